@@ -1,0 +1,110 @@
+/**
+ * The error catalogue: every error that a person or a program can meet, in one place. The number travels in the helper's replies, the code in gRPC
+ * error details and in `--json`; callers branch on the code, never on the text. docs/errors.md is generated from it, and a test asserts that
+ * catalogue, documentation and the codes used in the source are the same set.
+ */
+
+/** How an error reaches a caller of the API: the name of a gRPC status (google.rpc.Code). */
+export type StatusName =
+  | 'INVALID_ARGUMENT' | 'FAILED_PRECONDITION' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'UNAUTHENTICATED'
+  | 'ABORTED' | 'RESOURCE_EXHAUSTED' | 'UNAVAILABLE' | 'DEADLINE_EXCEEDED' | 'UNIMPLEMENTED' | 'INTERNAL' | 'CANCELLED';
+
+/** One row of the catalogue. */
+export interface ErrorRow {
+  /** Wire number in the helper's replies: 1 to 65535, never re-used. */
+  readonly number: number;
+  /** gRPC status it is sent as. */
+  readonly status: StatusName;
+  /** Exit code of the command line when this error ends a command: 1 a host said no, 2 the user's mistake, 3 unreachable, 70 ours. */
+  readonly exit: 1 | 2 | 3 | 70;
+  /** Template of the message; `{name}` is replaced by the value of that name. */
+  readonly message: string;
+  /** What to do about it; a template like the message. Empty: nothing the reader can do that the message does not say. */
+  readonly remedy: string;
+}
+
+const row = (number: number, status: StatusName, exit: ErrorRow['exit'], message: string, remedy = ''): ErrorRow =>
+  ({ number, status, exit, message, remedy });
+
+/** All errors by code. */
+export const catalogue = {
+  FIELD_INVALID: row(10, 'INVALID_ARGUMENT', 2, '{field} "{value}" is not allowed: {rule}'),
+  FIELD_MISSING: row(11, 'INVALID_ARGUMENT', 2, '{field} is missing: {rule}'),
+  FIELD_UNKNOWN: row(12, 'INVALID_ARGUMENT', 2, '{field} is not known here: {rule}'),
+  FRAME_INVALID: row(13, 'INVALID_ARGUMENT', 70, 'The helper refused a malformed request: {rule}'),
+  VERSION_UNSUPPORTED: row(14, 'FAILED_PRECONDITION', 1, 'Version {value} is not supported: {rule}', 'Upgrade the older side with apt.'),
+  VERB_UNKNOWN: row(15, 'UNIMPLEMENTED', 1, 'The helper does not know verb {value}', 'Upgrade the agent package on the host.'),
+
+  POLICY_DENIED: row(20, 'PERMISSION_DENIED', 1, 'The policy of host "{host}" does not allow {op} {args}', 'To allow it, root on the host adds this line with "reeve-agent policy edit": {line}'),
+  POLICY_UNUSABLE: row(21, 'FAILED_PRECONDITION', 1, 'The policy of host "{host}" cannot be used, so only its status works: {reason}', 'Repair /etc/reeve/policy with "reeve-agent policy edit" on the host.'),
+  POLICY_CHANGED: row(22, 'ABORTED', 1, 'The policy of host "{host}" changed since the plan was made', 'Plan again.'),
+
+  STATE_MOVED: row(30, 'ABORTED', 1, 'Host "{host}" moved since the plan was made: {moved}', 'Plan again.'),
+  GENERATION_STALE: row(31, 'ABORTED', 1, 'Generation {value} of {noun} is older than generation {wanted}, which host "{host}" already has'),
+  EPOCH_STALE: row(32, 'FAILED_PRECONDITION', 1, 'This coordinator has epoch {value}, host "{host}" already obeys epoch {wanted}', 'Another coordinator of this fleet has taken over; stop this one.'),
+  OPERATION_REUSED: row(33, 'ALREADY_EXISTS', 70, 'Operation {value} was used before for something else'),
+  CONFIRM_PENDING: row(34, 'FAILED_PRECONDITION', 1, 'Host "{host}" has an unconfirmed change pending: {value}', 'Wait for it to be confirmed or reverted.'),
+  CONFIRM_UNKNOWN: row(35, 'NOT_FOUND', 1, 'Host "{host}" has no pending change {value}'),
+  OPERATION_UNKNOWN: row(36, 'NOT_FOUND', 2, 'No operation {value} is known'),
+  BUSY: row(37, 'RESOURCE_EXHAUSTED', 1, 'Too many requests at once: {rule}', 'Try again in a moment.'),
+  CLOCK_SKEW: row(38, 'FAILED_PRECONDITION', 1, 'The clocks differ too much for changes: host "{host}" has {value}, the coordinator has {wanted}', 'Set the clock of the one that is wrong.'),
+  INTERRUPTED: row(39, 'ABORTED', 1, 'The operation was interrupted before it began; nothing was changed', 'Run the command again.'),
+
+  USER_RESERVED: row(40, 'INVALID_ARGUMENT', 2, 'Cannot use user name "{value}": {rule}'),
+  USER_FOREIGN: row(41, 'FAILED_PRECONDITION', 1, 'User "{value}" exists on host "{host}" and was not made by Reeve', 'To manage its keys and lock: reeve user adopt {host} {value}'),
+  USER_ABSENT: row(42, 'NOT_FOUND', 1, 'User "{value}" does not exist on host "{host}"'),
+  USER_UID_TAKEN: row(43, 'FAILED_PRECONDITION', 1, 'Uid {value} on host "{host}" already belongs to "{owner}"'),
+  USER_UID_RANGE_FULL: row(44, 'FAILED_PRECONDITION', 1, 'No free uid is left on host "{host}" in the range of its policy, {value}'),
+  GROUP_ABSENT: row(45, 'FAILED_PRECONDITION', 1, 'Group "{value}" does not exist on host "{host}"'),
+  GROUP_DANGEROUS: row(46, 'PERMISSION_DENIED', 1, 'Group "{value}" gives root-like power, and the policy of host "{host}" does not name it', 'To allow it, root on the host adds this line with "reeve-agent policy edit": allow group.member group={value}'),
+  HOME_TAKEN: row(47, 'FAILED_PRECONDITION', 1, 'Home "{value}" on host "{host}" already exists', 'Move it away on the host, or choose another name.'),
+  USER_PROCESSES_REMAIN: row(48, 'FAILED_PRECONDITION', 1, 'Processes of user "{value}" on host "{host}" do not end'),
+  SHELL_ABSENT: row(49, 'FAILED_PRECONDITION', 1, 'Shell "{value}" is not in /etc/shells of host "{host}", or does not exist there'),
+  USER_UID_FIXED: row(50, 'FAILED_PRECONDITION', 1, 'User "{value}" on host "{host}" has uid {owner}; the uid of an existing user is never changed'),
+  USER_PROTECTED: row(51, 'PERMISSION_DENIED', 1, 'User "{value}" on host "{host}" is a system account: {rule}'),
+  USER_KIND_FIXED: row(52, 'FAILED_PRECONDITION', 1, 'User "{value}" on host "{host}" is of kind "{owner}"; the kind of an existing user is never changed'),
+
+  TOOL_FAILED: row(60, 'INTERNAL', 1, '{value} failed on host "{host}": {rule}'),
+  TOOL_TIMEOUT: row(61, 'DEADLINE_EXCEEDED', 1, '{value} did not end in time on host "{host}" and was stopped'),
+  AUDIT_UNWRITABLE: row(62, 'FAILED_PRECONDITION', 1, 'Audit records cannot be written on {where}, so nothing is changed: {reason}', 'Free space or repair the file system; Reeve recovers alone.'),
+  SANDBOX_VIOLATION: row(63, 'INTERNAL', 1, 'The helper on host "{host}" was stopped by its own sandbox', 'Report this with the journal of reeve-privd.service.'),
+  IO_FAILED: row(64, 'INTERNAL', 1, 'Input or output failed on host "{host}": {rule}'),
+  HELPER_UNREACHABLE: row(65, 'UNAVAILABLE', 1, 'The helper on host "{host}" does not answer: {reason}', 'On the host: systemctl status reeve-privd.socket reeve-privd.service'),
+  PATH_UNSAFE: row(66, 'FAILED_PRECONDITION', 1, 'Path "{value}" on host "{host}" is not safe to touch: {rule}'),
+  LIMIT_EXCEEDED: row(67, 'RESOURCE_EXHAUSTED', 2, '{field} is too large: {rule}'),
+  RATE_LIMITED: row(68, 'RESOURCE_EXHAUSTED', 1, 'Too many calls of {value}: {rule}', 'Wait and try again.'),
+
+  IDENTITY_REFUSED: row(80, 'UNAUTHENTICATED', 1, 'The certificate was refused: {reason}'),
+  ROLE_REFUSED: row(81, 'PERMISSION_DENIED', 2, 'Role "{value}" may not call {rule}', 'Ask an operator with that role.'),
+  OPERATOR_UNKNOWN: row(82, 'PERMISSION_DENIED', 2, 'The local account "{value}" is not an operator', 'An admin runs: reeve operator add {value} --role viewer'),
+  OPERATOR_DISABLED: row(83, 'PERMISSION_DENIED', 2, 'Operator "{value}" is disabled'),
+  JOIN_REFUSED: row(84, 'PERMISSION_DENIED', 1, 'The coordinator refused this join: the token is unknown, used or expired', 'An operator runs "reeve host invite" again.'),
+  READMIT_NEEDS_OPERATOR: row(85, 'FAILED_PRECONDITION', 1, 'The certificate of this host expired too long ago to come back without a question', 'An operator runs: reeve host readmit --all'),
+
+  SELECTOR_INVALID: row(100, 'INVALID_ARGUMENT', 2, 'Selector "{value}" is not allowed: {rule}'),
+  SELECTOR_EMPTY: row(101, 'NOT_FOUND', 2, 'Selector "{value}" matches no host', 'See: reeve host list'),
+  HOST_UNKNOWN: row(102, 'NOT_FOUND', 2, 'No host "{value}" is known', 'See: reeve host list'),
+  HOST_EXISTS: row(103, 'ALREADY_EXISTS', 2, 'A host "{value}" already exists'),
+  HOST_UNREACHABLE: row(104, 'UNAVAILABLE', 3, 'Host "{host}" does not answer: {reason}', 'The change is stored and is applied when the host returns.'),
+  HOST_RETIRED: row(105, 'FAILED_PRECONDITION', 2, 'Host "{value}" is retired'),
+  HOST_NOT_JOINED: row(106, 'FAILED_PRECONDITION', 3, 'Host "{host}" has not joined yet', 'Run the join command of "reeve host invite" on it.'),
+  HOST_REVOKED: row(107, 'FAILED_PRECONDITION', 1, 'Host "{host}" is revoked', 'To let it join again: reeve host invite {host} --rejoin'),
+  HOST_PARENT_LOOP: row(108, 'INVALID_ARGUMENT', 2, 'Host "{value}" cannot be its own ancestor'),
+  HOST_HAS_CHILDREN: row(109, 'FAILED_PRECONDITION', 2, 'Host "{value}" is the parent of {rule}', 'Move or retire those first.'),
+  USER_UNKNOWN: row(110, 'NOT_FOUND', 2, 'User "{value}" is not managed on {rule}'),
+  USER_UID_CONFLICT: row(111, 'ALREADY_EXISTS', 2, 'Uid {value} is already wanted for user "{owner}" on host "{host}"'),
+  PLAN_UNKNOWN: row(112, 'NOT_FOUND', 2, 'No plan "{value}" is stored for this command', 'Plan again.'),
+  OPERATOR_EXISTS: row(113, 'ALREADY_EXISTS', 2, 'An operator "{value}" already exists'),
+  OPERATOR_ABSENT: row(114, 'NOT_FOUND', 2, 'No operator "{value}" is known', 'See: reeve operator list'),
+  OUTCOME_UNKNOWN: row(115, 'UNAVAILABLE', 3, 'The connection to host "{host}" broke after the request was sent; whether it was done is not known yet', 'Reeve asks the host again when it returns: reeve pending'),
+  COORDINATOR_UNREACHABLE: row(116, 'UNAVAILABLE', 3, 'The coordinator does not answer on {value}: {reason}', 'See: systemctl status reeved'),
+  DATABASE_UNSAFE: row(117, 'FAILED_PRECONDITION', 70, 'The database {value} cannot be used: {reason}', 'Restore the newest backup: reeved restore FILE'),
+  NOT_INITIALISED: row(118, 'FAILED_PRECONDITION', 2, 'No coordinator is set up in {value}', 'Run: reeve init --address ADDRESS'),
+  ALREADY_INITIALISED: row(119, 'ALREADY_EXISTS', 2, 'A coordinator is already set up in {value}'),
+  CANCELLED: row(120, 'CANCELLED', 1, 'The command was cancelled; nothing was changed'),
+
+  INTERNAL: row(255, 'INTERNAL', 70, 'Reeve made a mistake; its log has the details under {correlation}', 'Please report it with that log.'),
+} as const satisfies Record<string, ErrorRow>;
+
+/** The code of an error: a key of the catalogue. */
+export type ErrorCode = keyof typeof catalogue;
