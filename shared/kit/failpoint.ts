@@ -1,0 +1,38 @@
+/**
+ * Named places where a test build can be made to die (`REEVE_FAILPOINT=name[:n]`: SIGKILL at the n-th pass, default 1). Package builds replace this
+ * module by failpoint-off.ts. A test asserts that the places exercised are the places in the code.
+ */
+let passes = 0;
+
+/** Dies here when the environment says so. */
+export function failpoint(name: FailpointName): void {
+  const wanted = process.env['REEVE_FAILPOINT'];
+  if (wanted === undefined) return;
+  const [place, count] = wanted.split(':');
+  if (place !== name) return;
+  passes += 1;
+  if (passes >= Number(count ?? '1')) process.kill(process.pid, 'SIGKILL');
+}
+
+/** Every place there is, with the program it is in. */
+export const failpoints = {
+  'agent.journal.received': 'agent',
+  'agent.journal.undo': 'agent',
+  'agent.journal.started': 'agent',
+  'agent.user.step': 'agent',
+  'agent.journal.done': 'agent',
+  'agent.identity.key': 'agent',
+  'agent.identity.staged': 'agent',
+  'agent.identity.swapped': 'agent',
+  'agent.enrol.sent': 'agent',
+  'coordinator.enrol.decided': 'coordinator',
+  'coordinator.enrol.stored': 'coordinator',
+  'coordinator.renew.stored': 'coordinator',
+  'coordinator.change.stored': 'coordinator',
+  'coordinator.change.sent': 'coordinator',
+  'coordinator.change.answered': 'coordinator',
+  'coordinator.change.recorded': 'coordinator',
+} as const;
+
+/** Name of a failpoint. */
+export type FailpointName = keyof typeof failpoints;
