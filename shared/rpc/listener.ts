@@ -1,0 +1,117 @@
+import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
+import type { Server, ServerCredentials } from '@grpc/grpc-js';
+
+/** Bounds of a listener before anybody has said who they are. */
+export interface ListenerLimits {
+  /** Open sockets in all. */
+  readonly maxSockets: number;
+  /** Open sockets per remote address. */
+  readonly maxPerAddress: number;
+  /** Time until the first authenticated call, ms; a socket that has made none by then is closed. */
+  readonly firstCallMs: number;
+}
+
+/** The bounds of R100. */
+export const defaultListenerLimits: ListenerLimits = { maxSockets: 256, maxPerAddress: 20, firstCallMs: 10_000 };
+
+/** A socket of ours in front of a gRPC server, so that sockets are counted and timed before TLS begins. */
+export interface Listener {
+  readonly address: AddressInfo | string;
+  /** A call of this connection was authenticated: its first-call timer stops. `peer` is what `call.getPeer()` answers. */
+  authenticated(peer: string): void;
+  /** Closes the listening socket and, after `graceMs`, what is still open. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** How to listen. */
+export interface ListenerOptions {
+  readonly server: Server;
+  readonly credentials: ServerCredentials;
+  readonly listen: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly limits?: ListenerLimits;
+  /** Called with each accepted socket before it is injected; a rejection closes it. */
+  readonly prepare?: (socket: Socket) => Promise<void>;
+  /** Called when a connection has gone. */
+  readonly onClose?: (peer: string) => void;
+}
+
+/** Listens, and hands what passes the limits to the gRPC server. Rejects when the address cannot be bound. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const limits = options.limits ?? defaultListenerLimits;
+  const injector = options.server.createConnectionInjector(options.credentials);
+  const sockets = new Map<string, { socket: Socket; timer: NodeJS.Timeout | undefined }>();
+  const perAddress = new Map<string, number>();
+
+  const accept = (socket: Socket): void => {
+    const address = socket.remoteAddress ?? 'local';
+    const count = perAddress.get(address) ?? 0;
+    if (sockets.size >= limits.maxSockets || count >= limits.maxPerAddress) {
+      socket.destroy();
+      return;
+    }
+    perAddress.set(address, count + 1);
+    socket.on('error', () => socket.destroy());
+    const pending = { open: true };
+    let peer: string | undefined;
+    socket.once('close', () => {
+      pending.open = false;
+      const left = (perAddress.get(address) ?? 1) - 1;
+      if (left > 0) perAddress.set(address, left);
+      else perAddress.delete(address);
+      if (peer === undefined) return;
+      clearTimeout(sockets.get(peer)?.timer);
+      sockets.delete(peer);
+      options.onClose?.(peer);
+    });
+    const inject = (): void => {
+      if (!pending.open) return;
+      peer = peerKey(socket);
+      const timer = setTimeout(() => socket.destroy(), limits.firstCallMs);
+      timer.unref();
+      sockets.set(peer, { socket, timer });
+      injector.injectConnection(socket);
+    };
+    if (options.prepare === undefined) inject();
+    else options.prepare(socket).then(inject, () => socket.destroy());
+  };
+
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, pauseOnConnect: options.prepare !== undefined }, accept);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.listen, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    address: server.address() ?? '',
+    authenticated(peer) {
+      const entry = sockets.get(peer);
+      if (entry?.timer === undefined) return;
+      clearTimeout(entry.timer);
+      entry.timer = undefined;
+    },
+    close: (graceMs) => closeAll(server, injector, sockets, graceMs),
+  };
+}
+
+/** What `call.getPeer()` answers for calls of this socket. */
+function peerKey(socket: Socket): string {
+  return socket.remotePort === undefined ? (socket.remoteAddress ?? 'unknown') : `${socket.remoteAddress ?? ''}:${String(socket.remotePort)}`;
+}
+
+async function closeAll(
+  server: NetServer,
+  injector: { drain: (graceMs: number) => void; destroy: () => void },
+  sockets: ReadonlyMap<string, { socket: Socket }>,
+  graceMs: number,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  injector.drain(graceMs);
+  const timer = setTimeout(() => {
+    for (const { socket } of sockets.values()) socket.destroy();
+  }, graceMs);
+  await closed;
+  clearTimeout(timer);
+  injector.destroy();
+}

@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  Server,
+  ServerInterceptingCall,
+  ServerListenerBuilder,
+  ResponderBuilder,
+  status as grpcStatus,
+  type ServerDuplexStream,
+  type ServerInterceptor,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { Clock } from '../kit/clock.js';
+import type { Logger } from '../kit/log.js';
+import { reeveError, ReeveError } from '../errors/error.js';
+import { serviceDefinition } from './load.js';
+import { createRateLimiter, type RateLimit } from './rate.js';
+import { toStatus } from './status.js';
+import type { MethodName, RequestOf, ResponseInputOf } from './type.js';
+
+/** Largest message either way, bytes. */
+export const maxMessageBytes = 1024 * 1024;
+
+/** Largest metadata of a call, bytes. */
+const maxMetadataBytes = 8 * 1024;
+
+/** How often a live stream's right to be there is checked again, ms. */
+const streamCheckMs = 10_000;
+
+/** Who called, as the authenticator found out. */
+export interface Caller {
+  /** For logs, audit and rate limits, e.g. `uid:ada` or `host:<id>`. */
+  readonly name: string;
+  /** The roles a method's row may ask for. */
+  readonly role: string;
+}
+
+/** What a handler knows of its call. */
+export interface CallContext<Principal extends Caller> {
+  readonly principal: Principal;
+  /** Full method, e.g. `reeve.agent.v1.UserService/ApplyUser`. */
+  readonly method: string;
+  /** Ends when the caller goes away or the deadline passes. */
+  readonly signal: AbortSignal;
+  /** Names the call in the log and in error details. */
+  readonly correlation: string;
+  readonly log: Logger;
+  /** `address:port` of the connection. */
+  readonly peer: string;
+}
+
+/** One method: who may call it, how often, how large, how long, and what it does. No row, no method. */
+export interface MethodRow<Request, Response, Principal extends Caller> {
+  /** Roles that may call it. */
+  readonly roles: readonly string[];
+  /** read: changes nothing. change: changes hosts or inventory. identity: about certificates and operators. */
+  readonly risk: 'read' | 'change' | 'identity';
+  /** Calls per principal. */
+  readonly rate: RateLimit;
+  /** Largest request, bytes. */
+  readonly maxBytes: number;
+  /** Longest time a call may take, ms; a stream lives until its caller goes. */
+  readonly deadlineMs: number;
+  /** A unary answer, or the events of a stream. */
+  readonly handle: (request: Request, context: CallContext<Principal>) => Promise<Response> | AsyncIterable<Response>;
+}
+
+/** All rows of one service, as the generated definition names its methods. */
+export type ServiceRows<Definition, Principal extends Caller> = {
+  readonly [M in MethodName<Definition>]: MethodRow<RequestOf<Definition[M & keyof Definition]>, ResponseInputOf<Definition[M & keyof Definition]>, Principal>;
+};
+
+/** A service with its rows. */
+export interface Service<Principal extends Caller> {
+  readonly name: string;
+  readonly rows: Readonly<Record<string, MethodRow<never, unknown, Principal>>>;
+}
+
+/** Binds rows to a service of the contract; the types follow the generated definition. */
+export function defineService<Definition, Principal extends Caller>(name: string, rows: ServiceRows<Definition, Principal>): Service<Principal> {
+  return { name, rows: rows as Service<Principal>['rows'] };
+}
+
+/** What a server is made of. */
+export interface RpcServerOptions<Principal extends Caller> {
+  readonly services: readonly Service<Principal>[];
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Who calls; throws IDENTITY_REFUSED and the like. Runs on every call, and on streams every 10 s. */
+  readonly authenticate: (call: AuthenticatedCall) => Principal;
+  /** A call that was refused before its handler ran. */
+  readonly onRefused?: (method: string, caller: string, error: ReeveError) => void;
+  /** An error that is not in the catalogue: a bug. */
+  readonly onBug?: (error: unknown) => void;
+}
+
+/** What the authenticator may ask of a call. */
+export interface AuthenticatedCall {
+  getPeer(): string;
+  getAuthContext(): { sslPeerCertificate?: { raw: Buffer } };
+}
+
+/** A method's place in the contract, by which the wrapper works. */
+interface Bound<Principal extends Caller> {
+  readonly method: string;
+  readonly row: MethodRow<unknown, unknown, Principal>;
+  readonly options: RpcServerOptions<Principal>;
+}
+
+/** Marks a request that was too large to be decoded. */
+const tooLarge = Symbol('too large');
+
+/**
+ * A gRPC server whose every method has a row. Throws when a method of the contract has no row, or a row no method. One wrapper authenticates,
+ * authorises, limits and only then runs the handler.
+ */
+export function createRpcServer<Principal extends Caller>(options: RpcServerOptions<Principal>): Server {
+  const server = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxMessageBytes,
+    'grpc.max_metadata_size': maxMetadataBytes,
+    'grpc.max_concurrent_streams': 64,
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.enable_channelz': 0,
+    'grpc-node.max_session_memory': 32,
+    interceptors: [refuseCompression],
+  });
+  const limiter = createRateLimiter();
+  for (const service of options.services) {
+    const definition = serviceDefinition(service.name);
+    const missing = Object.keys(definition).filter((name) => !Object.hasOwn(service.rows, name));
+    const surplus = Object.keys(service.rows).filter((name) => !Object.hasOwn(definition, name));
+    if (missing.length + surplus.length > 0) throw new Error(`${service.name}: methods without a row: ${missing.join(', ')}; rows without a method: ${surplus.join(', ')}`);
+    const bounded = Object.fromEntries(
+      Object.entries(definition).map(([name, method]) => {
+        const limit = service.rows[name]?.maxBytes ?? 0;
+        const decode = method.requestDeserialize;
+        return [name, { ...method, requestDeserialize: (bytes: Buffer): unknown => (bytes.length > limit ? tooLarge : decode(bytes)) }];
+      }),
+    );
+    const handlers = Object.fromEntries(
+      Object.entries(service.rows).map(([name, row]) => {
+        const bound: Bound<Principal> = { method: `${service.name}/${name}`, row: row as MethodRow<unknown, unknown, Principal>, options };
+        const streams = definition[name]?.responseStream === true;
+        return [name, streams ? streamHandler(bound, limiter) : unaryHandler(bound, limiter)];
+      }),
+    );
+    server.addService(bounded, handlers as UntypedServiceImplementation);
+  }
+  return server;
+}
+
+/** Compressed messages are refused before they are decoded: a small one can unfold to a very large one. */
+const refuseCompression: ServerInterceptor = (_method, call) =>
+  new ServerInterceptingCall(
+    call,
+    new ResponderBuilder()
+      .withStart((next) => {
+        next(
+          new ServerListenerBuilder()
+            .withOnReceiveMetadata((metadata, forward) => {
+              const encoding = metadata.get('grpc-encoding')[0];
+              if (encoding === undefined || encoding === 'identity') forward(metadata);
+              else call.sendStatus({ code: grpcStatus.UNIMPLEMENTED, details: 'compression is not supported' });
+            })
+            .build(),
+        );
+      })
+      .build(),
+  );
+
+function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, call: AuthenticatedCall, request: unknown): Principal {
+  const { row, options, method } = bound;
+  let caller = `peer:${call.getPeer()}`;
+  try {
+    const principal = options.authenticate(call);
+    caller = principal.name;
+    if (!row.roles.includes(principal.role)) throw reeveError('ROLE_REFUSED', { value: principal.role, rule: method });
+    if (!limiter.take(`${caller} ${method}`, row.rate, options.clock.monotonic())) {
+      throw reeveError('RATE_LIMITED', { value: method, rule: `${String(row.rate.perSecond)} a second` });
+    }
+    if (request === tooLarge) throw reeveError('LIMIT_EXCEEDED', { field: 'the request', rule: `at most ${String(row.maxBytes)} bytes` });
+    return principal;
+  } catch (error) {
+    if (error instanceof ReeveError) options.onRefused?.(method, caller, error);
+    throw error;
+  }
+}
+
+function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
+  return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>): void => {
+    const correlation = randomBytes(8).toString('hex');
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(reeveError('TOOL_TIMEOUT', { value: bound.method, host: '' })), deadlineOf(call.getDeadline(), bound.row.deadlineMs));
+    call.once('cancelled', () => abort.abort());
+    const finish = (error: unknown, response?: unknown): void => {
+      clearTimeout(timer);
+      if (error === undefined) callback(null, response);
+      else callback(failure(bound, error, correlation));
+    };
+    try {
+      const principal = admit(bound, limiter, call, call.request);
+      const context = makeContext(bound, principal, call.getPeer(), correlation, abort.signal);
+      (bound.row.handle(call.request, context) as Promise<unknown>).then(
+        (response) => finish(undefined, response),
+        (error: unknown) => finish(error ?? new Error('rejected without an error')),
+      );
+    } catch (error) {
+      finish(error);
+    }
+  };
+}
+
+function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
+  return (call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>): void => {
+    const correlation = randomBytes(8).toString('hex');
+    const abort = new AbortController();
+    call.once('cancelled', () => abort.abort());
+    call.on('error', () => abort.abort());
+    const check = setInterval(() => {
+      try {
+        const again = bound.options.authenticate(call);
+        if (!bound.row.roles.includes(again.role)) throw reeveError('ROLE_REFUSED', { value: again.role, rule: bound.method });
+      } catch (error) {
+        abort.abort(error);
+      }
+    }, streamCheckMs);
+    const run = async (): Promise<void> => {
+      const request = (call as ServerWritableStream<unknown, unknown>).request;
+      const principal = admit(bound, limiter, call, request);
+      const context = makeContext(bound, principal, call.getPeer(), correlation, abort.signal);
+      for await (const event of untilAborted(bound.row.handle(request, context) as AsyncIterable<unknown>, abort.signal)) {
+        if (!call.write(event)) await once(call, 'drain', { signal: abort.signal });
+      }
+    };
+    run().then(
+      () => {
+        clearInterval(check);
+        call.end();
+      },
+      (error: unknown) => {
+        clearInterval(check);
+        const cause: unknown = abort.signal.aborted ? abort.signal.reason : error;
+        abort.abort();
+        call.emit('error', failure(bound, cause, correlation));
+      },
+    );
+  };
+}
+
+/** The events of a stream until the signal ends it; then the signal's reason is thrown and the source is closed. */
+async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  let stop = (): void => undefined;
+  const aborted = new Promise<'aborted'>((resolve) => {
+    stop = (): void => resolve('aborted');
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next === 'aborted') throw signal.reason;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    void iterator.return?.();
+  }
+}
+
+function makeContext<Principal extends Caller>(bound: Bound<Principal>, principal: Principal, peer: string, correlation: string, signal: AbortSignal): CallContext<Principal> {
+  const { options, method } = bound;
+  let log: Logger | undefined;
+  return {
+    principal,
+    method,
+    signal,
+    correlation,
+    peer,
+    get log() {
+      log ??= options.log.child({ rpc: method, caller: principal.name, correlation });
+      return log;
+    },
+  };
+}
+
+function failure<Principal extends Caller>(bound: Bound<Principal>, error: unknown, correlation: string): ReturnType<typeof toStatus> {
+  if (!(error instanceof ReeveError) && !(error instanceof DOMException && error.name === 'AbortError')) {
+    bound.options.log.error({ rpc: bound.method, correlation, err: error }, 'a handler failed in a way that is not in the catalogue');
+    bound.options.onBug?.(error);
+  }
+  return toStatus(error, correlation);
+}
+
+function deadlineOf(deadline: Date | number, limitMs: number): number {
+  const left = (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
+  return Math.max(0, Math.min(limitMs, left));
+}
