@@ -1,5 +1,5 @@
 import { reeveError } from '../errors/error.js';
-import { userFloors as reserved } from '../gen/privd.js';
+import { userFloors } from '../gen/privd.js';
 import type { Canonical } from './canonical.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
 
@@ -38,6 +38,8 @@ export interface ObservedUser {
   /** False: only the marker is left. */
   readonly present: boolean;
 }
+
+const reserved: { readonly reserved: readonly string[]; readonly reservedPrefixes: readonly string[]; readonly minUid: number; readonly forbiddenUids: readonly number[] } = userFloors;
 
 const namePattern = /^[a-z_](?:[a-z0-9_-]{0,29}[a-z0-9_])?$/;
 const nameRule = 'a lower-case letter or "_", then lower-case letters, digits, "_" and "-", at most 31 characters, not ending in "-"';
