@@ -1,0 +1,229 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from '../support/until.js';
+import { renderNetworkFile, requireLabAddress } from './network.js';
+import { execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
+import type { LabRecord } from './record.js';
+import { killGroup, removeGroups, unmountBelow } from './teardown.js';
+
+const HERE = import.meta.dirname;
+const BOOT_DEADLINE_MS = 120_000;
+const STOP_DEADLINE_MS = 60_000;
+const NETWORK_FILE = 'etc/systemd/network/10-lab.network';
+/** With --keep-unit, nspawn ends with this code when the host reboots and leaves starting again to its caller (systemd-nspawn(1)). */
+const NSPAWN_REBOOT = 133;
+/** `systemctl is-system-running` answers: up, and up with a failed unit. */
+const SETTLED = new Set(['running', 'degraded']);
+
+export interface LabHostOptions {
+  readonly name: string;
+  readonly address: string;
+  /** Extra arguments of systemd-nspawn, such as --bind=... */
+  readonly nspawn?: readonly string[];
+}
+
+/** One Debian host of its own: own init, users, units, network, files. Made by `lab.boot`. */
+export class LabHost {
+  readonly name: string;
+  /** The host's root folder seen from outside; its /run, /tmp and /proc are mounts of its own that only `exec` sees. */
+  readonly rootDir: string;
+  /** What the host printed on its console. */
+  readonly consoleLog: string;
+  readonly #record: LabRecord;
+  readonly #options: LabHostOptions;
+  readonly #cgroupDir: string;
+  #address: string;
+  #nspawn: ChildProcess | undefined;
+
+  constructor(record: LabRecord, options: LabHostOptions) {
+    this.name = options.name;
+    this.rootDir = join(record.layersDir, options.name, 'root');
+    this.consoleLog = join(record.stateDir, `${options.name}.log`);
+    this.#record = record;
+    this.#options = options;
+    this.#cgroupDir = join(record.cgroupDir, `host-${options.name}`);
+    this.#address = options.address;
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Whether the host is switched on. */
+  get isOn(): boolean {
+    return this.#nspawn !== undefined;
+  }
+
+  /** Lays the host's own layer over the base tree and gives it name, machine-id, ssh host key and address. Called once, by `lab.boot`. */
+  async create(base: string): Promise<void> {
+    const layer = join(this.rootDir, '..');
+    for (const folder of ['upper', 'work', 'root']) mkdirSync(join(layer, folder), { recursive: true });
+    const layers = `lowerdir=${base},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}`;
+    await executeOk(['mount', '-t', 'overlay', '-o', layers, `reeve-lab-${this.#record.id}`, this.rootDir]);
+    this.#writeRoot('etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
+    this.#writeRoot('etc/hostname', `${this.name}\n`);
+    this.#writeRoot('etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${this.name}\n`);
+    this.#writeRoot(NETWORK_FILE, renderNetworkFile(this.#address));
+    await executeOk(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', `root@${this.name}`, '-f', join(this.rootDir, 'etc/ssh/ssh_host_ed25519_key')]);
+  }
+
+  /** Switches the host on and waits until it runs. */
+  async powerOn(): Promise<void> {
+    if (this.#nspawn !== undefined) throw new Error(`Host ${this.name} is already on`);
+    this.#start();
+    await this.waitRunning();
+  }
+
+  /** Waits until the host's systemd has started everything; throws with the failed units' names when one failed. */
+  async waitRunning(timeoutMs = BOOT_DEADLINE_MS): Promise<void> {
+    try {
+      const state = await until(async () => {
+        if (this.#nspawn === undefined) return 'off';
+        const answer = (await this.exec(['systemctl', 'is-system-running', '--wait'], { timeoutMs })).stdout.trim();
+        return SETTLED.has(answer) ? answer : undefined;
+      }, { timeoutMs, everyMs: 100, what: `host ${this.name} to run` });
+      if (state === 'running') return;
+      const failed = state === 'off' ? '' : (await this.exec(['systemctl', '--failed', '--no-legend', '--plain'])).stdout;
+      throw new Error(`Host ${this.name} is ${state}\n${failed}`);
+    } catch (error) {
+      throw new Error(`Host ${this.name} did not come up; its console said:\n${this.#consoleTail()}`, { cause: error });
+    }
+  }
+
+  /** Runs a program as root in the host (argv, no shell) and gives whatever it answers. */
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return execute(this.#enter(argv, options), { ...options, cwd: '/' });
+  }
+
+  /** Runs a program that must succeed; gives its standard output, throws with all its output otherwise. */
+  async run(argv: readonly string[], options: ExecOptions = {}): Promise<string> {
+    return requireOk(argv, await this.exec(argv, options));
+  }
+
+  /** Starts a long-running program in the host. It ends at the latest with the host. */
+  spawn(argv: readonly string[], options: Pick<ExecOptions, 'env' | 'cwd'> = {}): ChildProcess {
+    const [file, ...args] = this.#enter(argv, options);
+    return spawn(file, args, { env: labEnv(options.env), stdio: 'pipe', cwd: '/' });
+  }
+
+  /** Copies a file of this machine into the host. */
+  async put(localFile: string, path: string, mode = 0o644): Promise<void> {
+    await this.write(path, readFileSync(localFile), mode);
+  }
+
+  /** Writes a file in the host, making its folders. */
+  async write(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+    const script = 'mkdir -p -- "$(dirname -- "$1")" && umask 077 && cat >"$1" && chmod "$2" -- "$1"';
+    await this.run(['/bin/sh', '-c', script, 'write', path, mode.toString(8)], { input: content });
+  }
+
+  async read(path: string): Promise<string> {
+    return this.run(['cat', '--', path]);
+  }
+
+  /** Gives the host another address, live, and takes the old one away. */
+  async setAddress(address: string): Promise<void> {
+    requireLabAddress(address);
+    await this.write(`/${NETWORK_FILE}`, renderNetworkFile(address));
+    await this.run(['networkctl', 'reload']);
+    await until(async () => {
+      const shown = await this.run(['ip', '-4', '-oneline', 'address', 'show', 'dev', 'host0']);
+      return shown.includes(` ${address}/`) && !shown.includes(` ${this.#address}/`);
+    }, { timeoutMs: 20_000, what: `host ${this.name} to have address ${address} only` });
+    this.#address = address;
+  }
+
+  /** Reboots as `systemctl reboot` does, and waits until the host runs again under another boot. */
+  async reboot(): Promise<void> {
+    const before = this.#leaderPid();
+    await this.exec(['systemctl', 'reboot', '--no-block']);
+    await until(() => ![undefined, before].includes(this.#findLeader()), { timeoutMs: STOP_DEADLINE_MS, what: `host ${this.name} to start again` });
+    await this.waitRunning();
+  }
+
+  /** Shuts the host down in order. `powerOn` brings it back with its files. */
+  async powerOff(): Promise<void> {
+    if (this.#nspawn === undefined) return;
+    await this.exec(['systemctl', 'poweroff', '--no-block']);
+    await until(() => this.#nspawn === undefined, { timeoutMs: STOP_DEADLINE_MS, what: `host ${this.name} to switch off` });
+    this.#clearGroup();
+  }
+
+  /** Pulls the plug: every process of the host is gone at once. Its files stay as the kernel has them (this is not a power cut of the disk). */
+  async kill(): Promise<void> {
+    this.#clearGroup();
+    await until(() => this.#nspawn === undefined, { timeoutMs: STOP_DEADLINE_MS, what: `host ${this.name} to be gone` });
+  }
+
+  /** Kills the host and removes all it had. */
+  async destroy(): Promise<void> {
+    await this.kill();
+    unmountBelow(join(this.rootDir, '..'));
+    await executeOk(['rm', '-rf', '--one-file-system', '--', join(this.rootDir, '..')]);
+  }
+
+  #start(): void {
+    mkdirSync(this.#cgroupDir, { recursive: true });
+    const log = openSync(this.consoleLog, 'a');
+    const boot = [join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, ...(this.#options.nspawn ?? [])];
+    const child = spawn('unshare', ['--mount', '--propagation', 'private', ...boot], { env: labEnv(), stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    child.on('error', () => undefined);
+    child.on('close', (code) => {
+      if (this.#nspawn !== child) return;
+      this.#nspawn = undefined;
+      if (code === NSPAWN_REBOOT) this.#start();
+    });
+    this.#nspawn = child;
+  }
+
+  #clearGroup(): void {
+    killGroup(this.#cgroupDir);
+    removeGroups(this.#cgroupDir);
+  }
+
+  #enter(argv: readonly string[], options: Pick<ExecOptions, 'cwd'>): [string, ...string[]] {
+    const leader = String(this.#leaderPid());
+    const folder = options.cwd === undefined ? [] : ['env', '-C', options.cwd];
+    return [
+      join(HERE, 'enter.sh'), this.#cgroupDir, this.#record.netns,
+      'nsenter', '--target', leader, '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--', ...folder, ...argv,
+    ];
+  }
+
+  #leaderPid(): number {
+    const leader = this.#findLeader();
+    if (leader === undefined) throw new Error(`Host ${this.name} is off`);
+    return leader;
+  }
+
+  /** The host's init as this machine sees it: nspawn's child that is process 1 of its own namespace. */
+  #findLeader(): number | undefined {
+    const nspawn = this.#nspawn?.pid;
+    if (nspawn === undefined) return undefined;
+    for (const child of readOrEmpty(`/proc/${String(nspawn)}/task/${String(nspawn)}/children`).split(' ')) {
+      const status = child === '' ? '' : readOrEmpty(`/proc/${child}/status`);
+      if (/^Name:\tsystemd$/m.test(status) && /^NSpid:\t\d+\t1$/m.test(status)) return Number(child);
+    }
+    return undefined;
+  }
+
+  #writeRoot(path: string, text: string): void {
+    mkdirSync(join(this.rootDir, path, '..'), { recursive: true });
+    writeFileSync(join(this.rootDir, path), text);
+  }
+
+  #consoleTail(): string {
+    return readOrEmpty(this.consoleLog).slice(-4_000);
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,34 @@
+import { executeOk } from './process.js';
+
+/** The lab's own address in its namespace: reeved, curl, ssh and browsers of a test are seen by the hosts as this. */
+export const LAB_ADDRESS = '198.18.0.1';
+export const PREFIX_LENGTH = 15;
+
+/** Makes the lab's network namespace: loopback and a bridge, no way out. */
+export async function createNetwork(netns: string): Promise<void> {
+  await executeOk(['ip', 'netns', 'add', netns]);
+  const ip = (...args: string[]): Promise<string> => executeOk(['ip', '-n', netns, ...args]);
+  await ip('link', 'set', 'lo', 'up');
+  await ip('link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0');
+  await ip('address', 'add', `${LAB_ADDRESS}/${String(PREFIX_LENGTH)}`, 'dev', 'br0');
+  await ip('link', 'set', 'br0', 'up');
+}
+
+/** The n-th host's address: 198.18.1.1, 198.18.1.2, ... */
+export function addressOfIndex(n: number): string {
+  return `198.18.${String(1 + Math.floor(n / 250))}.${String(1 + (n % 250))}`;
+}
+
+/** Refuses what is not an address of 198.18.0.0/15, the range reserved for benchmarks (RFC 2544): nothing of a lab may meet a real network. */
+export function requireLabAddress(address: string): void {
+  const parts = address.split('.').map(Number);
+  const [a, b] = parts;
+  const valid = parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part <= 255);
+  if (!valid || a !== 198 || (b !== 18 && b !== 19)) throw new Error(`Host address ${JSON.stringify(address)} must lie in 198.18.0.0/15`);
+  if (address === LAB_ADDRESS) throw new Error(`Host address ${address} is the lab's own`);
+}
+
+/** The systemd-networkd file that gives a host its address. */
+export function renderNetworkFile(address: string): string {
+  return `[Match]\nName=host0\n\n[Network]\nAddress=${address}/${String(PREFIX_LENGTH)}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n`;
+}

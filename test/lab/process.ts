@@ -1,0 +1,103 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** What a finished program answered. `code` is 128 + the signal's number when a signal ended it. */
+export interface ExecResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ExecOptions {
+  /** Written to standard input, which is otherwise empty. */
+  readonly input?: string | Uint8Array;
+  /** Milliseconds until the program is killed, default 60 000. */
+  readonly timeoutMs?: number;
+  /** Added to a plain PATH, HOME and LC_ALL; nothing of the test's own environment passes. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Folder to run in, default the caller's (in the lab) or / (in a host). */
+  readonly cwd?: string;
+}
+
+const SIGNAL_BASE = 128;
+const SIGKILL = 9;
+const OUTPUT_CAP_BYTES = 64 * 1024 * 1024;
+const BASE_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C.UTF-8' };
+
+/** The environment of everything the lab starts. */
+export function labEnv(extra?: Readonly<Record<string, string>>): Record<string, string> {
+  return { ...BASE_ENV, ...extra };
+}
+
+/** Runs a program to its end, whatever its exit code; throws when it cannot be started or passes its deadline. */
+export function execute(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+  const [file, ...args] = argv;
+  if (file === undefined) throw new Error('Cannot run an empty argument list');
+  const timeoutMs = options.timeoutMs ?? 60_000;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { env: labEnv(options.env), cwd: options.cwd, stdio: 'pipe', detached: true });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    let expired = false;
+    const timer = setTimeout(() => {
+      expired = true;
+      killProcessGroup(child.pid);
+    }, timeoutMs);
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdin.on('error', () => undefined); // a program may end before it has read its input
+    child.stdin.end(options.input ?? '');
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      const result = { code: code ?? SIGNAL_BASE + SIGKILL, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
+      if (expired) reject(new Error(`${describe(argv)} was still running after ${String(timeoutMs)} ms`, { cause: result }));
+      else resolve(result);
+    });
+  });
+}
+
+/** Ends a program started with `detached` and all it started in the same group, also in the namespaces of a host. */
+function killProcessGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // ended meanwhile
+  }
+}
+
+/** Like `execute`, for programs that must succeed: gives standard output, throws with all the output otherwise. */
+export async function executeOk(argv: readonly string[], options: ExecOptions = {}): Promise<string> {
+  return requireOk(argv, await execute(argv, options));
+}
+
+/** Gives standard output of a result with exit code 0, throws with all the output otherwise. */
+export function requireOk(argv: readonly string[], result: ExecResult): string {
+  if (result.code === 0) return result.stdout;
+  throw new Error(`${describe(argv)} ended with exit code ${String(result.code)}\n${result.stderr}${result.stdout}`);
+}
+
+/** The blocking form, for clean-up in exit handlers, where nothing asynchronous runs any more. */
+export function executeSync(argv: readonly string[], timeoutMs = 30_000): ExecResult {
+  const [file, ...args] = argv;
+  if (file === undefined) throw new Error('Cannot run an empty argument list');
+  const done = spawnSync(file, args, { env: labEnv(), encoding: 'utf8', timeout: timeoutMs, maxBuffer: OUTPUT_CAP_BYTES });
+  if (done.error !== undefined) throw done.error;
+  return { code: done.status ?? SIGNAL_BASE + SIGKILL, stdout: done.stdout, stderr: done.stderr };
+}
+
+/** When a process started, in clock ticks since boot; undefined when there is no such process. With the pid it names a process for good. */
+export function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    // The name in parentheses may hold anything; after it come state (field 3) and on, start time is field 22 (proc(5)).
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function describe(argv: readonly string[]): string {
+  return JSON.stringify(argv.join(' ').slice(0, 300));
+}
