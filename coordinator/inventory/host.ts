@@ -1,0 +1,195 @@
+import { reeveError } from '../../shared/errors/error.js';
+import type { Endpoint } from '../../shared/model/host.js';
+import { formatLabel, type Label } from '../../shared/model/label.js';
+import { parseSelector } from '../../shared/model/selector.js';
+import type { Database } from './database.js';
+
+/** A host as the inventory has it. */
+export interface HostRow {
+  readonly id: string;
+  readonly name: string;
+  readonly endpoint: Endpoint | undefined;
+  readonly parentId: string | undefined;
+  readonly state: 'invited' | 'joined' | 'revoked' | 'retired';
+  readonly joinedAtMs: number | undefined;
+  readonly lastSeenAtMs: number | undefined;
+  readonly readmitUntilMs: number | undefined;
+  readonly agentVersion: string;
+  readonly auditSeq: number;
+  readonly auditHead: Buffer | undefined;
+  readonly auditBrokenAtMs: number | undefined;
+}
+
+interface Sql {
+  id: string;
+  name: string;
+  address: string | null;
+  port: number | null;
+  parent_id: string | null;
+  state: HostRow['state'];
+  joined_at_ms: number | null;
+  last_seen_at_ms: number | null;
+  readmit_until_ms: number | null;
+  agent_version: string;
+  audit_seq: number;
+  audit_head: Buffer | null;
+  audit_broken_at_ms: number | null;
+}
+
+const fromSql = (row: Sql): HostRow => ({
+  id: row.id,
+  name: row.name,
+  endpoint: row.address === null || row.port === null ? undefined : { address: row.address, port: row.port },
+  parentId: row.parent_id ?? undefined,
+  state: row.state,
+  joinedAtMs: row.joined_at_ms ?? undefined,
+  lastSeenAtMs: row.last_seen_at_ms ?? undefined,
+  readmitUntilMs: row.readmit_until_ms ?? undefined,
+  agentVersion: row.agent_version,
+  auditSeq: row.audit_seq,
+  auditHead: row.audit_head ?? undefined,
+  auditBrokenAtMs: row.audit_broken_at_ms ?? undefined,
+});
+
+/** All hosts but the retired (those too when asked), sorted by name. */
+export function listHosts(db: Database, options: { retired: boolean } = { retired: false }): HostRow[] {
+  const rows = db.prepare(`SELECT * FROM host ${options.retired ? '' : `WHERE state <> 'retired'`} ORDER BY name, id`).all() as Sql[];
+  return rows.map(fromSql);
+}
+
+/** A host by id; undefined when there is none. */
+export function getHost(db: Database, id: string): HostRow | undefined {
+  const row = db.prepare('SELECT * FROM host WHERE id = ?').get(id) as Sql | undefined;
+  return row === undefined ? undefined : fromSql(row);
+}
+
+/** A host by name or id, not retired. Errors: HOST_UNKNOWN, HOST_RETIRED. */
+export function findHost(db: Database, nameOrId: string): HostRow {
+  const row = db.prepare(`SELECT * FROM host WHERE (name = ? AND state <> 'retired') OR id = ?`).get(nameOrId, nameOrId) as Sql | undefined;
+  if (row === undefined) throw reeveError('HOST_UNKNOWN', { value: nameOrId });
+  if (row.state === 'retired') throw reeveError('HOST_RETIRED', { value: nameOrId });
+  return fromSql(row);
+}
+
+/** The hosts that a selector's text names, sorted by name, without the retired. Errors: SELECTOR_INVALID, SELECTOR_EMPTY, HOST_UNKNOWN. */
+export function selectHosts(db: Database, text: string): HostRow[] {
+  const selector = parseSelector(text);
+  switch (selector.kind) {
+    case 'all': {
+      const hosts = listHosts(db);
+      if (hosts.length === 0) throw reeveError('SELECTOR_EMPTY', { value: text });
+      return hosts;
+    }
+    case 'name':
+      return [findHost(db, selector.name)];
+    case 'label': {
+      const rows = db
+        .prepare(`SELECT host.* FROM host JOIN host_label ON host_label.host_id = host.id WHERE key = ? AND value = ? AND state <> 'retired' ORDER BY name`)
+        .all(selector.label.key, selector.label.value) as Sql[];
+      if (rows.length === 0) throw reeveError('SELECTOR_EMPTY', { value: text });
+      return rows.map(fromSql);
+    }
+  }
+}
+
+/** Adds a host that is invited. Errors: HOST_EXISTS. */
+export function addHost(db: Database, host: { id: string; name: string; endpoint: Endpoint | undefined; parentId: string | undefined; now: number }): void {
+  assertNameFree(db, host.name);
+  db.prepare(`INSERT INTO host (id, name, address, port, parent_id, state, invited_at_ms) VALUES (?, ?, ?, ?, ?, 'invited', ?)`).run(
+    host.id,
+    host.name,
+    host.endpoint?.address ?? null,
+    host.endpoint?.port ?? null,
+    host.parentId ?? null,
+    host.now,
+  );
+}
+
+/** What can be altered of a host; undefined stays, null for the parent takes it away. */
+export interface HostEdit {
+  readonly name?: string;
+  readonly endpoint?: Endpoint;
+  readonly parentId?: string | null;
+}
+
+/** Alters a host. Errors: HOST_EXISTS, HOST_PARENT_LOOP. */
+export function updateHost(db: Database, host: HostRow, edit: HostEdit): void {
+  if (edit.name !== undefined && edit.name !== host.name) {
+    assertNameFree(db, edit.name);
+    db.prepare('UPDATE host SET name = ? WHERE id = ?').run(edit.name, host.id);
+  }
+  if (edit.endpoint !== undefined) db.prepare('UPDATE host SET address = ?, port = ? WHERE id = ?').run(edit.endpoint.address, edit.endpoint.port, host.id);
+  if (edit.parentId !== undefined) {
+    if (edit.parentId !== null) assertNoLoop(db, host, edit.parentId);
+    db.prepare('UPDATE host SET parent_id = ? WHERE id = ?').run(edit.parentId, host.id);
+  }
+}
+
+function assertNameFree(db: Database, name: string): void {
+  if (db.prepare(`SELECT 1 FROM host WHERE name = ? AND state <> 'retired'`).get(name) !== undefined) throw reeveError('HOST_EXISTS', { value: name });
+}
+
+function assertNoLoop(db: Database, host: HostRow, parentId: string): void {
+  const loop = db
+    .prepare(
+      `WITH RECURSIVE above (id) AS (VALUES (?) UNION SELECT host.parent_id FROM host JOIN above ON host.id = above.id WHERE host.parent_id IS NOT NULL)
+       SELECT 1 FROM above WHERE id = ?`,
+    )
+    .get(parentId, host.id);
+  if (loop !== undefined) throw reeveError('HOST_PARENT_LOOP', { value: host.name });
+}
+
+/** Names of the hosts that live on this one. */
+export function childrenOf(db: Database, id: string): string[] {
+  return db.prepare(`SELECT name FROM host WHERE parent_id = ? AND state <> 'retired' ORDER BY name`).pluck().all(id) as string[];
+}
+
+/** Marks a host as joined. The address it came from is taken when none is known. */
+export function setJoined(db: Database, id: string, join: { now: number; from: Endpoint | undefined; agentVersion: string; machineHint: Buffer | undefined }): void {
+  db.prepare(
+    `UPDATE host SET state = 'joined', joined_at_ms = ?, agent_version = ?, machine_hint = ?, readmit_until_ms = NULL, audit_seq = 0, audit_head = NULL,
+       address = coalesce(address, ?), port = coalesce(port, ?) WHERE id = ?`,
+  ).run(join.now, join.agentVersion, join.machineHint ?? null, join.from?.address ?? null, join.from?.port ?? null, id);
+}
+
+/** Sets the lasting state of a host. */
+export function setHostState(db: Database, id: string, state: 'revoked' | 'retired', now: number): void {
+  db.prepare('UPDATE host SET state = ?, retired_at_ms = ? WHERE id = ?').run(state, state === 'retired' ? now : null, id);
+}
+
+/** Lets a host with a long expired certificate come back until then. */
+export function setReadmit(db: Database, id: string, untilMs: number): void {
+  db.prepare('UPDATE host SET readmit_until_ms = ? WHERE id = ?').run(untilMs, id);
+}
+
+/** Notes when hosts were last heard of, all in one transaction. */
+export function setLastSeen(db: Database, seen: ReadonlyMap<string, number>): void {
+  const update = db.prepare('UPDATE host SET last_seen_at_ms = ? WHERE id = ?');
+  db.transaction(() => {
+    for (const [id, at] of seen) update.run(at, id);
+  })();
+}
+
+/** Notes the version of a host's agent. */
+export function setAgentVersion(db: Database, id: string, agentVersion: string): void {
+  db.prepare('UPDATE host SET agent_version = ? WHERE id = ? AND agent_version <> ?').run(agentVersion, id, agentVersion);
+}
+
+/** Notes the head of a host's audit chain; `brokenAtMs` when it does not follow from the last one. */
+export function setAuditHead(db: Database, id: string, head: { seq: number; hash: Buffer; brokenAtMs: number | undefined }): void {
+  db.prepare('UPDATE host SET audit_seq = ?, audit_head = ?, audit_broken_at_ms = coalesce(audit_broken_at_ms, ?) WHERE id = ?').run(head.seq, head.hash, head.brokenAtMs ?? null, id);
+}
+
+/** Labels of a host as `key=value`, sorted. */
+export function labelsOf(db: Database, id: string): string[] {
+  const rows = db.prepare('SELECT key, value FROM host_label WHERE host_id = ? ORDER BY key').all(id) as Label[];
+  return rows.map(formatLabel);
+}
+
+/** Adds or replaces labels, and takes keys away. */
+export function setLabels(db: Database, id: string, set: readonly Label[], remove: readonly string[]): void {
+  const put = db.prepare('INSERT INTO host_label VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value');
+  for (const label of set) put.run(id, label.key, label.value);
+  const drop = db.prepare('DELETE FROM host_label WHERE host_id = ? AND key = ?');
+  for (const key of remove) drop.run(id, key);
+}

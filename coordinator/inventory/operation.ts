@@ -1,0 +1,148 @@
+import type { ErrorItem } from '../../shared/errors/error.js';
+import type { Change } from '../../shared/model/change.js';
+import type { Database } from './database.js';
+
+/** How an operation ended, or that it has not. */
+export type OutcomeWord = 'running' | 'ok' | 'failed' | 'unknown' | 'pending';
+
+/** One journaled piece of work. */
+export interface OperationRow {
+  readonly id: string;
+  readonly summary: string;
+  readonly operator: string;
+  readonly requestHash: Buffer;
+  readonly outcome: OutcomeWord;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | undefined;
+}
+
+/** One host's part in an operation. */
+export interface OperationHostRow {
+  readonly operationId: string;
+  readonly hostId: string;
+  readonly noun: string;
+  readonly generation: number;
+  readonly outcome: OutcomeWord;
+  readonly changes: readonly Change[];
+  readonly errors: readonly ErrorItem[];
+  readonly durationMs: number;
+}
+
+interface Sql {
+  id: string;
+  summary: string;
+  operator: string;
+  request_hash: Buffer;
+  outcome: OutcomeWord;
+  started_at_ms: number;
+  ended_at_ms: number | null;
+}
+
+interface HostSql {
+  operation_id: string;
+  host_id: string;
+  noun: string;
+  generation: number;
+  outcome: OutcomeWord;
+  changes: string;
+  errors: string;
+  duration_ms: number;
+}
+
+const fromSql = (row: Sql): OperationRow => ({
+  id: row.id,
+  summary: row.summary,
+  operator: row.operator,
+  requestHash: row.request_hash,
+  outcome: row.outcome,
+  startedAtMs: row.started_at_ms,
+  endedAtMs: row.ended_at_ms ?? undefined,
+});
+
+const fromHostSql = (row: HostSql): OperationHostRow => ({
+  operationId: row.operation_id,
+  hostId: row.host_id,
+  noun: row.noun,
+  generation: row.generation,
+  outcome: row.outcome,
+  changes: JSON.parse(row.changes) as Change[],
+  errors: JSON.parse(row.errors) as ErrorItem[],
+  durationMs: row.duration_ms,
+});
+
+/** An operation by id. */
+export function getOperation(db: Database, id: string): OperationRow | undefined {
+  const row = db.prepare('SELECT * FROM operation WHERE id = ?').get(id) as Sql | undefined;
+  return row === undefined ? undefined : fromSql(row);
+}
+
+/** The newest operations. */
+export function listOperations(db: Database, limit: number): OperationRow[] {
+  return (db.prepare('SELECT * FROM operation ORDER BY id DESC LIMIT ?').all(limit) as Sql[]).map(fromSql);
+}
+
+/** The hosts of an operation. */
+export function operationHosts(db: Database, id: string): OperationHostRow[] {
+  return (db.prepare('SELECT * FROM operation_host WHERE operation_id = ? ORDER BY host_id, noun').all(id) as HostSql[]).map(fromHostSql);
+}
+
+/** Begins an operation; its hosts follow. */
+export function addOperation(db: Database, operation: Pick<OperationRow, 'id' | 'summary' | 'operator' | 'requestHash' | 'startedAtMs'>): void {
+  db.prepare(`INSERT INTO operation (id, summary, operator, request_hash, outcome, started_at_ms) VALUES (?, ?, ?, ?, 'running', ?)`).run(
+    operation.id,
+    operation.summary,
+    operation.operator,
+    operation.requestHash,
+    operation.startedAtMs,
+  );
+}
+
+/** Begins a host's part. */
+export function addOperationHost(db: Database, part: Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun' | 'generation'>): void {
+  db.prepare(`INSERT INTO operation_host (operation_id, host_id, noun, generation, outcome) VALUES (?, ?, ?, ?, 'running')`).run(part.operationId, part.hostId, part.noun, part.generation);
+}
+
+/** Records what became of a host's part. */
+export function setOperationHost(db: Database, part: OperationHostRow): void {
+  db.prepare('UPDATE operation_host SET outcome = ?, changes = ?, errors = ?, duration_ms = ? WHERE operation_id = ? AND host_id = ? AND noun = ?').run(
+    part.outcome,
+    JSON.stringify(part.changes),
+    JSON.stringify(part.errors),
+    part.durationMs,
+    part.operationId,
+    part.hostId,
+    part.noun,
+  );
+}
+
+/** Ends an operation by what its hosts say: failed beats unknown beats pending beats ok. Leaves it alone while a host is running. */
+export function closeOperation(db: Database, id: string, now: number): OutcomeWord {
+  const words = new Set(db.prepare('SELECT DISTINCT outcome FROM operation_host WHERE operation_id = ?').pluck().all(id) as OutcomeWord[]);
+  const outcome = (['running', 'failed', 'unknown', 'pending'] as const).find((word) => words.has(word)) ?? 'ok';
+  if (outcome !== 'running') db.prepare('UPDATE operation SET outcome = ?, ended_at_ms = ? WHERE id = ?').run(outcome, now, id);
+  return outcome;
+}
+
+/** The parts of a host whose end nobody knows. */
+export function openParts(db: Database, hostId: string): OperationHostRow[] {
+  return (db.prepare(`SELECT * FROM operation_host WHERE host_id = ? AND outcome = 'unknown' ORDER BY operation_id`).all(hostId) as HostSql[]).map(fromHostSql);
+}
+
+/** After a restart nothing runs any more: what was running is unknown until its host was asked. */
+export function orphanOperations(db: Database, now: number): number {
+  return db.transaction(() => {
+    const parts = db.prepare(`UPDATE operation_host SET outcome = 'unknown' WHERE outcome = 'running'`).run().changes;
+    const ids = db.prepare(`SELECT id FROM operation WHERE outcome = 'running'`).pluck().all() as string[];
+    for (const id of ids) closeOperation(db, id, now);
+    return parts;
+  })();
+}
+
+/** Forgets operations that ended longer than 90 days ago. */
+export function tidyOperations(db: Database, now: number): void {
+  const old = now - 90 * 86_400_000;
+  db.transaction(() => {
+    db.prepare('DELETE FROM operation_host WHERE operation_id IN (SELECT id FROM operation WHERE ended_at_ms < ?)').run(old);
+    db.prepare('DELETE FROM operation WHERE ended_at_ms < ?').run(old);
+  })();
+}

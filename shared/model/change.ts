@@ -1,0 +1,43 @@
+/** One difference between what is and what is wanted; the unit a plan lists. */
+export interface Change {
+  readonly kind: 'create' | 'update' | 'remove';
+  readonly noun: string;
+  /** Name of the object. */
+  readonly subject: string;
+  /** The fields that differ, in a fixed order. */
+  readonly fields: readonly FieldChange[];
+}
+
+/** One field of a change. */
+export interface FieldChange {
+  readonly field: string;
+  /** Value now; empty: none. */
+  readonly from: string;
+  /** Value wanted; empty: taken away. */
+  readonly to: string;
+}
+
+/** The wire's words for kinds of change. */
+export type WireChangeKind = 'CHANGE_KIND_UNSPECIFIED' | 'CHANGE_KIND_CREATE' | 'CHANGE_KIND_UPDATE' | 'CHANGE_KIND_REMOVE';
+
+const kinds: Readonly<Record<Change['kind'], WireChangeKind>> = { create: 'CHANGE_KIND_CREATE', update: 'CHANGE_KIND_UPDATE', remove: 'CHANGE_KIND_REMOVE' };
+
+/** A change as the wire has it. */
+export function formatChange(change: Change): { kind: WireChangeKind; noun: string; subject: string; fields: { field: string; from: string; to: string }[] } {
+  return { kind: kinds[change.kind], noun: change.noun, subject: change.subject, fields: change.fields.map((field) => ({ ...field })) };
+}
+
+/** Longest text kept of what a host says in a change, characters. */
+const textLimit = 1024;
+
+/** A change as a host reported it: texts are cut to 1 KiB, at most 64 fields. They stay hostile: escape them where they are shown. */
+export function parseChange(wire: { kind: string; noun: string; subject: string; fields: readonly { field: string; from: string; to: string }[] }): Change {
+  const cut = (text: string): string => text.slice(0, textLimit);
+  const kind = wire.kind === 'CHANGE_KIND_CREATE' ? 'create' : wire.kind === 'CHANGE_KIND_REMOVE' ? 'remove' : 'update';
+  return {
+    kind,
+    noun: cut(wire.noun),
+    subject: cut(wire.subject),
+    fields: wire.fields.slice(0, 64).map(({ field, from, to }) => ({ field: cut(field), from: cut(from), to: cut(to) })),
+  };
+}
