@@ -1,0 +1,217 @@
+/* reeve-privd: what the parts share. Statuses are REEVE_OK or a number of the error catalogue (gen/table.h). */
+#ifndef REEVE_H
+#define REEVE_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "gen/table.h"
+#include <stdio.h>
+#include <sys/types.h>
+
+#define REEVE_VERSION "0.1.0"
+#define REEVE_FRAME_VERSION 1
+#define REQUEST_HEAD 20u  /* version, verb, operation id */
+#define OP_BYTES 16u
+#define NAME_MAX_LEN 31u
+#define CHILDREN_MAX 8
+#define QUEUE_MAX 32
+#define READ_DEADLINE_MS 10000
+#define IDLE_EXIT_MS 60000
+#define LOCK_DEADLINE_MS 30000
+#define TOOL_DEADLINE_MS 30000
+
+/* Where things are; compiled in for production, given by hand for development. */
+struct config {
+  const char *state;   /* /var/lib/reeve-privd */
+  const char *policy;  /* /etc/reeve/policy */
+  uid_t caller;        /* the only uid that is answered */
+  bool activated;      /* started by a systemd socket */
+  bool seccomp;        /* the filter is on */
+  bool pidfd;          /* SO_PEERPIDFD works */
+  int landlock;        /* ABI, 0 absent */
+};
+extern struct config config;
+extern pid_t main_pid;
+
+/* Shared by the parent and its children, so that a child killed by the filter still gets an answer and refusals are counted once. */
+struct slot { pid_t pid; int conn; bool named, replied; uint16_t verb; uint8_t op[OP_BYTES]; };
+struct shared { struct slot slots[CHILDREN_MAX]; int64_t refused_at_ms; uint32_t refused_tokens, suppressed; };
+extern struct shared *shared;
+
+/* A growing buffer with a hard limit; after an overflow it stays `full` and takes nothing more. */
+struct buf { uint8_t *p; size_t n, room, limit; bool full; };
+void buf_init(struct buf *b, size_t limit);
+void buf_free(struct buf *b);
+void buf_put(struct buf *b, const void *p, size_t n);
+void put_u16(struct buf *b, uint16_t v);
+void put_u32(struct buf *b, uint32_t v);
+
+/* Policy. */
+enum policy_state { POLICY_OK, POLICY_MISSING, POLICY_UNREADABLE, POLICY_OWNER, POLICY_MODE, POLICY_TYPE, POLICY_SIZE, POLICY_SYNTAX };
+struct policy_line { int number; bool allow; int op; const char *values[REEVE_MAX_KEYS]; };
+struct policy {
+  enum policy_state state;
+  char reason[200];
+  bool digested;
+  uint8_t digest[32];
+  char *text;
+  struct policy_line *lines;
+  size_t nlines;
+};
+typedef void policy_report(void *data, int line, const char *text);
+struct verdict { bool allowed; int line; bool denied; };
+const char *policy_state_name(enum policy_state state);
+bool policy_parse(struct policy *p, const char *text, size_t n, policy_report *report, void *data);
+void policy_load(struct policy *p, const char *path);
+void policy_free(struct policy *p);
+int policy_operation(const char *name, size_t n);
+struct verdict policy_evaluate(const struct policy *p, int op, const char *const *args);
+void policy_wanted_line(char *out, size_t room, int op, const char *const *args, struct verdict v);
+bool policy_next_uid(const struct policy *p, int op, const char *const *args, size_t key, uint64_t from, uint64_t *uid);
+bool parse_number(const char *s, size_t n, uint64_t max, uint64_t *out);
+int explain(const char *path);
+int check_policy(const char *path);
+
+/* One request. */
+struct value { bool set; char *text; uint32_t n; uint64_t number; };
+struct call {
+  const struct reeve_verb *verb;
+  uint8_t op[OP_BYTES];
+  struct value f[REEVE_MAX_FIELDS];
+  char args_text[4][64];                 /* room for policy values that are made here */
+  const char *args[REEVE_MAX_KEYS];      /* values of the policy's keys; NULL: not in the request */
+  struct policy policy;
+  struct buf reply, errors;
+};
+const char *const *verb_oneof(const struct call *c, size_t field);
+void call_init(struct call *c);
+void call_free(struct call *c);
+uint16_t fail(struct call *c, uint16_t status, ...);  /* pairs of key and value, then NULL */
+uint16_t wire_parse(struct call *c, const uint8_t *p, size_t n);
+void reply_string(struct buf *b, uint16_t tag, const char *s);
+void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n);
+void reply_u32(struct buf *b, uint16_t tag, uint32_t v);
+void reply_u64(struct buf *b, uint16_t tag, uint64_t v);
+void reply_bool(struct buf *b, uint16_t tag, bool v);
+size_t reply_begin(struct buf *b, uint16_t tag);
+void reply_end(struct buf *b, size_t at);
+void frame_reply(struct buf *out, uint16_t verb, const uint8_t *op, uint16_t status, const struct buf *body);
+uint16_t serve_call(struct call *c, const uint8_t *p, size_t n);
+uint16_t check_call(struct call *c);
+
+/* Grammar of single values. */
+bool grammar_name(const char *s);
+bool grammar_shell(const char *s);
+bool grammar_comment(const char *s);
+bool is_listed(const char *const *list, const char *s);
+bool has_listed_prefix(const char *const *list, const char *s);
+bool name_reserved(const char *s);
+bool uid_forbidden(uint64_t uid);
+bool group_dangerous(const char *s);
+uint16_t check_name(struct call *c, size_t field);
+uint16_t check_shell(struct call *c, size_t field);
+uint16_t check_comment(struct call *c, size_t field);
+uint16_t shell_usable(struct call *c, const char *shell);
+
+/* One checker and one worker per verb; both may fail(). The checker also fills c->args. */
+typedef uint16_t verb_fn(struct call *c);
+verb_fn check_nothing, check_observe_user, check_user_add, check_user_set, check_user_named, check_user_adopt, check_group_member;
+verb_fn op_status_get, op_observe_user, op_user_add, op_user_set, op_user_lock, op_user_unlock, op_user_remove, op_user_adopt, op_user_release, op_group_member;
+
+/* Accounts, read without NSS. */
+struct user { char *name, *comment, *home, *shell; uint32_t uid, gid; };
+struct group { char *name; uint32_t gid; };
+struct membership { const char *user, *group; };
+struct secret { char *name, *password; int64_t expires; };  /* expires: days, -1 never */
+struct accounts {
+  char *passwd_text, *group_text, *shadow_text;
+  struct user *users; size_t nusers;
+  struct group *groups; size_t ngroups;
+  struct membership *members; size_t nmembers;  /* sorted by user, then group */
+  struct secret *secrets; size_t nsecrets;      /* sorted by name */
+};
+char *read_whole(const char *path, size_t max, size_t *n);
+void accounts_parse(struct accounts *a, char *passwd, char *group, char *shadow);
+uint16_t accounts_load(struct call *c, struct accounts *a);
+void accounts_free(struct accounts *a);
+const struct user *user_by_name(const struct accounts *a, const char *name);
+const struct user *user_by_uid(const struct accounts *a, uint32_t uid);
+const struct group *group_by_name(const struct accounts *a, const char *name);
+const struct group *group_by_gid(const struct accounts *a, uint32_t gid);
+const struct secret *secret_by_name(const struct accounts *a, const char *name);
+bool group_has_members(const struct accounts *a, const char *group);
+bool is_member(const struct accounts *a, const char *user, const char *group);
+bool is_locked(const struct secret *s);
+
+/* Markers: which accounts are ours. */
+enum marker_state { MARKER_NONE, MARKER_ADDING, MARKER_OWNED, MARKER_REMOVING, MARKER_ADOPTED, MARKER_ADOPTED_KEYS };
+struct marker { enum marker_state state; char name[NAME_MAX_LEN + 1]; uint32_t uid, gid; char kind[8]; };
+bool marker_parse(struct marker *m, const char *text, size_t n);
+const char *marker_word(const struct marker *m);
+uint16_t marker_read(struct call *c, const char *name, struct marker *m);
+uint16_t marker_write(struct call *c, const struct marker *m);
+uint16_t marker_drop(struct call *c, const char *name);
+uint16_t markers_list(struct call *c, struct marker **list, size_t *n);
+uint16_t used_uids(struct call *c, char **text, size_t *n);
+bool used_uid_owner(const char *text, size_t n, uint32_t uid, char *owner, size_t room);
+uint16_t used_uid_add(struct call *c, const char *name, uint32_t uid);
+uint16_t owned_account(struct call *c, const struct accounts *a, const char *name, struct marker *m, const struct user **u);
+
+/* The machine. */
+struct tool { const char *path; const char *name; };
+extern const struct tool tool_useradd, tool_usermod, tool_userdel, tool_groupdel, tool_gpasswd;
+uint16_t run_tool(struct call *c, const struct tool *tool, const char *const *argv, int *code);
+uint16_t tool_failed(struct call *c, const struct tool *tool, int code);
+uint16_t lock_account(struct call *c, const struct accounts *a, const char *name);
+uint16_t end_processes(struct call *c, const char *name, uint32_t uid, uint32_t *ended);
+uint16_t home_free(struct call *c, const char *name);
+uint16_t home_to_trash(struct call *c, const char *name, uint32_t uid, bool half_made, char *entry, size_t room);
+int state_open(const char *dir);
+bool state_prepare(void);
+int open_beneath(int dir, const char *path, int flags, uint64_t extra);
+int64_t now_ms(void);
+int64_t wall_ms(void);
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint16_t io_failed(struct call *c, const char *what);
+
+/* Audit. */
+enum audit_phase { AUDIT_INTENT, AUDIT_RESULT, AUDIT_REFUSED, AUDIT_RECOVERED };
+struct audit_record { enum audit_phase phase; uint32_t caller; const uint8_t *op; const char *verb, *args; const uint8_t *digest; uint16_t status; };
+#define AUDIT_FIELDS 13  /* seq time_ms mono_ms boot_id caller op_id verb args policy_digest phase status prev hash */
+struct audit_line { struct { const char *p; size_t n; } f[AUDIT_FIELDS]; };
+bool audit_split(struct audit_line *l, const char *line, size_t n);
+void audit_hash(const struct audit_line *l, const uint8_t prev[32], uint8_t out[32]);
+bool unhex(uint8_t *out, const char *p, size_t n);
+bool audit_newest_rotated(int dir, uint64_t below, char *name, size_t room, uint64_t *seq);
+const char *audit_append(const struct audit_record *r, bool use_reserve);  /* NULL, or why not */
+void audit_refused(const struct audit_record *r);
+const char *audit_recover(void);
+void audit_head(uint64_t *seq, uint8_t head[32]);
+const char *audit_trouble(void);
+int audit_verify(const char *path);
+void boot_id(char out[37]);
+
+/* Protection. */
+bool harden_parent(void);
+void harden_child(int conn);
+bool seccomp_install(void);
+void violate(void);
+int serve(int listener);
+int reply_busy(int conn, uint16_t status, const struct slot *slot);
+bool send_all(int fd, const uint8_t *p, size_t n, int deadline_ms);
+_Noreturn void child_main(int conn, struct slot *slot);
+
+struct sha256 { uint32_t h[8]; uint64_t bytes; uint8_t block[64]; size_t used; };
+void sha256_init(struct sha256 *s);
+void sha256_add(struct sha256 *s, const void *p, size_t n);
+void sha256_end(struct sha256 *s, uint8_t out[32]);
+void hex(char *out, const uint8_t *p, size_t n);
+
+/* Points where tests kill the helper; nothing of them is left in a package build. */
+#ifdef REEVE_TEST
+void failpoint(const char *name);
+#define FAILPOINT(name) failpoint(name)
+#else
+#define FAILPOINT(name) ((void)0)
+#endif
+#endif
