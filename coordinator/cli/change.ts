@@ -1,0 +1,160 @@
+import { ReeveError } from '../../shared/errors/error.js';
+import type { ChangeEvent } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
+import type { ChangeFinished } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeFinished.js';
+import type { ChangeOptionsInput } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeOptions.js';
+import type { HostResult } from '../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
+import { newId } from '../../shared/kit/id.js';
+import { renderResults, renderSummary, type Stage } from './change-text.js';
+import { confirm, requireAnswerer } from './confirm.js';
+import type { Api } from './connect.js';
+import type { Context } from './context.js';
+import { exitOfHost, exitOfOutcome, worstExit } from './exit.js';
+import { failureJson, formatJson, toJson } from './json.js';
+import { createProgress } from './progress.js';
+
+/** How far a command goes, as its options say. */
+export interface ChangeFlags {
+  readonly plan: boolean;
+  readonly stage: boolean;
+  readonly yes: boolean;
+}
+
+/** Makes the call of a change. */
+export type StartChange = (api: Api, options: ChangeOptionsInput) => AsyncIterable<ChangeEvent>;
+
+/** What is known of a change when its events end, however they end. */
+interface Known {
+  readonly planId: string;
+  readonly operationId: string;
+  readonly results: readonly HostResult[];
+  readonly finished: ChangeFinished | undefined;
+  /** How many results are of hosts that answered after the plan. */
+  readonly answered: number;
+  /** Why the events ended early. */
+  readonly broken: ReeveError | undefined;
+}
+
+/** Plans, shows, asks, applies and waits, or the part of it that the options ask for. Gives the exit code. */
+export async function runChange(context: Context, flags: ChangeFlags, start: StartChange): Promise<number> {
+  if (!flags.plan && !flags.stage && !flags.yes) requireAnswerer(context, 'add --yes to apply without a question, or --plan to only see what would change');
+  const api = await context.api();
+  const operationId = newId(context.clock.now());
+  if (flags.plan) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_PLAN' }), ''), 'planned');
+  if (flags.stage) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_STAGE', operationId }), operationId), 'stored');
+  if (flags.yes) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_APPLY', operationId }), operationId), 'applied');
+
+  const planned = await collect(context, start(api, { mode: 'CHANGE_MODE_PLAN' }), '');
+  const exit = report(context, planned, 'planned');
+  if (planned.planId === '' || nothingToDo(planned.results)) return exit;
+  await confirm(context, 'Apply?');
+  const known = await collect(context, start(api, { mode: 'CHANGE_MODE_APPLY', planId: planned.planId, operationId }), operationId);
+  return report(context, known, 'applied');
+}
+
+function nothingToDo(results: readonly HostResult[]): boolean {
+  return results.every((result) => result.outcome === 'OUTCOME_OK' && result.changes.length === 0);
+}
+
+/**
+ * The events of one call to their end. A later result of a host and noun replaces the planned one. A call that ends early throws, unless it may have
+ * changed something (it has an operation): then what is known is given with the error.
+ */
+async function collect(context: Context, events: AsyncIterable<ChangeEvent>, operationId: string): Promise<Known> {
+  const results = new Map<string, HostResult>();
+  const keyOf = (result: HostResult): string => `${result.hostId} ${result.noun}`;
+  const planned = new Map<string, HostResult>();
+  let planId = '';
+  let finished: ChangeFinished | undefined;
+  let broken: ReeveError | undefined;
+  const progress = createProgress(context);
+  try {
+    for await (const event of events) {
+      if (event.planned) {
+        planId = event.planned.planId;
+        for (const result of event.planned.hosts) planned.set(keyOf(result), result);
+        progress.total(planned.size);
+      } else if (event.host) {
+        results.set(keyOf(event.host), event.host);
+        progress.done(results.size);
+      } else if (event.finished) {
+        finished = event.finished;
+      }
+    }
+    if (finished === undefined) throw new ReeveError([{ code: 'INTERNAL', fields: { correlation: 'the coordinator ended the answer early' } }]);
+  } catch (error) {
+    if (operationId === '' || !(error instanceof ReeveError) || (planned.size === 0 && results.size === 0 && error.code !== 'CANCELLED')) throw error;
+    broken = error;
+  } finally {
+    progress.close();
+  }
+  const merged = mergeResults(planned, results, broken !== undefined);
+  return { planId, operationId: finished?.operationId ?? operationId, results: sorted(merged), finished, answered: results.size, broken };
+}
+
+/** What every host said last. Where others were told or the call ended early, a planned change without an answer is unknown: nobody said it was made. */
+function mergeResults(planned: ReadonlyMap<string, HostResult>, results: ReadonlyMap<string, HostResult>, broken: boolean): HostResult[] {
+  const rest = [...planned].filter(([key]) => !results.has(key)).map(([, result]) => result);
+  const open = (result: HostResult): boolean => result.outcome === 'OUTCOME_OK' && (broken || (results.size > 0 && result.changes.length > 0));
+  return [...rest.map((result) => (open(result) ? { ...result, outcome: 'OUTCOME_UNKNOWN' as const, changes: [] } : result)), ...results.values()];
+}
+
+function sorted(results: readonly HostResult[]): HostResult[] {
+  const keyOf = (result: HostResult): string => `${result.hostName} ${result.noun}`;
+  return [...results].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0));
+}
+
+/** Shows what is known and gives the exit code. */
+function report(context: Context, known: Known, asked: Stage): number {
+  const stage = wasRefused(known) ? 'planned' : asked;
+  const exit = exitOf(known, stage);
+  if (context.json) context.terminal.out(formatJson(documentOf(known)));
+  else reportText(context, known, stage);
+  return exit;
+}
+
+/** Whether the call ended with its plan, because a host refused it: the rest reads as a plan then. */
+function wasRefused(known: Known): boolean {
+  return known.finished?.stored === false && known.answered === 0 && known.results.some((result) => result.outcome === 'OUTCOME_FAILED');
+}
+
+function exitOf(known: Known, stage: Stage): number {
+  const results = stage === 'stored' ? known.results.filter((result) => result.outcome !== 'OUTCOME_PENDING') : known.results;
+  const codes = results.map(exitOfHost);
+  if (known.broken !== undefined) return worstExit([...codes, 3]);
+  if (known.finished !== undefined && stage === 'applied' && worstExit(codes) === 0) codes.push(exitOfOutcome(known.finished.outcome));
+  return worstExit(codes);
+}
+
+function documentOf(known: Known): Readonly<Record<string, ReturnType<typeof toJson>>> {
+  const { planId, operationId, results, finished, broken } = known;
+  const failure = broken === undefined ? {} : (failureJson(broken) as Readonly<Record<string, ReturnType<typeof toJson>>>);
+  return {
+    planId,
+    operationId,
+    outcome: toJson(finished?.outcome ?? 'OUTCOME_UNKNOWN', 'outcome'),
+    stored: finished?.stored ?? null,
+    hosts: results.map((result) => toJson(result)),
+    ...failure,
+  };
+}
+
+function reportText(context: Context, known: Known, stage: Stage): void {
+  const { terminal } = context;
+  terminal.out(renderResults(terminal, known.results, stage));
+  if (known.broken === undefined) {
+    terminal.out(`${closing(known, stage)}\n`);
+    return;
+  }
+  const why = known.broken.code === 'CANCELLED' ? 'Cancelled' : known.broken.message;
+  if (known.results.length > 0) terminal.out(`${renderSummary(known.results, stage)}\n`);
+  terminal.err(`reeve: ${why}; hosts that had not answered may still finish what they began.\n  See: reeve operation show ${known.operationId}\n`);
+}
+
+function closing(known: Known, stage: Stage): string {
+  const summary = renderSummary(known.results, stage);
+  const failed = known.results.some((result) => result.outcome === 'OUTCOME_FAILED');
+  if (nothingToDo(known.results) && stage !== 'stored') return `Nothing to do. ${summary}.`;
+  if (failed && stage === 'planned') return `${summary}. Nothing was stored.`;
+  if (stage === 'stored') return `Stored. ${summary}. To apply it: reeve apply`;
+  return `${summary}.`;
+}

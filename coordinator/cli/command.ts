@@ -1,0 +1,117 @@
+import type { Context } from './context.js';
+
+/** An option that takes a value. */
+interface ValueOption {
+  readonly kind: 'value';
+  /** What stands for the value in help, e.g. `SELECTOR`. */
+  readonly value: string;
+  readonly text: string;
+  readonly required?: boolean;
+  /** The only values it may have. */
+  readonly choices?: readonly string[];
+}
+
+/** An option that may be given several times. */
+interface ListOption {
+  readonly kind: 'list';
+  readonly value: string;
+  readonly text: string;
+  readonly required?: false;
+}
+
+/** An option without a value. */
+interface FlagOption {
+  readonly kind: 'flag';
+  readonly text: string;
+  readonly required?: false;
+}
+
+/** One option of a command, as data: the parser, the help, the man page and the completions are made from it. */
+export type Option = ValueOption | ListOption | FlagOption;
+
+/** A positional argument of a command. */
+export interface Positional {
+  readonly text: string;
+  /** The only values it may have. */
+  readonly choices?: readonly string[];
+  /** Whether the command works without it. */
+  readonly optional?: boolean;
+}
+
+/** What `run` gets for an option. */
+type OptionValue<O> = O extends { kind: 'flag' } ? boolean : O extends { kind: 'list' } ? readonly string[] : O extends { required: true } ? string : string | undefined;
+
+/** What `run` gets for a positional. */
+type PositionalValue<P> = P extends { optional: true } ? string | undefined : string;
+
+/** The arguments of a command by the names it declares. */
+export type Arguments<P, O> = { readonly [K in keyof P]: PositionalValue<P[K]> } & { readonly [K in keyof O]: OptionValue<O[K]> };
+
+/** An example of a command line with what it does. */
+export interface Example {
+  readonly line: string;
+  readonly text: string;
+}
+
+/** What a command is, whatever its arguments are. */
+interface CommandBase {
+  /** The words that name it after `reeve`, e.g. `host invite`. */
+  readonly path: string;
+  /** One line, a verb first, without a full stop. */
+  readonly summary: string;
+  /** What else there is to know; for the help and the man page. */
+  readonly text?: string;
+  readonly examples: readonly [Example, ...Example[]];
+  /** Options that cannot stand together. */
+  readonly exclusive?: readonly (readonly [string, string])[];
+}
+
+/** A command as data, with the one function that runs it. */
+export interface Command extends CommandBase {
+  readonly positionals: Readonly<Record<string, Positional>>;
+  readonly options: Readonly<Record<string, Option>>;
+  /** Runs it and gives the exit code. Errors: ReeveError. */
+  readonly run: (context: Context, args: Arguments<Record<string, Positional>, Record<string, Option>>) => Promise<number>;
+}
+
+/** A noun with its verbs; a noun without verbs of its own is one command. */
+export interface Noun {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: readonly Command[];
+}
+
+/** Makes a command whose `run` gets arguments typed by what it declares. */
+export function defineCommand<const P extends Readonly<Record<string, Positional>>, const O extends Readonly<Record<string, Option>>>(
+  definition: CommandBase & { readonly positionals: P; readonly options: O; readonly run: (context: Context, args: Arguments<P, O>) => Promise<number> },
+): Command {
+  return definition as unknown as Command;
+}
+
+/** Options of every command. */
+export const globalOptions = {
+  json: { kind: 'flag', text: 'Answer with one JSON document, for programs' },
+  socket: { kind: 'value', value: 'PATH', text: "The coordinator's socket (default: $REEVE_SOCKET, else /run/reeved/api.sock)" },
+} as const satisfies Record<string, Option>;
+
+/** Options of every command that changes hosts. */
+export const changeOptions = {
+  plan: { kind: 'flag', text: 'Only show what would change' },
+  stage: { kind: 'flag', text: 'Only store what should be; tell no host' },
+  yes: { kind: 'flag', text: 'Ask nothing' },
+} as const satisfies Record<string, Option>;
+
+/** Which options of a change exclude each other. */
+export const changeExclusive: readonly (readonly [string, string])[] = [['plan', 'stage']];
+
+/** The option that names hosts. */
+export const on = { kind: 'value', value: 'SELECTOR', text: 'Which hosts: NAME, LABEL=VALUE or all' } as const satisfies Option;
+
+/** Exit codes of every command, for the help and the man page. */
+export const exitCodes: readonly { readonly code: number; readonly text: string }[] = [
+  { code: 0, text: 'All is done, or there was nothing to do.' },
+  { code: 1, text: 'It failed on a host, was refused by one, or was cancelled.' },
+  { code: 2, text: 'A mistake in the command line, or something the coordinator does not know or does not allow.' },
+  { code: 3, text: 'A host or the coordinator could not be reached; what was stored is pending.' },
+  { code: 70, text: 'A mistake in Reeve; the message names where its log has the details.' },
+];

@@ -1,0 +1,118 @@
+import { globalOptions, type Command, type Noun, type Option, type Positional } from './command.js';
+
+/** The words a command can go on with. */
+function wordsOf(command: Command): string[] {
+  const choices = Object.values(command.positionals).flatMap((positional: Positional) => positional.choices ?? []);
+  return [...choices, ...Object.keys({ ...command.options, ...globalOptions, help: true }).map((name) => `--${name}`)];
+}
+
+/** Options with a closed set of values, over all commands: name and values. */
+function choicesOf(nouns: readonly Noun[]): [name: string, values: readonly string[]][] {
+  const found = nouns.flatMap((noun) => noun.commands.flatMap((command) => Object.entries(command.options).flatMap(([name, option]) => (option.kind === 'value' && option.choices !== undefined ? [[name, option.choices] as [string, readonly string[]]] : []))));
+  return found.filter(([name], index) => found.findIndex(([other]) => other === name) === index);
+}
+
+/** Options whose value is free: nothing is offered after them. */
+function freeOptions(nouns: readonly Noun[]): string[] {
+  const closed = choicesOf(nouns).map(([name]) => name);
+  const all = nouns.flatMap((noun) => noun.commands.flatMap((command) => Object.entries<Option>(command.options).filter(([, option]) => option.kind !== 'flag').map(([name]) => name)));
+  return [...new Set(all)].filter((name) => !closed.includes(name)).sort();
+}
+
+function verbsOf(noun: Noun): string[] {
+  return noun.commands.flatMap((command) => (command.path === noun.name ? [] : [command.path.slice(noun.name.length + 1)]));
+}
+
+/** The completion script for bash, without dependencies on bash-completion. */
+export function renderBash(nouns: readonly Noun[]): string {
+  const cases = nouns.flatMap((noun) => {
+    const verbs = verbsOf(noun);
+    const start = verbs.length === 0 ? [] : [`    '${noun.name} ') words='${verbs.join(' ')} --help' ;;`];
+    return [...start, ...noun.commands.map((command) => `    '${command.path}${command.path === noun.name ? ' ' : ''}'*) words='${wordsOf(command).join(' ')}' ;;`)];
+  });
+  return [
+    '# Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.',
+    '_reeve() {',
+    '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word',
+    '  COMPREPLY=()',
+    '  case $previous in',
+    ...choicesOf(nouns).map(([name, values]) => `    --${name}) COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$current")); return ;;`),
+    '    --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;',
+    `    ${freeOptions(nouns).map((name) => `--${name}`).join('|')}) return ;;`,
+    '  esac',
+    '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+    '    case $word in -*) ;; *) path="$path$word " ;; esac',
+    '  done',
+    '  case $path in',
+    `    '') words='${nouns.map((noun) => noun.name).join(' ')} --help --version' ;;`,
+    ...cases,
+    '  esac',
+    '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
+    '}',
+    'complete -F _reeve reeve',
+    '',
+  ].join('\n');
+}
+
+/** The completion script for zsh. */
+export function renderZsh(nouns: readonly Noun[]): string {
+  return [
+    '#compdef reeve',
+    '# Completion of reeve(1) for zsh. Generated from the command tree by packaging/completion/generate.ts.',
+    '_reeve() {',
+    "  local context state state_descr line ret=1",
+    '  typeset -A opt_args',
+    "  local -a every=('--help[Show help]' " + Object.entries<Option>(globalOptions).map(([name, option]) => zshOption(name, option)).join(' ') + ')',
+    "  _arguments -C $every '--version[Show the version]' '1: :->noun' '*:: :->rest' && ret=0",
+    '  case $state in',
+    `    noun) local -a nouns=(${nouns.map((noun) => zshQuote(`${noun.name}:${zshEscape(noun.summary)}`)).join(' ')}); _describe noun nouns && ret=0 ;;`,
+    '    rest) case $line[1] in',
+    ...nouns.flatMap(zshNoun),
+    '    esac ;;',
+    '  esac',
+    '  return ret',
+    '}',
+    '_reeve "$@"',
+    '',
+  ].join('\n');
+}
+
+function zshNoun(noun: Noun): string[] {
+  const [only] = noun.commands;
+  if (only !== undefined && only.path === noun.name) return [`      ${noun.name}) _arguments $every ${zshArguments(only)} && ret=0 ;;`];
+  const verbs = noun.commands.map((command) => zshQuote(`${command.path.slice(noun.name.length + 1)}:${zshEscape(command.summary)}`)).join(' ');
+  return [
+    `      ${noun.name})`,
+    `        if (( CURRENT == 1 )); then local -a verbs=(${verbs}); _describe verb verbs && ret=0`,
+    '        else case $words[1] in',
+    ...noun.commands.map((command) => `          ${command.path.slice(noun.name.length + 1)}) shift words; (( CURRENT-- )); _arguments $every ${zshArguments(command)} && ret=0 ;;`),
+    '        esac; fi ;;',
+  ];
+}
+
+function zshArguments(command: Command): string {
+  const positionals = Object.entries<Positional>(command.positionals).map(([name, { choices, optional }]) => zshQuote(`${optional === true ? ':' : ''}:${name}:${choices === undefined ? ' ' : `(${choices.join(' ')})`}`));
+  return [...Object.entries<Option>(command.options).map(([name, option]) => zshOption(name, option)), ...positionals].join(' ').trim();
+}
+
+function zshOption(name: string, option: Option): string {
+  const text = `--${name}[${zshEscape(option.text).replaceAll('[', '\\[').replaceAll(']', '\\]')}]`;
+  switch (option.kind) {
+    case 'flag':
+      return zshQuote(text);
+    case 'list':
+      return zshQuote(`*${text}:${option.value.toLowerCase().replaceAll(':', ' ')}: `);
+    case 'value': {
+      const values = option.choices === undefined ? (name === 'socket' ? '_files' : ' ') : `(${option.choices.join(' ')})`;
+      return zshQuote(`${text}:${option.value.toLowerCase().replaceAll(':', ' ')}:${values}`);
+    }
+  }
+}
+
+function zshEscape(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
+}
+
+function zshQuote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

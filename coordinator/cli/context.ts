@@ -1,0 +1,15 @@
+import type { Clock } from '../../shared/kit/clock.js';
+import type { Api } from './connect.js';
+import type { Terminal } from './terminal.js';
+
+/** What a command works with. */
+export interface Context {
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  /** Whether the answer is one JSON document. */
+  readonly json: boolean;
+  /** Ends the command: SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+  /** The coordinator's API; connects at the first call. */
+  readonly api: () => Promise<Api>;
+}

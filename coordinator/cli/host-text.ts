@@ -1,0 +1,119 @@
+import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
+import type { GetHostResponse } from '../../shared/gen/proto/reeve/coordinator/v1/GetHostResponse.js';
+import type { Host } from '../../shared/gen/proto/reeve/coordinator/v1/Host.js';
+import type { HostState } from '../../shared/gen/proto/reeve/coordinator/v1/HostState.js';
+import type { Facts } from '../../shared/gen/proto/reeve/type/v1/Facts.js';
+import { fromTimestamp } from '../../shared/rpc/time.js';
+import { formatAge } from './duration.js';
+import { renderFields, renderTable, type Cell, type Tone } from './table.js';
+import type { Terminal } from './terminal.js';
+import { formatSince, formatTime } from './time.js';
+
+const stateTones: Readonly<Partial<Record<HostState, Tone>>> = {
+  HOST_STATE_CONNECTED: 'green',
+  HOST_STATE_INVITED: 'yellow',
+  HOST_STATE_LOST: 'red',
+  HOST_STATE_REVOKED: 'red',
+  HOST_STATE_QUARANTINED: 'red',
+};
+
+/** The state of a host in one word. */
+export function stateCell(state: HostState): Cell {
+  const text = state.slice('HOST_STATE_'.length).toLowerCase();
+  const tone = stateTones[state];
+  return tone === undefined ? text : { text, tone };
+}
+
+/** Hosts as a table. */
+export function renderHosts(terminal: Pick<Terminal, 'color'>, hosts: readonly Host[], now: number): string {
+  const rows = hosts.map((host) => [host.name, stateCell(host.state), host.address, formatSince(host.lastSeenAt, now), host.agentVersion, todoText(host), host.labels.join(' ')]);
+  return renderTable(terminal, ['name', 'state', 'address', 'seen', 'agent', 'open', 'labels'], rows, 'No hosts. To invite one: reeve host invite NAME');
+}
+
+/** What is open on a host: nouns that are pending or have drifted. */
+function todoText(host: Host): string {
+  return [...host.pending.map((noun) => `${noun} pending`), ...host.drifted.map((noun) => `${noun} drifted`)].join(', ');
+}
+
+/** One host with all that is known of it. */
+export function renderHost(terminal: Pick<Terminal, 'color'>, known: GetHostResponse, now: number): string {
+  const { host, facts, status } = known;
+  return [
+    ...(host === null ? [] : [renderFields(terminal, hostFields(host, now))]),
+    ...(status === null ? [] : [`\nAgent\n${renderFields(terminal, statusFields(status))}`]),
+    ...(facts === null ? [] : [`\nFacts, as the host says (${formatSince(facts.gatheredAt, now) || 'just'} ago)\n${renderFields(terminal, factFields(facts))}`]),
+  ].join('');
+}
+
+type Field = readonly [name: string, value: Cell | undefined];
+
+function hostFields(host: Host, now: number): Field[] {
+  const expires = fromTimestamp(host.certificateNotAfter);
+  return [
+    ['name', host.name],
+    ['id', host.id],
+    ['state', stateCell(host.state)],
+    ['why lost', host.lostReason],
+    ['address', host.address],
+    ['labels', host.labels.join(' ')],
+    ['parent', host.parent],
+    ['last seen', host.lastSeenAt === null ? '' : `${formatTime(host.lastSeenAt)} (${formatSince(host.lastSeenAt, now)} ago)`],
+    ['joined', formatTime(host.joinedAt)],
+    ['agent version', host.agentVersion],
+    ['clock', host.state === 'HOST_STATE_CONNECTED' ? `${String(host.clockOffsetMs)} ms off` : ''],
+    ['certificate', expires === undefined ? '' : `${formatTime(host.certificateNotAfter)} (${expires > now ? `${formatAge(expires - now)} left` : 'expired'})`],
+    ['pending', host.pending.join(', ')],
+    ['drifted', host.drifted.join(', ')],
+  ];
+}
+
+function statusFields(status: AgentStatus): Field[] {
+  const { privileges } = status;
+  return [
+    ['policy', withReason(status.policyState, status.policyReason)],
+    ['helper', withReason(status.helperState, status.helperVersion)],
+    ['audit', `${status.auditState}, ${String(status.auditSeq)} records`],
+    ['capabilities', status.capabilities.join(', ')],
+    ['open operations', status.openOperations === 0 ? '' : String(status.openOperations)],
+    ['unconfirmed', status.pendingChange],
+    ['protection', privileges === null ? '' : protectionText(privileges)],
+  ];
+}
+
+function protectionText(privileges: NonNullable<AgentStatus['privileges']>): string {
+  const parts = [
+    `landlock ${privileges.landlockAbi === 0 ? 'none' : `ABI ${String(privileges.landlockAbi)}`}`,
+    `seccomp ${privileges.seccomp ? 'on' : 'off'}`,
+    `openat2 ${privileges.openat2 ? 'yes' : 'no'}`,
+    `peer check ${privileges.peerCheck}`,
+  ];
+  return parts.join(', ');
+}
+
+function withReason(state: string, reason: string): string {
+  return reason === '' ? state : `${state} (${reason})`;
+}
+
+function factFields(facts: Facts): Field[] {
+  return [
+    ['hostname', facts.hostname],
+    ['system', facts.os],
+    ['kernel', `${facts.kernel} ${facts.arch}`.trim()],
+    ['virtualization', facts.virtualization],
+    ['processor', facts.cpuModel === '' ? '' : `${String(facts.cpuCount)} x ${facts.cpuModel}`],
+    ['load', facts.load.map((value) => value.toFixed(2)).join(' ')],
+    ['memory', facts.memoryTotalBytes === 0 ? '' : `${formatBytes(facts.memoryAvailableBytes)} available of ${formatBytes(facts.memoryTotalBytes)}`],
+    ['swap', facts.swapTotalBytes === 0 ? '' : `${formatBytes(facts.swapFreeBytes)} free of ${formatBytes(facts.swapTotalBytes)}`],
+    ...facts.disks.map((disk): Field => [`disk ${disk.mount}`, `${formatBytes(disk.availableBytes)} available of ${formatBytes(disk.totalBytes)}, ${disk.type}`]),
+    ...facts.addresses.map((address): Field => [`address ${address.interface}`, address.address]),
+    ['up', facts.uptimeS === 0 ? '' : formatAge(facts.uptimeS * 1000)],
+  ];
+}
+
+/** A size in the largest binary unit that fits. */
+function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  const index = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** index;
+  return `${index === 0 ? String(value) : value.toFixed(1)} ${units[index] ?? ''}`;
+}

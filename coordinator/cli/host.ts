@@ -1,0 +1,178 @@
+import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
+import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
+import { formatLabel, parseLabel, parseLabelKey } from '../../shared/model/label.js';
+import { vis } from '../../shared/model/vis.js';
+import { toDuration } from '../../shared/rpc/time.js';
+import { answer } from './answer.js';
+import { defineCommand, on, type Noun } from './command.js';
+import { confirm, requireAnswerer } from './confirm.js';
+import type { Context } from './context.js';
+import { parseDuration } from './duration.js';
+import { renderHost, renderHosts } from './host-text.js';
+import { selectorText } from './selector.js';
+import { hostService } from './service.js';
+import { formatTime } from './time.js';
+
+const presets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
+const hostPositional = { host: { text: 'Name or id of the host' } } as const;
+const yes = { kind: 'flag', text: 'Ask nothing' } as const;
+
+const invite = defineCommand({
+  path: 'host invite',
+  summary: 'Make a host and print the line that joins it',
+  text: 'Run the printed line as root on the host before its token expires. For a host that has not joined yet, the new token replaces the old one.',
+  positionals: { name: { text: 'Name of the host: lower-case DNS labels' } },
+  options: {
+    address: { kind: 'value', value: 'IP[:PORT]', text: 'Where its agent listens (default: the address it joins from, port 7420)' },
+    ttl: { kind: 'value', value: 'TIME', text: 'How long the token is good, 1m to 24h (default: 30m)' },
+    policy: { kind: 'value', value: 'PRESET', choices: presets, text: 'Policy preset that the join line installs (default: observe)' },
+    label: { kind: 'list', value: 'KEY=VALUE', text: 'A label; may be repeated' },
+    parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
+    rejoin: { kind: 'flag', text: 'Let a host that has joined before join again with a new key' },
+  },
+  examples: [
+    { line: 'reeve host invite web1', text: 'Invite a host that may only be observed' },
+    { line: 'reeve host invite web2 --policy web --label site=ams --ttl 2h', text: 'Invite a web server with a label' },
+  ],
+  run: async (context, args) => {
+    const request = {
+      name: parseHostName(args.name),
+      ...(args.address === undefined ? {} : { address: formatEndpoint(parseEndpoint(args.address, agentPort)) }),
+      ...(args.ttl === undefined ? {} : { ttl: toDuration(ttlMs(args.ttl)) }),
+      ...(args.policy === undefined ? {} : { policy: args.policy }),
+      labels: args.label.map((text) => formatLabel(parseLabel(text))),
+      ...(args.parent === undefined ? {} : { parent: hostRef(args.parent, 'parent') }),
+      rejoin: args.rejoin,
+    };
+    const response = await (await context.api()).call(hostService, 'InviteHost', request);
+    if (!context.json) context.terminal.err(`Run this as root on ${args.name} before ${formatTime(response.expiresAt)}:\n`);
+    return answer(context, response, () => `${vis(response.command)}\n`);
+  },
+});
+
+function ttlMs(text: string): number {
+  const ms = parseDuration('ttl', text);
+  if (ms < 60_000 || ms > 24 * 3_600_000) throw fieldInvalid('ttl', text, '1m to 24h');
+  return ms;
+}
+
+/** A host's name or id as it was typed. Both have the grammar of names. */
+function hostRef(text: string, field = 'host name'): string {
+  return parseHostName(text, field);
+}
+
+const list = defineCommand({
+  path: 'host list',
+  summary: 'List the hosts',
+  positionals: {},
+  options: { on, retired: { kind: 'flag', text: 'Also retired hosts' } },
+  examples: [
+    { line: 'reeve host list', text: 'All hosts' },
+    { line: 'reeve host list --on site=ams --json', text: 'Those with a label, for a program' },
+  ],
+  run: async (context, args) => {
+    const request = { selector: selectorText(args.on), retired: args.retired };
+    const response = await (await context.api()).call(hostService, 'ListHost', request);
+    return answer(context, response, () => renderHosts(context.terminal, response.hosts, context.clock.now()));
+  },
+});
+
+const show = defineCommand({
+  path: 'host show',
+  summary: 'Show a host: state, facts, agent',
+  positionals: hostPositional,
+  options: {},
+  examples: [{ line: 'reeve host show web1', text: 'Everything known of web1' }],
+  run: async (context, args) => {
+    const response = await (await context.api()).call(hostService, 'GetHost', { name: hostRef(args.host) });
+    return answer(context, response, () => renderHost(context.terminal, response, context.clock.now()));
+  },
+});
+
+const set = defineCommand({
+  path: 'host set',
+  summary: 'Alter name, address, labels or parent of a host',
+  text: 'What is not named stays as it is. Nothing changes on the host itself.',
+  positionals: hostPositional,
+  options: {
+    name: { kind: 'value', value: 'NAME', text: 'New name' },
+    address: { kind: 'value', value: 'IP[:PORT]', text: 'New address of its agent' },
+    label: { kind: 'list', value: 'KEY=VALUE', text: 'A label to add or replace; may be repeated' },
+    unlabel: { kind: 'list', value: 'KEY', text: 'A label to take away; may be repeated' },
+    parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
+    'no-parent': { kind: 'flag', text: 'It lives on no other host' },
+  },
+  exclusive: [['parent', 'no-parent']],
+  examples: [{ line: 'reeve host set web1 --label site=ams --unlabel old', text: 'Alter two labels' }],
+  run: async (context, args) => {
+    const changes = {
+      ...(args.name === undefined ? {} : { name: parseHostName(args.name) }),
+      ...(args.address === undefined ? {} : { address: formatEndpoint(parseEndpoint(args.address, agentPort)) }),
+      ...(args.label.length === 0 ? {} : { setLabels: args.label.map((text) => formatLabel(parseLabel(text))) }),
+      ...(args.unlabel.length === 0 ? {} : { removeLabels: args.unlabel.map(parseLabelKey) }),
+      ...(args.parent === undefined ? {} : { parent: hostRef(args.parent, 'parent') }),
+      ...(args['no-parent'] ? { parent: '' } : {}),
+    };
+    if (Object.keys(changes).length === 0) throw fieldMissing('the alteration', 'at least one of --name, --address, --label, --unlabel, --parent and --no-parent');
+    const response = await (await context.api()).call(hostService, 'SetHost', { host: hostRef(args.host), ...changes });
+    return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null }, context.clock.now()));
+  },
+});
+
+/** Asks before something that a host cannot come back from by itself. */
+async function sure(context: Context, args: { readonly yes: boolean }, question: string): Promise<void> {
+  if (args.yes) return;
+  requireAnswerer(context, 'add --yes to do it without a question');
+  await confirm(context, question);
+}
+
+const retire = defineCommand({
+  path: 'host retire',
+  summary: 'Take a host out of the fleet for ever',
+  text: 'Its certificate is revoked and its id is never used again; its name is free. Nothing changes on the host itself.',
+  positionals: hostPositional,
+  options: { yes },
+  examples: [{ line: 'reeve host retire web1', text: 'Retire web1, after a question' }],
+  run: async (context, args) => {
+    const host = hostRef(args.host);
+    await sure(context, args, `Retire host "${host}" for ever?`);
+    const response = await (await context.api()).call(hostService, 'RetireHost', { host });
+    return answer(context, response, () => `Host "${host}" is retired.\n`);
+  },
+});
+
+const revoke = defineCommand({
+  path: 'host revoke',
+  summary: 'Revoke the certificates of a host at once',
+  text: 'Its connections are closed within 15 seconds. Nothing changes on the host itself. It comes back with: reeve host invite HOST --rejoin',
+  positionals: hostPositional,
+  options: { yes },
+  examples: [{ line: 'reeve host revoke web1 --yes', text: 'Cut web1 off without a question' }],
+  run: async (context, args) => {
+    const host = hostRef(args.host);
+    await sure(context, args, `Revoke the certificates of host "${host}"?`);
+    const response = await (await context.api()).call(hostService, 'RevokeHost', { host });
+    return answer(context, response, () => `Host "${host}" is revoked.\n`);
+  },
+});
+
+const readmit = defineCommand({
+  path: 'host readmit',
+  summary: 'Let hosts with a long expired certificate come back',
+  text: 'Needed when a certificate expired more than 30 days ago. The hosts may come back with their last key for one hour.',
+  positionals: { selector: { text: 'Which hosts: NAME, LABEL=VALUE or all', optional: true } },
+  options: { all: { kind: 'flag', text: 'All hosts' } },
+  examples: [
+    { line: 'reeve host readmit web1', text: 'Let web1 come back' },
+    { line: 'reeve host readmit --all', text: 'Let every host come back' },
+  ],
+  run: async (context, args) => {
+    if ((args.selector === undefined) !== args.all) throw fieldMissing('the host', 'either a selector or --all');
+    const response = await (await context.api()).call(hostService, 'ReadmitHost', { selector: selectorText(args.selector) });
+    const hosts = response.hosts.map((name) => `${vis(name)}\n`).join('');
+    return answer(context, response, () => (hosts === '' ? 'No host needs to be readmitted.\n' : `These hosts may come back within the next hour:\n${hosts}`));
+  },
+});
+
+/** `reeve host`. */
+export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [invite, list, show, set, retire, revoke, readmit] };

@@ -1,0 +1,30 @@
+import { parseReachableAddress } from '../../shared/model/host.js';
+import { answer } from './answer.js';
+import { defineCommand, type Noun } from './command.js';
+import { portNumber } from './number.js';
+import { fleetService } from './service.js';
+
+const init = defineCommand({
+  path: 'init',
+  summary: 'Set up this coordinator: trust roots, certificate, database',
+  text: 'Done once. The address goes into every join token: hosts must be able to reach this machine by it.',
+  positionals: {},
+  options: {
+    address: { kind: 'value', value: 'ADDRESS', required: true, text: 'Host name or IP address that hosts reach this machine by' },
+    'agents-port': { kind: 'value', value: 'PORT', text: "Port of the agents' API (default: 7421)" },
+    'enrolment-port': { kind: 'value', value: 'PORT', text: 'Port of enrolment (default: 7422)' },
+  },
+  examples: [{ line: 'reeve init --address fleet.example.org', text: 'Set up a coordinator that hosts reach as fleet.example.org' }],
+  run: async (context, args) => {
+    const request = {
+      address: parseReachableAddress(args.address),
+      agentsPort: portNumber(args['agents-port'], "port of the agents' API"),
+      enrolmentPort: portNumber(args['enrolment-port'], 'port of enrolment'),
+    };
+    const response = await (await context.api()).call(fleetService, 'InitFleet', request);
+    return answer(context, response, () => `Fleet ${response.fleetId} is set up.\nKey pin: ${response.pin}\nNext: reeve host invite NAME\n`);
+  },
+});
+
+/** `reeve init`. */
+export const initNoun: Noun = { name: 'init', summary: init.summary, commands: [init] };

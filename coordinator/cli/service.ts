@@ -1,0 +1,19 @@
+import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
+import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
+import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
+import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
+import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
+import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
+import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
+import type { ServiceName } from '../../shared/rpc/client.js';
+
+/** The services of the coordinator that the command line calls. Types only: the gRPC library is loaded when a call is made. */
+const named = <Definition>(name: string): ServiceName<Definition> => name as ServiceName<Definition>;
+
+export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
+export const fleetService = named<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');
+export const hostService = named<HostServiceDefinition>('reeve.coordinator.v1.HostService');
+export const operationService = named<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
+export const operatorService = named<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
+export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
+export const userService = named<UserServiceDefinition>('reeve.coordinator.v1.UserService');

@@ -1,0 +1,38 @@
+import { createInterface } from 'node:readline/promises';
+
+/** Where a command writes, and whom it can ask. */
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether a person sits on both ends: standard input and standard output are terminals. */
+  readonly interactive: boolean;
+  /** Whether standard output is a terminal that shows colours. */
+  readonly color: boolean;
+  /** Whether a line that updates itself can be shown on standard error. */
+  readonly progress: boolean;
+  /** Puts a question and gives the answer, without white space around it; empty when the input ends. Rejects when the signal ends it. */
+  ask(question: string, signal: AbortSignal): Promise<string>;
+}
+
+/** The terminal of this process. */
+export function systemTerminal(environment: Readonly<Record<string, string | undefined>>): Terminal {
+  const { stdin, stdout, stderr } = process;
+  const plain = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    interactive: stdin.isTTY && stdout.isTTY,
+    color: stdout.isTTY && !plain,
+    progress: stderr.isTTY && environment['TERM'] !== 'dumb',
+    ask: async (question, signal) => {
+      const lines = createInterface({ input: stdin, output: stdout });
+      const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+      const interrupted = new Promise<never>((_resolve, reject) => lines.once('SIGINT', () => reject(new Error('interrupted'))));
+      try {
+        return (await Promise.race([lines.question(question, { signal }), ended, interrupted])).trim();
+      } finally {
+        lines.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import { auditNoun } from './audit.js';
+import type { Command, Noun } from './command.js';
+import { completionNoun } from './completion.js';
+import { hostNoun } from './host.js';
+import { initNoun } from './init.js';
+import { operationNoun } from './operation.js';
+import { operatorNoun, whoamiNoun } from './operator.js';
+import { applyNoun, pendingNoun, planNoun } from './plan.js';
+import { statusNoun } from './status.js';
+import { userNoun } from './user.js';
+
+/** All nouns, in the order of the help. One row per noun. */
+export const nouns: readonly Noun[] = [
+  initNoun,
+  statusNoun,
+  hostNoun,
+  userNoun,
+  planNoun,
+  applyNoun,
+  pendingNoun,
+  operationNoun,
+  operatorNoun,
+  whoamiNoun,
+  auditNoun,
+  completionNoun(() => nouns),
+];
+
+/** All commands, in the order of the help. */
+export function allCommands(): readonly Command[] {
+  return nouns.flatMap((noun) => noun.commands);
+}
