@@ -48,7 +48,12 @@ export async function runChange(context: Context, flags: ChangeFlags, start: Sta
   if (planned.planId === '' || nothingToDo(planned.results)) return exit;
   await confirm(context, 'Apply?');
   const known = await collect(context, start(api, { mode: 'CHANGE_MODE_APPLY', planId: planned.planId, operationId }), operationId);
-  return report(context, known, 'applied');
+  return report(context, known, 'applied', isTrouble);
+}
+
+/** What is still to be shown when the changes themselves were shown before. */
+function isTrouble(result: HostResult): boolean {
+  return result.outcome !== 'OUTCOME_OK';
 }
 
 function nothingToDo(results: readonly HostResult[]): boolean {
@@ -104,11 +109,11 @@ function sorted(results: readonly HostResult[]): HostResult[] {
 }
 
 /** Shows what is known and gives the exit code. */
-function report(context: Context, known: Known, asked: Stage): number {
+function report(context: Context, known: Known, asked: Stage, shown: (result: HostResult) => boolean = () => true): number {
   const stage = wasRefused(known) ? 'planned' : asked;
   const exit = exitOf(known, stage);
   if (context.json) context.terminal.out(formatJson(documentOf(known)));
-  else reportText(context, known, stage);
+  else reportText(context, known, stage, shown);
   return exit;
 }
 
@@ -138,9 +143,9 @@ function documentOf(known: Known): Readonly<Record<string, ReturnType<typeof toJ
   };
 }
 
-function reportText(context: Context, known: Known, stage: Stage): void {
+function reportText(context: Context, known: Known, stage: Stage, shown: (result: HostResult) => boolean): void {
   const { terminal } = context;
-  terminal.out(renderResults(terminal, known.results, stage));
+  terminal.out(renderResults(terminal, known.results.filter(shown), stage));
   if (known.broken === undefined) {
     terminal.out(`${closing(known, stage)}\n`);
     return;

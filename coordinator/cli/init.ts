@@ -1,4 +1,5 @@
 import { parseReachableAddress } from '../../shared/model/host.js';
+import { vis } from '../../shared/model/vis.js';
 import { answer } from './answer.js';
 import { defineCommand, type Noun } from './command.js';
 import { portNumber } from './number.js';
@@ -22,7 +23,7 @@ const init = defineCommand({
       enrolmentPort: portNumber(args['enrolment-port'], 'port of enrolment'),
     };
     const response = await (await context.api()).call(fleetService, 'InitFleet', request);
-    return answer(context, response, () => `Fleet ${response.fleetId} is set up.\nKey pin: ${response.pin}\nNext: reeve host invite NAME\n`);
+    return answer(context, response, () => `Fleet ${vis(response.fleetId)} is set up.\nKey pin: ${vis(response.pin)}\nNext: reeve host invite NAME\n`);
   },
 });
 

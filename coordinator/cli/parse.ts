@@ -28,6 +28,8 @@ export function parseLine(nouns: readonly Noun[], version: string, line: readonl
   if (mistake !== undefined) throw usageError(mistake, line, nouns);
   if (selected === undefined) return { kind: 'text', text: text.endsWith('\n') ? text : `${text}\n` };
   const { command, values } = selected;
+  const [surplus] = positionalRest(command, values);
+  if (surplus !== undefined) throw usageError(`Unknown argument: ${surplus}`, line, nouns);
   const args = readValues(command, values);
   const all = readOptions(globalOptions, values);
   return { kind: 'run', command, args, json: all['json'] === true, socket: typeof all['socket'] === 'string' ? all['socket'] : undefined };
@@ -91,10 +93,10 @@ function addCommand(parser: Argv, command: Command, select: (command: Command) =
     (nested) => {
       const text = command.text === undefined ? '' : `\n\n${command.text}`;
       let built = nested.usage(`Usage: $0 ${`${command.path} ${names}`.trim()} [OPTION]...\n\n${command.summary}.${text}`).options(mapOptions(command.options));
-      if (Object.keys(command.options).length > 0) built = built.group(Object.keys(command.options), 'Options:');
       for (const [name, positional] of positionals) {
         built = built.positional(name, { type: 'string', describe: describeChoices(positional.text, positional.choices), ...(positional.optional === true ? {} : { demandOption: true }) });
       }
+      if (Object.keys(command.options).length > 0) built = built.group(Object.keys(command.options), 'Options:');
       for (const { line, text: meaning } of command.examples) built = built.example(line, meaning);
       return built.epilogue(epilogue);
     },
@@ -127,6 +129,11 @@ function readValues(command: Command, values: Readonly<Record<string, unknown>>)
     if (isGiven(values[first]) && isGiven(values[second])) throw fieldInvalid(`--${second}`, 'given', `it cannot stand with --${first}`);
   }
   return { ...Object.fromEntries(positionals), ...readOptions(command.options, values) };
+}
+
+/** What stands behind the words of a command and its positionals; yargs does not refuse it behind `--`. */
+function positionalRest(command: Command, values: Readonly<Record<string, unknown>>): string[] {
+  return Array.isArray(values['_']) ? values['_'].map(String).slice(command.path.split(' ').length) : [];
 }
 
 function isGiven(value: unknown): boolean {

@@ -37,7 +37,7 @@ export async function runLine(surroundings: Surroundings, line: readonly string[
     const api = async (): Promise<Api> => (opened ??= (await import('./connect.js')).connect(socket, signal));
     return await parsed.command.run({ terminal, clock, signal, json: parsed.json, api }, parsed.args as never);
   } catch (error) {
-    return showFailure(terminal, error, line.includes('--json'));
+    return showFailure(terminal, error, line.slice(0, line.includes('--') ? line.indexOf('--') : undefined).includes('--json'));
   } finally {
     opened?.close();
   }

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reeveError } from '../../shared/errors/error.js';
+import { answers } from './testing/answer.js';
+import { startCoordinator, type CannedCoordinator } from './testing/coordinator.js';
+import { runCaptured, transcript } from './testing/terminal.js';
+
+/** Every command that shows an answer. */
+const lines: readonly (readonly string[])[] = [
+  ['init', '--address', 'fleet.example.org'],
+  ['status'],
+  ['host', 'invite', 'web1', '--policy', 'web', '--label', 'site=ams', '--ttl', '2h'],
+  ['host', 'list'],
+  ['host', 'show', 'web1'],
+  ['host', 'set', 'web1', '--label', 'site=ams'],
+  ['host', 'retire', 'web1', '--yes'],
+  ['host', 'revoke', 'web1', '--yes'],
+  ['host', 'readmit', '--all'],
+  ['user', 'list'],
+  ['user', 'observe', 'web1'],
+  ['pending'],
+  ['operation', 'list'],
+  ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
+  ['operator', 'add', 'ada', '--role', 'operator'],
+  ['operator', 'set', 'ada', '--role', 'viewer'],
+  ['operator', 'enable', 'ada'],
+  ['operator', 'disable', 'ada'],
+  ['operator', 'list'],
+  ['whoami'],
+  ['audit', 'list'],
+  ['audit', 'verify'],
+];
+
+describe('what commands show', () => {
+  let coordinator: CannedCoordinator;
+  beforeAll(async () => {
+    process.env['TZ'] = 'UTC';
+    coordinator = await startCoordinator();
+  });
+  afterAll(() => coordinator.close());
+
+  it.each(lines.map((line) => [line.join(' '), line] as const))('%s', async (_name, line) => {
+    coordinator.answers = answers;
+    const people = await runCaptured(coordinator.socket, line);
+    const program = await runCaptured(coordinator.socket, [...line, '--json']);
+    JSON.parse(program.out);
+    const name = line.slice(0, ['init', 'status', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
+    await expect(`${transcript(line, people)}\n${transcript([...line, '--json'], program)}`).toMatchFileSnapshot(`golden/output/${name}.txt`);
+  });
+
+  it('sends what was typed', async () => {
+    coordinator.answers = answers;
+    coordinator.requests.length = 0;
+    await runCaptured(coordinator.socket, ['host', 'invite', 'web1', '--address', '192.0.2.7', '--ttl', '90s', '--label', 'b=2', '--label', 'a=1', '--parent', 'big', '--rejoin']);
+    await runCaptured(coordinator.socket, ['host', 'set', 'web1', '--no-parent', '--unlabel', 'old', '--name', 'web2']);
+    await runCaptured(coordinator.socket, ['user', 'add', 'svc', '--on', 'all', '--system', '--groups', 'www-data,adm', '--uid', '20001', '--plan']);
+    expect(coordinator.requests.map(({ request }) => request)).toMatchObject([
+      { name: 'web1', address: '192.0.2.7:7420', ttl: { seconds: 90 }, labels: ['b=2', 'a=1'], parent: 'big', rejoin: true },
+      { host: 'web1', name: 'web2', parent: '', removeLabels: ['old'] },
+      { options: { mode: 'CHANGE_MODE_PLAN' }, selector: 'all', user: { name: 'svc', kind: 'USER_KIND_SYSTEM', uid: 20001, shell: '/usr/sbin/nologin', groups: ['adm', 'www-data'] } },
+    ]);
+    expect(coordinator.requests[1]?.request).not.toHaveProperty('address');
+  });
+
+  it('says so when there is nothing to list', async () => {
+    coordinator.answers = { 'HostService.ListHost': () => ({}), 'UserService.ListUser': () => ({}), 'PlanService.ListPending': () => ({}), 'OperationService.ListOperation': () => ({}), 'AuditService.ListAudit': () => ({}) };
+    const out = [];
+    for (const line of [['host', 'list'], ['user', 'list'], ['pending'], ['operation', 'list'], ['audit', 'list']]) out.push((await runCaptured(coordinator.socket, line)).out);
+    expect(out).toEqual(['No hosts. To invite one: reeve host invite NAME\n', 'No managed users.\n', 'Nothing is pending.\n', 'No operations.\n', 'No records.\n']);
+  });
+
+  it('says that a broken audit chain is a failure', async () => {
+    coordinator.answers = { 'AuditService.VerifyAudit': () => ({ intact: false, records: 12, firstBadSeq: 9, reason: 'the hash does not fit' }) };
+    expect(await runCaptured(coordinator.socket, ['audit', 'verify'])).toMatchObject({ exit: 1, out: 'The audit chain is broken at record 9: the hash does not fit (12 records checked)\n' });
+  });
+
+  it('asks before it retires a host, and does nothing at a no', async () => {
+    coordinator.answers = answers;
+    coordinator.requests.length = 0;
+    expect(await runCaptured(coordinator.socket, ['host', 'retire', 'web1'], { answer: 'n' })).toMatchObject({ exit: 1, asked: ['Retire host "web1" for ever? [y/N] '] });
+    expect(await runCaptured(coordinator.socket, ['host', 'retire', 'web1'])).toMatchObject({ exit: 2 });
+    expect(coordinator.requests).toEqual([]);
+    expect(await runCaptured(coordinator.socket, ['host', 'retire', 'web1'], { answer: 'yes' })).toMatchObject({ exit: 0, out: 'Host "web1" is retired.\n' });
+  });
+
+  it('shows the errors of the coordinator with their remedies', async () => {
+    coordinator.answers = {
+      'HostService.GetHost': () => {
+        throw reeveError('HOST_UNKNOWN', { value: 'web1' });
+      },
+      'HostService.ListHost': () => {
+        throw new Error('a bug');
+      },
+    };
+    const known = await runCaptured(coordinator.socket, ['host', 'show', 'web1']);
+    const json = await runCaptured(coordinator.socket, ['host', 'show', 'web1', '--json']);
+    const away = await runCaptured('/nowhere/api.sock', ['whoami']);
+    const typed = await runCaptured('/nowhere/api.sock', ['host', 'show', 'WEB1']);
+    const transcripts = [transcript(['host', 'show', 'web1'], known), transcript(['host', 'show', 'web1', '--json'], json), transcript(['whoami'], away), transcript(['host', 'show', 'WEB1'], typed)];
+    await expect(transcripts.join('\n')).toMatchFileSnapshot('golden/output/errors.txt');
+    const bug = await runCaptured(coordinator.socket, ['host', 'list']);
+    expect(bug.exit).toBe(70);
+    expect(bug.err).toMatch(/^reeve: Reeve made a mistake; its log has the details under [0-9a-f]{16}\n {2}Please report it with that log\.\n$/);
+  });
+});

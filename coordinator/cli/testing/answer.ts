@@ -1,0 +1,125 @@
+import type { ChangeEventInput } from '../../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
+import type { HostInput } from '../../../shared/gen/proto/reeve/coordinator/v1/Host.js';
+import type { HostResultInput } from '../../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
+import { toTimestamp } from '../../../shared/rpc/time.js';
+import type { Handlers } from './coordinator.js';
+import { nowMs } from './terminal.js';
+
+/** A time so many seconds before now. */
+const ago = (seconds: number): { seconds: number; nanos: number } => toTimestamp(nowMs - seconds * 1000);
+
+const id = (number: number): string => `01930000-0000-7000-8000-${String(number).padStart(12, '0')}`;
+
+/** The hosts of the canned fleet. */
+export const hosts: readonly HostInput[] = [
+  {
+    id: id(1), name: 'web1', address: '192.0.2.1:7420', labels: ['role=web', 'site=ams'], state: 'HOST_STATE_CONNECTED', lastSeenAt: ago(4), agentVersion: '1.2.3',
+    clockOffsetMs: -12, certificateNotAfter: toTimestamp(nowMs + 5 * 86_400_000), joinedAt: ago(86_400),
+  },
+  { id: id(2), name: 'web2', address: '[2001:db8::2]:7420', labels: ['role=web'], parent: 'web1', state: 'HOST_STATE_LOST', lastSeenAt: ago(7200), agentVersion: '1.2.2', pending: ['user'], lostReason: 'connection refused', joinedAt: ago(90_000) },
+  { id: id(3), name: 'db.example.org', state: 'HOST_STATE_INVITED', drifted: ['user'] },
+];
+
+/** A host that would make an account. */
+export const created: HostResultInput = {
+  hostId: id(1), hostName: 'web1', outcome: 'OUTCOME_OK', noun: 'user', durationMs: 12,
+  changes: [{ kind: 'CHANGE_KIND_CREATE', noun: 'user', subject: 'ada', fields: [{ field: 'uid', to: '20001' }, { field: 'shell', to: '/bin/bash' }, { field: 'groups', to: 'www-data' }] }],
+};
+/** A host that would alter one. */
+export const altered: HostResultInput = {
+  hostId: id(2), hostName: 'web2', outcome: 'OUTCOME_OK', noun: 'user', durationMs: 14,
+  changes: [{ kind: 'CHANGE_KIND_UPDATE', noun: 'user', subject: 'ada', fields: [{ field: 'shell', from: '/bin/sh', to: '/bin/bash' }, { field: 'groups', from: 'www-data', to: '' }] }],
+};
+/** A host that would remove one. */
+export const removed: HostResultInput = { hostId: id(4), hostName: 'web4', outcome: 'OUTCOME_OK', noun: 'user', changes: [{ kind: 'CHANGE_KIND_REMOVE', noun: 'user', subject: 'ada', fields: [] }] };
+/** A host with nothing to do. */
+export const same: HostResultInput = { hostId: id(5), hostName: 'web5', outcome: 'OUTCOME_OK', noun: 'user' };
+/** A host that cannot be reached. */
+export const unreachable: HostResultInput = { hostId: id(3), hostName: 'web3', outcome: 'OUTCOME_PENDING', noun: 'user', errors: [{ code: 'HOST_UNREACHABLE', fields: { host: 'web3', reason: 'connection refused' } }] };
+/** A host that has not joined. */
+export const invited: HostResultInput = { hostId: id(6), hostName: 'web6', outcome: 'OUTCOME_PENDING', noun: 'user', errors: [{ code: 'HOST_NOT_JOINED', fields: { host: 'web6' } }] };
+/** A host whose policy says no. */
+export const refused: HostResultInput = {
+  hostId: id(7), hostName: 'web7', outcome: 'OUTCOME_FAILED', noun: 'user',
+  errors: [{ code: 'POLICY_DENIED', fields: { host: 'web7', op: 'user.add', args: 'name=ada', line: 'allow user.add name=ada' } }],
+};
+/** A host that says the request itself is wrong. */
+export const mistaken: HostResultInput = { hostId: id(8), hostName: 'web8', outcome: 'OUTCOME_FAILED', noun: 'user', errors: [{ code: 'USER_RESERVED', fields: { value: 'ada', rule: 'it is reserved here' } }] };
+/** A host whose answer was lost. */
+export const lost: HostResultInput = { hostId: id(9), hostName: 'web9', outcome: 'OUTCOME_UNKNOWN', noun: 'user', errors: [{ code: 'OUTCOME_UNKNOWN', fields: { host: 'web9' } }] };
+
+/** The events of a change with these results, as its mode wants them. */
+export function changeEvents(results: readonly HostResultInput[]) {
+  return ({ options }: { options: { mode: string; operationId: string } }): ChangeEventInput[] => {
+    const failed = results.some((result) => result.outcome === 'OUTCOME_FAILED');
+    const pending = results.find((result) => result.outcome === 'OUTCOME_PENDING' || result.outcome === 'OUTCOME_UNKNOWN');
+    const outcome = failed ? 'OUTCOME_FAILED' : (pending?.outcome ?? 'OUTCOME_OK');
+    switch (options.mode) {
+      case 'CHANGE_MODE_PLAN':
+        return [{ planned: { planId: failed ? '' : id(77), hosts: [...results] } }, { finished: { outcome } }];
+      case 'CHANGE_MODE_STAGE':
+        return [{ planned: { planId: id(77), hosts: [...results] } }, { finished: { operationId: id(99), outcome: 'OUTCOME_PENDING', stored: true } }];
+      default:
+        return [...results.map((host) => ({ host })), { finished: { operationId: id(99), outcome, stored: true } }];
+    }
+  };
+}
+
+const user = { name: 'ada', presence: 'USER_PRESENCE_PRESENT', kind: 'USER_KIND_HOME', shell: '/bin/bash', comment: 'Ada', groups: ['adm', 'www-data'] } as const;
+
+/** What the canned coordinator answers when a test says nothing else. */
+export const answers: Handlers = {
+  'FleetService.InitFleet': () => ({ fleetId: '5f0c9d5e-3c2b-4a1f-8e7d-6c5b4a392817', pin: 'ab'.repeat(32) }),
+  'FleetService.GetStatus': () => ({
+    fleetId: '5f0c9d5e-3c2b-4a1f-8e7d-6c5b4a392817', version: '1.2.3', startedAt: ago(3600), hosts: { total: 3, connected: 1, lost: 1, invited: 1 }, pending: 1, drifted: 0,
+    health: [{ code: 'HOST_LOST', title: 'Host does not answer', severity: 'error', text: 'Look at its network, or at reeve-agent.service there.', since: ago(7200), hostName: 'web2' }],
+  }),
+  'HostService.InviteHost': () => ({ hostId: id(1), token: 'reeve1:abc', command: "printf %s 'reeve1:abc' | sudo reeve-agent join --address fleet.example.org", expiresAt: ago(-1800) }),
+  'HostService.ListHost': () => ({ hosts }),
+  'HostService.GetHost': () => ({
+    host: hosts[0],
+    facts: {
+      gatheredAt: ago(30), hostname: 'web1', os: 'Debian GNU/Linux 12 (bookworm)', osId: 'debian 12', kernel: '6.1.0-18-amd64', arch: 'x86_64', cpuModel: 'AMD EPYC 7302P', cpuCount: 2, load: [0.1, 0.25, 1],
+      memoryTotalBytes: 2_147_483_648, memoryAvailableBytes: 1_610_612_736, disks: [{ mount: '/', type: 'ext4', totalBytes: 21_474_836_480, availableBytes: 10_737_418_240 }],
+      addresses: [{ interface: 'eth0', address: '192.0.2.1' }], uptimeS: 864_000, bootId: 'b0', virtualization: 'kvm', agentVersion: '1.2.3', machineHint: Buffer.alloc(32, 7),
+    },
+    status: {
+      agentVersion: '1.2.3', capabilities: ['user.adopt'], bootId: 'b0', policyState: 'ok', policyDigest: Buffer.alloc(32, 1), helperState: 'ok', helperVersion: '1.2.3', auditSeq: 17, auditHead: Buffer.alloc(32, 2),
+      auditState: 'ok', privileges: { kernel: '6.1.0-18-amd64', landlockAbi: 2, peerCheck: 'cred', openat2: true, seccomp: true },
+    },
+  }),
+  'HostService.SetHost': () => ({ host: hosts[0] }),
+  'HostService.RetireHost': () => ({}),
+  'HostService.RevokeHost': () => ({}),
+  'HostService.ReadmitHost': () => ({ hosts: ['web1', 'web2'] }),
+  'UserService.AddUser': changeEvents([created, altered, unreachable, same]),
+  'UserService.LockUser': changeEvents([created]),
+  'UserService.UnlockUser': changeEvents([altered]),
+  'UserService.RemoveUser': changeEvents([removed]),
+  'UserService.AdoptUser': changeEvents([created]),
+  'UserService.ListUser': () => ({
+    users: [
+      { hostName: 'web1', user, observedUid: 20_001 },
+      { hostName: 'web2', user: { ...user, presence: 'USER_PRESENCE_LOCKED' }, pending: true, pendingReason: 'connection refused' },
+    ],
+  }),
+  'UserService.ObserveUser': () => ({
+    users: [
+      { name: 'ada', uid: 20_001, gid: 20_001, shell: '/bin/bash', comment: 'Ada', home: '/home/ada', groups: ['www-data'], marker: 'home', present: true },
+      { name: 'root', uid: 0, gid: 0, shell: '/bin/bash', comment: 'root', home: '/root', locked: true, present: true },
+    ],
+  }),
+  'PlanService.Reconcile': changeEvents([created, removed]),
+  'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),
+  'OperationService.ListOperation': () => ({ operations: [{ id: id(99), summary: 'user add ada on all', operator: 'ada', outcome: 'OUTCOME_PENDING', startedAt: ago(60), endedAt: ago(58) }] }),
+  'OperationService.GetOperation': () => ({
+    operation: { id: id(99), summary: 'user add ada on all', operator: 'ada', outcome: 'OUTCOME_FAILED', startedAt: ago(60), endedAt: ago(58) },
+    hosts: [created, unreachable, refused],
+  }),
+  'OperatorService.AddOperator': () => ({ operator: { name: 'ada', role: 'operator' } }),
+  'OperatorService.SetOperator': () => ({ operator: { name: 'ada', role: 'viewer', disabled: true } }),
+  'OperatorService.ListOperator': () => ({ operators: [{ name: 'ada', role: 'operator' }, { name: 'bob', role: 'viewer', disabled: true }] }),
+  'OperatorService.WhoAmI': () => ({ name: 'ada', role: 'operator' }),
+  'AuditService.ListAudit': () => ({ records: [{ seq: 17, time: ago(60), principal: 'uid:ada', action: 'UserService/AddUser', arguments: 'name=ada selector=all', phase: 'ok', operationId: id(99), hash: Buffer.alloc(32, 9) }] }),
+  'AuditService.VerifyAudit': () => ({ intact: true, records: 17 }),
+};
