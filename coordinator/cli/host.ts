@@ -168,7 +168,7 @@ const readmit = defineCommand({
   ],
   run: async (context, args) => {
     if ((args.selector === undefined) !== args.all) throw fieldMissing('the host', 'either a selector or --all');
-    const response = await (await context.api()).call(hostService, 'ReadmitHost', { selector: selectorText(args.selector) });
+    const response = await (await context.api()).call(hostService, 'ReadmitHost', { selector: args.all ? 'all' : selectorText(args.selector) });
     const hosts = response.hosts.map((name) => `${vis(name)}\n`).join('');
     return answer(context, response, () => (hosts === '' ? 'No host needs to be readmitted.\n' : `These hosts may come back within the next hour:\n${hosts}`));
   },

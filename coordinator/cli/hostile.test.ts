@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reeveError } from '../../shared/errors/error.js';
 import { answers } from './testing/answer.js';
-import { startCoordinator, type CannedCoordinator } from './testing/coordinator.js';
+import { startCoordinator, type CannedCoordinator, type Handler } from './testing/coordinator.js';
 import { runCaptured } from './testing/terminal.js';
 
 /** What must not reach a terminal; the kind of CVE-2021-25743, and what hides or turns text. */
@@ -33,7 +33,7 @@ describe('hostile text', () => {
   beforeAll(async () => {
     coordinator = await startCoordinator();
     const broken = { 'AuditService.VerifyAudit': () => ({ intact: false, records: 1, firstBadSeq: 1, reason: 'why' }) };
-    coordinator.answers = Object.fromEntries(Object.entries({ ...answers, ...broken }).map(([name, handler]) => [name, (request: never) => poison(handler(request))]));
+    coordinator.answers = Object.fromEntries(Object.entries({ ...answers, ...broken }).map(([name, handler]) => [name, (request: never) => poison((handler as Handler)(request))]));
   });
   afterAll(() => coordinator.close());
 

@@ -78,14 +78,14 @@ const unlock = defineCommand({
 
 const remove = defineCommand({
   path: 'user remove',
-  summary: 'Remove an account that Reeve made',
-  text: "Its processes are ended and its home is moved to the host's trash, /home/.reeve-trash.",
+  summary: 'Remove an account that Reeve made, or let go of an adopted one',
+  text: "The processes of an account that Reeve made are ended, and its home is moved to the host's trash, /home/.reeve-trash. An adopted account stays as it is.",
   positionals: { name },
   options: { on: onHosts, 'keep-home': { kind: 'flag', text: 'Leave the home where it is' }, ...changeOptions },
   exclusive: changeExclusive,
   examples: [{ line: 'reeve user remove ada --on site=ams --keep-home', text: 'Remove ada from some hosts, but not her files' }],
   run: async (context, args) => {
-    const request = { selector: selectorText(args.on), name: parseUserName(args.name), keepHome: args['keep-home'] };
+    const request = { selector: selectorText(args.on), name: parseAccountName(args.name), keepHome: args['keep-home'] };
     return runChange(context, args, (api, options) => api.stream(userService, 'RemoveUser', { options, ...request }));
   },
 });

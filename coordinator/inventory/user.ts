@@ -42,6 +42,14 @@ export function usersOf(db: Database, hostId: string): UserRow[] {
   return (db.prepare('SELECT * FROM user WHERE host_id = ? ORDER BY name').all(hostId) as Sql[]).map(fromSql);
 }
 
+/** The wanted users of all hosts, or those of one name, sorted by name, then host. */
+export function listUsers(db: Database, name: string): UserRow[] {
+  const rows = db
+    .prepare('SELECT user.* FROM user JOIN host ON host.id = user.host_id WHERE (? = \'\' OR user.name = ?) ORDER BY user.name, host.name')
+    .all(name, name) as Sql[];
+  return rows.map(fromSql);
+}
+
 /** One wanted user of a host. */
 export function getUser(db: Database, hostId: string, name: string): UserRow | undefined {
   const row = db.prepare('SELECT * FROM user WHERE host_id = ? AND name = ?').get(hostId, name) as Sql | undefined;

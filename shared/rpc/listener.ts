@@ -69,6 +69,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       const timer = setTimeout(() => socket.destroy(), limits.firstCallMs);
       timer.unref();
       sockets.set(peer, { socket, timer });
+      // A socket that was held back for `prepare` begins to be read in the next tick, when HTTP/2 has it.
+      if (options.prepare !== undefined) socket.resume();
       injector.injectConnection(socket);
     };
     if (options.prepare === undefined) inject();

@@ -1,0 +1,80 @@
+import type { Server } from '@grpc/grpc-js';
+import { listen, type Listener } from '../shared/rpc/listener.js';
+import { createRateLimiter } from '../shared/rpc/rate.js';
+import { createRpcServer } from '../shared/rpc/server.js';
+import { ReeveServerCredentials } from '../shared/rpc/tls.js';
+import { defaultEnrolLimits, enrolService, type EnrolLimits, type Stranger } from './api/enrol.js';
+import { agentOf, identityService, type AgentCaller } from './api/identity.js';
+import { auditRefusal } from './api/server.js';
+import type { Office } from './office.js';
+
+/** The two ports that agents dial. */
+export interface AgentPorts {
+  readonly agents: Listener;
+  readonly enrolment: Listener;
+  /** The coordinator has another certificate: new connections get it. */
+  updateCertificate(): void;
+  close(graceMs: number): Promise<void>;
+}
+
+/** How to listen for agents. */
+export interface AgentPortOptions {
+  /** Address to bind; `::` takes IPv4 and IPv6. */
+  readonly host: string;
+  readonly agentsPort: number;
+  readonly enrolmentPort: number;
+  readonly enrolLimits?: EnrolLimits;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Opens the agents' API (their certificates required) and enrolment (no certificate yet). */
+export async function listenForAgents(office: Office, options: AgentPortOptions): Promise<AgentPorts> {
+  const { log, clock } = office;
+  const limiter = createRateLimiter();
+  const onRefused = (method: string, caller: string, error: { code: string }): void => auditRefusal(office.db, limiter, clock, { method, caller, code: error.code });
+  const identity = office.authority.coordinator();
+  const agentCredentials = new ReeveServerCredentials(identity, { requireClient: true });
+  const enrolCredentials = new ReeveServerCredentials(identity, { requireClient: false });
+
+  let agents: Listener | undefined;
+  const agentServer: Server = createRpcServer<AgentCaller>({
+    services: [identityService(office)],
+    log,
+    clock,
+    onRefused,
+    onBug: options.onBug,
+    authenticate: (call) => {
+      const caller = agentOf(office, call);
+      agents?.authenticated(call.getPeer());
+      return caller;
+    },
+  });
+  const enrolServer = createRpcServer<Stranger>({
+    services: [enrolService(office, options.enrolLimits ?? defaultEnrolLimits)],
+    log,
+    clock,
+    onRefused,
+    onBug: options.onBug,
+    authenticate: (call) => ({ name: `peer:${call.getPeer()}`, role: 'stranger' }),
+  });
+  agents = await listen({ server: agentServer, credentials: agentCredentials, listen: { host: options.host, port: options.agentsPort } });
+  let enrolment: Listener;
+  try {
+    enrolment = await listen({ server: enrolServer, credentials: enrolCredentials, listen: { host: options.host, port: options.enrolmentPort } });
+  } catch (error) {
+    await agents.close(0);
+    throw error;
+  }
+  const open = agents;
+  return {
+    agents: open,
+    enrolment,
+    updateCertificate() {
+      agentCredentials.update(office.authority.coordinator());
+      enrolCredentials.update(office.authority.coordinator());
+    },
+    async close(graceMs) {
+      await Promise.all([open.close(graceMs), enrolment.close(graceMs)]);
+    },
+  };
+}

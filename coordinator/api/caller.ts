@@ -1,0 +1,33 @@
+import { reeveError } from '../../shared/errors/error.js';
+import { roles, type Role } from '../../shared/model/role.js';
+import type { Caller } from '../../shared/rpc/server.js';
+import type { Database } from '../inventory/database.js';
+import { getOperator } from '../inventory/operator.js';
+import type { LocalPeer } from './peer.js';
+
+/** An operator at the API. */
+export interface OperatorCaller extends Caller {
+  readonly role: Role;
+  /** Name of the local account. */
+  readonly account: string;
+}
+
+/** The group whose members have a role without being named one by one. */
+export function roleGroup(role: Role): string {
+  return `reeve-${role}`;
+}
+
+/**
+ * What a local account may do now: root is an admin; a named operator has its role; a member of reeve-admin, reeve-operator or reeve-viewer has the strongest
+ * of those. Asked on every call, so that disabling takes effect on the next one. Errors: OPERATOR_UNKNOWN, OPERATOR_DISABLED.
+ */
+export function operatorOf(db: Database | undefined, peer: LocalPeer): OperatorCaller {
+  const account = peer.user === '' ? String(peer.uid) : peer.user;
+  const name = `uid:${account}`;
+  if (peer.uid === 0) return { name, account, role: 'admin' };
+  const named = db === undefined ? undefined : getOperator(db, account);
+  if (named?.disabled === true) throw reeveError('OPERATOR_DISABLED', { value: account });
+  const role = named?.role ?? [...roles].reverse().find((candidate) => peer.groups.includes(roleGroup(candidate)));
+  if (role === undefined) throw reeveError('OPERATOR_UNKNOWN', { value: account });
+  return { name, account, role };
+}

@@ -1,0 +1,134 @@
+import { reeveError } from '../../shared/errors/error.js';
+import type { EnrolRequest } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolRequest.js';
+import type { EnrolResponseInput } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolResponse.js';
+import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
+import { sha256 } from '../../shared/kit/digest.js';
+import { failpoint } from '../../shared/kit/failpoint.js';
+import { agentPort, formatEndpoint, isIpv4, isIpv6 } from '../../shared/model/host.js';
+import { createRateLimiter } from '../../shared/rpc/rate.js';
+import { defineService, type Caller, type Service } from '../../shared/rpc/server.js';
+import { keyFingerprint } from '../../shared/rpc/tls.js';
+import { toTimestamp } from '../../shared/rpc/time.js';
+import { addAudit } from '../inventory/audit.js';
+import { getFleet } from '../inventory/fleet.js';
+import { getHost, setJoined, type HostRow } from '../inventory/host.js';
+import { addHostKey, getHostKey, promoteKey, revokeKeys } from '../inventory/key.js';
+import { spendToken } from '../inventory/token.js';
+import { writing } from '../inventory/write.js';
+import type { Office } from '../office.js';
+import { certificateLife, checkPublicKey } from '../pki/authority.js';
+import { proofHolds } from '../pki/proof.js';
+
+/** A caller at the enrolment port: nobody yet. */
+export interface Stranger extends Caller {
+  readonly role: 'stranger';
+}
+
+/** Calls that the enrolment port answers. */
+export interface EnrolLimits {
+  /** Per remote address and minute. */
+  readonly perAddress: number;
+  /** In all per minute. */
+  readonly total: number;
+}
+
+/** The bounds of R10. */
+export const defaultEnrolLimits: EnrolLimits = { perAddress: 5, total: 60 };
+
+/** Joining and readmission. */
+export function enrolService(office: Office, limits: EnrolLimits = defaultEnrolLimits): Service<Stranger> {
+  const limiter = createRateLimiter();
+  const perMinute = (count: number): { perSecond: number; burst: number } => ({ perSecond: count / 60, burst: count });
+  return defineService<EnrolServiceDefinition, Stranger>('reeve.coordinator.v1.EnrolService', {
+    Enrol: {
+      roles: ['stranger'],
+      risk: 'identity',
+      rate: perMinute(limits.total),
+      maxBytes: 2_048,
+      deadlineMs: 10_000,
+      handle: (request, context) => {
+        const address = addressOf(context.peer);
+        const now = office.clock.monotonic();
+        const allowed = limiter.take(`address ${address}`, perMinute(limits.perAddress), now) && limiter.take('all', perMinute(limits.total), now);
+        if (!allowed) throw reeveError('RATE_LIMITED', { value: 'joins', rule: `${String(limits.perAddress)} a minute from one address` });
+        return Promise.resolve(enrol(office, request, address));
+      },
+    },
+  });
+}
+
+/** Decides and issues, in one transaction: a spent token and a lost answer never leave two identities. */
+function enrol(office: Office, request: EnrolRequest, from: string): EnrolResponseInput {
+  const publicKey = checkPublicKey(request.publicKey);
+  const proven = proofHolds({
+    domain: 'reeve-enrol-v1',
+    credential: request.credential === 'token' ? (request.token ?? Buffer.alloc(0)) : (request.lastPublicKey ?? Buffer.alloc(0)),
+    publicKey,
+    signature: request.signature,
+    by: publicKey,
+  });
+  if (!proven) throw reeveError('JOIN_REFUSED');
+  const { db, clock } = office;
+  const now = clock.now();
+  failpoint('coordinator.enrol.decided');
+  const { host, certificate } = writing(db, () => {
+    const hostId = request.credential === 'token' ? spendToken(db, sha256(request.token ?? Buffer.alloc(0)), now) : readmittedHost(office, request, publicKey, now);
+    const found = hostId === undefined ? undefined : getHost(db, hostId);
+    if (found === undefined || found.state === 'retired') throw reeveError('JOIN_REFUSED');
+    const readmission = request.credential !== 'token';
+    const issued = office.authority.issueHost({ hostId: found.id, publicKey, now });
+    addAudit(db, { timeMs: now, principal: `host:${found.id}`, action: readmission ? 'readmit' : 'join', arguments: `${found.name} from ${from}`, phase: 'ok', operationId: '', code: '' });
+    if (!readmission) revokeKeys(db, found.id);
+    const key = { fingerprint: keyFingerprint(publicKey), hostId: found.id, publicKey, issuedAtMs: now, notAfterMs: issued.notAfterMs };
+    addHostKey(db, { ...key, state: 'staged' });
+    promoteKey(db, { ...key, state: 'staged' });
+    const endpoint = isIpv4(from) || isIpv6(from) ? { address: from, port: agentPort } : undefined;
+    const machineHint = request.machineHint.length === 32 ? request.machineHint : undefined;
+    setJoined(db, found.id, { now, from: endpoint, agentVersion: request.agentVersion.slice(0, 64), machineHint });
+    return { host: found, certificate: issued.certificate };
+  });
+  failpoint('coordinator.enrol.stored');
+  office.fleet.refresh(host.id);
+  return response(office, host, certificate, now);
+}
+
+/** The host that proves its last key and may come back: at once until 30 days after expiry, later with an operator's yes. */
+function readmittedHost(office: Office, request: EnrolRequest, publicKey: Buffer, now: number): string {
+  const last = request.lastPublicKey ?? Buffer.alloc(0);
+  const key = getHostKey(office.db, keyFingerprint(last));
+  const proven = proofHolds({ domain: 'reeve-enrol-v1', credential: last, publicKey, signature: request.lastSignature, by: last });
+  const host = key === undefined ? undefined : getHost(office.db, key.hostId);
+  if (!proven || key === undefined || host?.state !== 'joined' || (key.state !== 'current' && key.state !== 'staged')) throw reeveError('JOIN_REFUSED');
+  const late = now > key.notAfterMs + certificateLife.readmitMs;
+  if (late && (host.readmitUntilMs ?? 0) < now) throw reeveError('READMIT_NEEDS_OPERATOR');
+  return host.id;
+}
+
+function response(office: Office, host: HostRow, certificate: string, now: number): EnrolResponseInput {
+  const { authority } = office;
+  return {
+    fleetId: authority.fleetId,
+    hostId: host.id,
+    hostName: host.name,
+    certificate,
+    controlRoot: authority.controlRoot,
+    agentsRoot: authority.agentsRoot,
+    ...reachable(office),
+    epoch: office.epoch,
+    time: toTimestamp(now),
+  };
+}
+
+/** Where agents reach the coordinator. */
+export function reachable(office: Office): { agentsApi: string[]; enrolment: string[] } {
+  const fleet = getFleet(office.db);
+  if (fleet === undefined) return { agentsApi: [], enrolment: [] };
+  const at = (port: number): string[] => [formatEndpoint({ address: fleet.address, port })];
+  return { agentsApi: at(fleet.agentsPort), enrolment: at(fleet.enrolmentPort) };
+}
+
+/** The remote address of `address:port`, IPv4-mapped addresses as IPv4. */
+export function addressOf(peer: string): string {
+  const address = peer.slice(0, peer.lastIndexOf(':'));
+  return address.replace(/^::ffff:/, '');
+}

@@ -1,0 +1,64 @@
+import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
+import { parsePort, parseReachableAddress } from '../../shared/model/host.js';
+import { defineService, type Service } from '../../shared/rpc/server.js';
+import { toTimestamp } from '../../shared/rpc/time.js';
+import { version } from '../../shared/kit/version.js';
+import { fieldMissing } from '../../shared/model/field.js';
+import { fleetHealth } from '../fleet/health.js';
+import { listDrift, listPending } from '../inventory/generation.js';
+import { listHosts } from '../inventory/host.js';
+import type { Office } from '../office.js';
+import type { OperatorCaller } from './caller.js';
+import { administers, reads } from './row.js';
+
+/** Address and ports that agents are told. */
+export interface FleetAddress {
+  readonly address: string;
+  readonly agentsPort: number;
+  readonly enrolmentPort: number;
+}
+
+/** The fleet as a whole, for operators. `init` makes it; it is refused when there is one already. */
+export function fleetService(office: () => Office, init: (address: FleetAddress, caller: OperatorCaller) => Promise<Office>): Service<OperatorCaller> {
+  return defineService<FleetServiceDefinition, OperatorCaller>('reeve.coordinator.v1.FleetService', {
+    InitFleet: {
+      ...administers,
+      handle: async (request, context) => {
+        if (request.address === '') throw fieldMissing('address', 'the host name or IP address that hosts can reach this machine by');
+        const made = await init(
+          {
+            address: parseReachableAddress(request.address),
+            agentsPort: parsePort(request.agentsPort === 0 ? 7421 : request.agentsPort, 'agents port'),
+            enrolmentPort: parsePort(request.enrolmentPort === 0 ? 7422 : request.enrolmentPort, 'enrolment port'),
+          },
+          context.principal,
+        );
+        return { fleetId: made.authority.fleetId, pin: made.authority.pin.toString('hex') };
+      },
+    },
+    GetStatus: {
+      ...reads,
+      handle: () => {
+        const { db, fleet, authority, startedAtMs } = office();
+        const hosts = listHosts(db);
+        const joined = hosts.filter((host) => host.state === 'joined');
+        const connected = joined.filter((host) => fleet.live(host.id).state === 'connected').length;
+        return Promise.resolve({
+          fleetId: authority.fleetId,
+          version,
+          startedAt: toTimestamp(startedAtMs),
+          hosts: {
+            total: hosts.length,
+            connected,
+            lost: joined.length - connected,
+            invited: hosts.filter((host) => host.state === 'invited').length,
+            revoked: hosts.filter((host) => host.state === 'revoked').length,
+          },
+          health: fleetHealth(office(), fleet).map((item) => ({ ...item, since: toTimestamp(item.since) })),
+          pending: new Set(listPending(db).map((row) => row.hostId)).size,
+          drifted: new Set(listDrift(db).map((row) => row.hostId)).size,
+        });
+      },
+    },
+  });
+}

@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto';
+import { reeveError } from '../../shared/errors/error.js';
+import type { HostInput } from '../../shared/gen/proto/reeve/coordinator/v1/Host.js';
+import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
+import type { InviteHostRequest } from '../../shared/gen/proto/reeve/coordinator/v1/InviteHostRequest.js';
+import { sha256 } from '../../shared/kit/digest.js';
+import { newId } from '../../shared/kit/id.js';
+import { fieldInvalid, parseInteger } from '../../shared/model/field.js';
+import { formatFacts } from '../../shared/model/fact.js';
+import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
+import { formatJoinToken } from '../../shared/model/join-token.js';
+import { parseLabel, parseLabelKey } from '../../shared/model/label.js';
+import { defineService, type Service } from '../../shared/rpc/server.js';
+import { fromDuration, toTimestamp } from '../../shared/rpc/time.js';
+import type { Database } from '../inventory/database.js';
+import { getFacts } from '../inventory/fact.js';
+import { getFleet } from '../inventory/fleet.js';
+import { listDrift, listPending } from '../inventory/generation.js';
+import {
+  addHost,
+  childrenOf,
+  findHost,
+  getHost,
+  labelsOf,
+  listHosts,
+  selectHosts,
+  setHostState,
+  setLabels,
+  setReadmit,
+  updateHost,
+  type HostRow,
+} from '../inventory/host.js';
+import { currentKey, revokeKeys } from '../inventory/key.js';
+import { addToken } from '../inventory/token.js';
+import type { Office } from '../office.js';
+import type { OperatorCaller } from './caller.js';
+import { audited } from './operator.js';
+import { listedHosts } from './plan.js';
+import { administers, changes, reads } from './row.js';
+
+/** Policy presets that a join command can install. */
+export const policyPresets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
+
+/** How long an operator's yes to readmission holds, ms. */
+const readmitMs = 3_600_000;
+
+/** Hosts, for operators. */
+export function hostService(office: () => Office): Service<OperatorCaller> {
+  return defineService<HostServiceDefinition, OperatorCaller>('reeve.coordinator.v1.HostService', {
+    InviteHost: { ...administers, handle: (request, context) => Promise.resolve(invite(office(), context.principal, request)) },
+    ListHost: {
+      ...reads,
+      handle: (request) => {
+        const { db } = office();
+        const hosts = listedHosts(request.selector, () => (request.retired ? listHosts(db, { retired: true }) : selectHosts(db, request.selector === '' ? 'all' : request.selector)));
+        return Promise.resolve({ hosts: formatHosts(office(), hosts) });
+      },
+    },
+    GetHost: {
+      ...reads,
+      handle: (request) => {
+        const host = findHost(office().db, request.name);
+        const live = office().fleet.live(host.id);
+        const facts = live.facts ?? getFacts(office().db, host.id);
+        const said = facts === undefined ? null : { ...formatFacts(facts), machineHint: Buffer.from(facts.machineHint, 'hex') };
+        return Promise.resolve({ host: formatHosts(office(), [host])[0] ?? null, facts: said, status: live.status ?? null });
+      },
+    },
+    SetHost: {
+      ...changes,
+      handle: (request, context) => {
+        const { db, fleet } = office();
+        const host = findHost(db, request.host);
+        const edit = {
+          ...(request.name === undefined ? {} : { name: parseHostName(request.name) }),
+          ...(request.address === undefined ? {} : { endpoint: parseEndpoint(request.address, agentPort) }),
+          ...(request.parent === undefined ? {} : { parentId: request.parent === '' ? null : findHost(db, request.parent).id }),
+        };
+        const set = request.setLabels.map(parseLabel);
+        const remove = request.removeLabels.map(parseLabelKey);
+        audited(office(), context.principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove }), () => {
+          updateHost(db, host, edit);
+          setLabels(db, host.id, set, remove);
+        });
+        if (edit.endpoint !== undefined) fleet.refresh(host.id);
+        return Promise.resolve({ host: formatHosts(office(), [findHost(db, host.id)])[0] ?? null });
+      },
+    },
+    RetireHost: {
+      ...administers,
+      handle: (request, context) => {
+        const { db, fleet, clock } = office();
+        const host = findHost(db, request.host);
+        const children = childrenOf(db, host.id);
+        if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
+        audited(office(), context.principal, `host retire ${host.name}`, host.id, () => {
+          revokeKeys(db, host.id);
+          setHostState(db, host.id, 'retired', clock.now());
+        });
+        fleet.refresh(host.id);
+        return Promise.resolve({});
+      },
+    },
+    RevokeHost: {
+      ...administers,
+      handle: (request, context) => {
+        const { db, fleet, clock } = office();
+        const host = findHost(db, request.host);
+        audited(office(), context.principal, `host revoke ${host.name}`, host.id, () => {
+          revokeKeys(db, host.id);
+          setHostState(db, host.id, 'revoked', clock.now());
+        });
+        fleet.refresh(host.id);
+        return Promise.resolve({});
+      },
+    },
+    ReadmitHost: {
+      ...administers,
+      handle: (request, context) => {
+        const { db, clock } = office();
+        const hosts = selectHosts(db, request.selector).filter((host) => host.state === 'joined');
+        if (hosts.length === 0) throw reeveError('HOST_REVOKED', { host: request.selector });
+        audited(office(), context.principal, `host readmit ${request.selector}`, '', () => {
+          for (const host of hosts) setReadmit(db, host.id, clock.now() + readmitMs);
+        });
+        return Promise.resolve({ hosts: hosts.map((host) => host.name) });
+      },
+    },
+  });
+}
+
+function invite(office: Office, caller: OperatorCaller, request: InviteHostRequest): { hostId: string; token: string; command: string; expiresAt: { seconds: number; nanos: number } } {
+  const { db, clock, authority } = office;
+  const name = parseHostName(request.name);
+  const endpoint = request.address === '' ? undefined : parseEndpoint(request.address, agentPort);
+  const ttlMs = parseInteger('ttl', fromDuration(request.ttl) ?? 30 * 60_000, { min: 60_000, max: 24 * 3_600_000 });
+  const labels = request.labels.map(parseLabel);
+  const preset = policyPresets.find((known) => known === (request.policy === '' ? 'observe' : request.policy));
+  if (preset === undefined) throw fieldInvalid('policy', request.policy, `one of ${policyPresets.join(', ')}`);
+  const fleet = getFleet(db);
+  if (fleet === undefined) throw reeveError('NOT_INITIALISED', { value: 'this coordinator' });
+  const now = clock.now();
+  const secret = randomBytes(32);
+  const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin }), () => {
+    const known = listHosts(db).find((host) => host.name === name);
+    if (known !== undefined && known.state !== 'invited' && !request.rejoin) throw reeveError('HOST_EXISTS', { value: name });
+    const parentId = request.parent === '' ? undefined : findHost(db, request.parent).id;
+    const id = known?.id ?? newId(now);
+    if (known === undefined) addHost(db, { id, name, endpoint, parentId, now });
+    else updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }) });
+    setLabels(db, id, labels, []);
+    addToken(db, { hash: sha256(secret), hostId: id, now, expiresAtMs: now + ttlMs });
+    return id;
+  });
+  const token = formatJoinToken({ token: secret, pin: authority.pin, endpoints: [{ address: fleet.address, port: fleet.enrolmentPort }] });
+  return { hostId, token, command: joinCommand(token, preset, request.policy !== ''), expiresAt: toTimestamp(now + ttlMs) };
+}
+
+/** One line for root's shell. The token reaches the agent on standard input: printf is the shell's own, so it is in no process's arguments. */
+function joinCommand(token: string, preset: string, installPolicy: boolean): string {
+  const policy = installPolicy ? `install -m 644 /usr/share/reeve/policy/${preset} /etc/reeve/policy && ` : '';
+  return `${policy}printf '%s\\n' '${token}' | reeve-agent join && systemctl restart reeve-agent`;
+}
+
+/** Hosts as the wire has them. */
+export function formatHosts(office: Office, hosts: readonly HostRow[]): HostInput[] {
+  const { db, fleet } = office;
+  const owed = nounsByHost(listPending(db));
+  const drifted = nounsByHost(listDrift(db));
+  return hosts.map((host) => {
+    const live = fleet.live(host.id);
+    const connected = host.state === 'joined' && live.state === 'connected';
+    const lastSeenMs = live.lastSeenMs === 0 ? host.lastSeenAtMs : live.lastSeenMs;
+    const notAfterMs = connected ? live.certificateNotAfterMs : currentKey(db, host.id)?.notAfterMs;
+    return {
+      id: host.id,
+      name: host.name,
+      address: host.endpoint === undefined ? '' : formatEndpoint(host.endpoint),
+      labels: labelsOf(db, host.id),
+      parent: parentName(db, host),
+      state: stateOf(host, connected),
+      lastSeenAt: lastSeenMs === undefined ? null : toTimestamp(lastSeenMs),
+      agentVersion: host.agentVersion,
+      clockOffsetMs: connected ? live.clockOffsetMs : 0,
+      pending: owed.get(host.id) ?? [],
+      drifted: drifted.get(host.id) ?? [],
+      lostReason: host.state === 'joined' && !connected ? live.reason : '',
+      certificateNotAfter: notAfterMs === undefined ? null : toTimestamp(notAfterMs),
+      joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
+    };
+  });
+}
+
+function stateOf(host: HostRow, connected: boolean): 'HOST_STATE_INVITED' | 'HOST_STATE_CONNECTED' | 'HOST_STATE_LOST' | 'HOST_STATE_REVOKED' | 'HOST_STATE_RETIRED' {
+  switch (host.state) {
+    case 'invited':
+      return 'HOST_STATE_INVITED';
+    case 'joined':
+      return connected ? 'HOST_STATE_CONNECTED' : 'HOST_STATE_LOST';
+    case 'revoked':
+      return 'HOST_STATE_REVOKED';
+    case 'retired':
+      return 'HOST_STATE_RETIRED';
+  }
+}
+
+function parentName(db: Database, host: HostRow): string {
+  return host.parentId === undefined ? '' : (getHost(db, host.parentId)?.name ?? '');
+}
+
+function nounsByHost(rows: readonly { hostId: string; noun: string }[]): Map<string, string[]> {
+  const byHost = new Map<string, string[]>();
+  for (const { hostId, noun } of rows) byHost.set(hostId, [...(byHost.get(hostId) ?? []), noun]);
+  return byHost;
+}

@@ -1,0 +1,109 @@
+import { chmodSync, existsSync, unlinkSync } from 'node:fs';
+import { ServerCredentials, type Server } from '@grpc/grpc-js';
+import { reeveError } from '../../shared/errors/error.js';
+import type { Clock } from '../../shared/kit/clock.js';
+import type { Logger } from '../../shared/kit/log.js';
+import { listen, type Listener, type ListenerLimits } from '../../shared/rpc/listener.js';
+import { createRpcServer, type Service } from '../../shared/rpc/server.js';
+import { addAudit } from '../inventory/audit.js';
+import type { Database } from '../inventory/database.js';
+import { createRateLimiter } from '../../shared/rpc/rate.js';
+import type { Office } from '../office.js';
+import { auditService } from './audit.js';
+import { operatorOf, type OperatorCaller } from './caller.js';
+import { fleetService, type FleetAddress } from './fleet.js';
+import { hostService } from './host.js';
+import { operationService } from './operation.js';
+import { operatorService } from './operator.js';
+import { localPeer, type LocalPeer } from './peer.js';
+import { planService } from './plan.js';
+import { userService } from './user.js';
+
+/** What the operators' API is made of. */
+export interface ApiOptions {
+  /** Path of the unix socket; every local account may connect, the kernel says who it is. */
+  readonly socketPath: string;
+  /** The program of native/peercred. */
+  readonly peercred: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** The running coordinator; undefined before `reeve init`. */
+  readonly office: () => Office | undefined;
+  readonly init: (address: FleetAddress, caller: OperatorCaller) => Promise<Office>;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Local sockets: root may hold many (scripts), nobody may starve the others. All share the address "local". */
+const limits: ListenerLimits = { maxSockets: 256, maxPerAddress: 256, firstCallMs: 10_000 };
+
+/** Refusals that are written to the audit, a second. */
+const refusalRate = { perSecond: 5, burst: 50 };
+
+/** The services of the operators' API. */
+export function operatorServices(options: Pick<ApiOptions, 'office' | 'init'>): Service<OperatorCaller>[] {
+  const office = (): Office => {
+    const running = options.office();
+    if (running === undefined) throw reeveError('NOT_INITIALISED', { value: '/var/lib/reeved' });
+    return running;
+  };
+  return [
+    auditService(office),
+    fleetService(office, options.init),
+    hostService(office),
+    operationService(office),
+    operatorService(office),
+    planService(office),
+    userService(office),
+  ];
+}
+
+/** Serves the operators' API on a unix socket. */
+export async function serveApi(options: ApiOptions): Promise<Listener> {
+  const peers = new Map<string, LocalPeer>();
+  let count = 0;
+  let listener: Listener | undefined;
+  const limiter = createRateLimiter();
+  const server: Server = createRpcServer<OperatorCaller>({
+    services: operatorServices(options),
+    log: options.log,
+    clock: options.clock,
+    onBug: options.onBug,
+    authenticate: (call) => {
+      const peer = peers.get(call.getPeer());
+      if (peer === undefined) throw reeveError('IDENTITY_REFUSED', { reason: 'the account is not known' });
+      const caller = operatorOf(options.office()?.db, peer);
+      listener?.authenticated(call.getPeer());
+      return caller;
+    },
+    onRefused: (method, caller, error) => auditRefusal(options.office()?.db, limiter, options.clock, { method, caller, code: error.code }),
+  });
+  if (existsSync(options.socketPath)) unlinkSync(options.socketPath);
+  listener = await listen({
+    server,
+    credentials: ServerCredentials.createInsecure(),
+    listen: { path: options.socketPath },
+    limits,
+    prepare: async (socket) => {
+      const peer = await localPeer(options.peercred, socket);
+      count += 1;
+      const name = `local-${String(count)}`;
+      // gRPC only knows the remote address of a connection: a unix socket has none, so it gets a name by which its identity is found.
+      Object.defineProperty(socket, 'remoteAddress', { value: name });
+      peers.set(name, peer);
+    },
+    onClose: (name) => peers.delete(name),
+  });
+  chmodSync(options.socketPath, 0o666);
+  return listener;
+}
+
+/** Writes a refusal to the audit, within bounds: who floods us must not fill the disk. */
+export function auditRefusal(
+  db: Database | undefined,
+  limiter: ReturnType<typeof createRateLimiter>,
+  clock: Clock,
+  refusal: { method: string; caller: string; code: string },
+): void {
+  if (db === undefined || !limiter.take('refusals', refusalRate, clock.monotonic())) return;
+  addAudit(db, { timeMs: clock.now(), principal: refusal.caller, action: refusal.method, arguments: '', phase: 'refused', operationId: '', code: refusal.code });
+}

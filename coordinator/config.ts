@@ -1,0 +1,42 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { ReeveError, type ErrorItem } from '../shared/errors/error.js';
+import { isIpv4, isIpv6 } from '../shared/model/host.js';
+
+/** What /etc/reeve/reeved.conf says. */
+export interface Config {
+  /** Address the agents' ports are bound to. */
+  readonly bind: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+const defaults: Config = { bind: '::', logLevel: 'info' };
+const levels = ['debug', 'info', 'warn', 'error'] as const;
+
+/** Reads the file; absent: the defaults. Errors: all problems at once, FIELD_INVALID and FIELD_UNKNOWN with their lines. */
+export function readConfig(path: string): Config {
+  return existsSync(path) ? parseConfig(readFileSync(path, 'utf8')) : defaults;
+}
+
+/** Lines of `key value`; `#` begins a comment. */
+export function parseConfig(text: string): Config {
+  const problems: ErrorItem[] = [];
+  let config = defaults;
+  for (const [index, raw] of text.split('\n').entries()) {
+    const line = raw.replace(/#.*/, '').trim();
+    if (line === '') continue;
+    const [key = '', value = ''] = line.split(/\s+/, 2);
+    const field = `${key} in line ${String(index + 1)}`;
+    if (key === 'bind') {
+      if (isIpv4(value) || isIpv6(value)) config = { ...config, bind: value };
+      else problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: 'an IPv4 or IPv6 address' } });
+    } else if (key === 'log-level') {
+      const level = levels.find((known) => known === value);
+      if (level === undefined) problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: `one of ${levels.join(', ')}` } });
+      else config = { ...config, logLevel: level };
+    } else {
+      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: 'bind or log-level' } });
+    }
+  }
+  if (problems.length > 0) throw new ReeveError(problems);
+  return config;
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { reeveError } from '../shared/errors/error.js';
+import type { Clock } from '../shared/kit/clock.js';
+import { random } from '../shared/kit/random.js';
+import type { Logger } from '../shared/kit/log.js';
+import { createKeyedQueue } from '../shared/kit/queue.js';
+import { listenForAgents, type AgentPorts } from './agents.js';
+import type { OperatorCaller } from './api/caller.js';
+import type { EnrolLimits } from './api/enrol.js';
+import type { FleetAddress } from './api/fleet.js';
+import { serveApi } from './api/server.js';
+import { createFleet } from './fleet/fleet.js';
+import { addAudit } from './inventory/audit.js';
+import { openDatabase, type Database } from './inventory/database.js';
+import { addFleet, getFleet } from './inventory/fleet.js';
+import { tidyKeys } from './inventory/key.js';
+import { orphanOperations, tidyOperations } from './inventory/operation.js';
+import { tidyTokens } from './inventory/token.js';
+import { writing } from './inventory/write.js';
+import type { Office } from './office.js';
+import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
+import { createChangeEngine } from './reconcile/change.js';
+import { settleHost } from './reconcile/settle.js';
+
+/** What a coordinator runs on. */
+export interface CoordinatorOptions {
+  /** Folder of database and keys, mode 0700. */
+  readonly stateDir: string;
+  /** Unix socket of the operators' API. */
+  readonly socketPath: string;
+  /** The program of native/peercred. */
+  readonly peercred: string;
+  /** Address to bind the agents' ports to. */
+  readonly bind: string;
+  readonly nativeBinding?: string;
+  readonly enrolLimits?: EnrolLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** A bug was met: the process should end and be started anew. */
+  readonly onBug: (error: unknown) => void;
+}
+
+/** A running coordinator. */
+export interface Coordinator {
+  /** Undefined before `reeve init`. */
+  office(): Office | undefined;
+  /** Ends: no new calls, running commands finish (at most `graceMs`), everything is written. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** How often old rows are forgotten and the certificate is looked at, ms. */
+const housekeepingMs = 3_600_000;
+
+/** The parts that exist once the fleet was made. */
+interface Running {
+  readonly office: Office;
+  readonly ports: AgentPorts;
+  readonly stop: AbortController;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Starts a coordinator: at once when its fleet was made, else with only the API that makes it. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  const file = join(options.stateDir, 'reeve.db');
+  let running: Running | undefined;
+  if (existsSync(file)) {
+    const db = openInventory(options);
+    if (getFleet(db) !== undefined) running = await run(options, db);
+    else db.close();
+  }
+  const api = await serveApi({
+    socketPath: options.socketPath,
+    peercred: options.peercred,
+    log: options.log,
+    clock: options.clock,
+    office: () => running?.office,
+    onBug: options.onBug,
+    init: async (address, caller) => {
+      if (running !== undefined) throw reeveError('ALREADY_INITIALISED', { value: options.stateDir });
+      running = await run(options, initialise(options, address, caller));
+      return running.office;
+    },
+  });
+  return {
+    office: () => running?.office,
+    async close(graceMs) {
+      await api.close(graceMs);
+      if (running === undefined) return;
+      const { office, ports, stop, timer } = running;
+      clearInterval(timer);
+      stop.abort();
+      await ports.close(graceMs);
+      await office.changes.idle();
+      office.fleet.close();
+      office.db.close();
+    },
+  };
+}
+
+function openInventory(options: CoordinatorOptions): Database {
+  const file = join(options.stateDir, 'reeve.db');
+  return openDatabase(file, options.nativeBinding === undefined ? {} : { nativeBinding: options.nativeBinding });
+}
+
+/** Makes database, roots and certificate. The fleet's row comes last: a crash before it leaves a coordinator that can be initialised again. */
+function initialise(options: CoordinatorOptions, address: FleetAddress, caller: OperatorCaller): Database {
+  const now = options.clock.now();
+  const id = randomUUID();
+  const db = openInventory(options);
+  createAuthority(join(options.stateDir, 'pki'), id, now);
+  writing(db, () => {
+    addFleet(db, { id, ...address, epoch: 1, createdAtMs: now });
+    addAudit(db, { timeMs: now, principal: caller.name, action: 'init', arguments: JSON.stringify(address), phase: 'ok', operationId: '', code: '' });
+  });
+  return db;
+}
+
+async function run(options: CoordinatorOptions, db: Database): Promise<Running> {
+  const { clock, log } = options;
+  const row = getFleet(db);
+  if (row === undefined) throw reeveError('NOT_INITIALISED', { value: options.stateDir });
+  const authority = openAuthority(join(options.stateDir, 'pki'), row.id, clock.now());
+  const orphans = orphanOperations(db, clock.now());
+  if (orphans > 0) log.warn({ parts: orphans }, 'operations were under way when the coordinator ended; their hosts are asked what became of them');
+  const world = { db, authority, clock, log, epoch: row.epoch };
+  const fleet = createFleet(world);
+  const perHost = createKeyedQueue();
+  const changes = createChangeEngine(world, fleet, perHost);
+  const office: Office = { ...world, fleet, changes, startedAtMs: clock.now() };
+  const ports = await listenForAgents(office, {
+    host: options.bind,
+    agentsPort: row.agentsPort,
+    enrolmentPort: row.enrolmentPort,
+    onBug: options.onBug,
+    ...(options.enrolLimits === undefined ? {} : { enrolLimits: options.enrolLimits }),
+  });
+  const stop = new AbortController();
+  fleet.start((hostId) => {
+    settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
+  });
+  const timer = setInterval(() => keepHouse(office, ports), housekeepingMs);
+  keepHouse(office, ports);
+  return { office, ports, stop, timer };
+}
+
+/** Renews the coordinator's certificate at half its life, with jitter, and forgets what is too old to matter. */
+function keepHouse(office: Office, ports: AgentPorts): void {
+  const now = office.clock.now();
+  tidyKeys(office.db, now);
+  tidyTokens(office.db, now);
+  tidyOperations(office.db, now);
+  const left = office.authority.coordinatorNotAfter() - now;
+  if (left > certificateLife.coordinatorMs * (0.45 + 0.1 * random())) return;
+  office.authority.renewCoordinator(now);
+  ports.updateCertificate();
+  office.log.info('the coordinator has a new certificate');
+}

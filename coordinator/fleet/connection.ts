@@ -1,0 +1,152 @@
+import { X509Certificate } from 'node:crypto';
+import { ReeveError, reeveError } from '../../shared/errors/error.js';
+import type { StatusServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/StatusService.js';
+import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
+import { backoffMs } from '../../shared/kit/backoff.js';
+import type { Clock } from '../../shared/kit/clock.js';
+import { waitFor } from '../../shared/kit/deadline.js';
+import { random } from '../../shared/kit/random.js';
+import type { Semaphore } from '../../shared/kit/semaphore.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
+import { fromTimestamp, toDuration } from '../../shared/rpc/time.js';
+import { certificateProblem, clientCredentials, keyFingerprint, type TlsIdentity } from '../../shared/rpc/tls.js';
+import type { Link } from './link.js';
+
+const statusService = serviceName<StatusServiceDefinition>('reeve.agent.v1.StatusService');
+
+/** Time until the first event of a new connection, ms. */
+const firstEventMs = 10_000;
+
+/** What one host's connection needs, and whom it tells. */
+export interface ConnectionOptions {
+  readonly hostName: string;
+  /** The one URI that the agent's certificate must have. */
+  readonly uri: string;
+  readonly link: () => Link | undefined;
+  readonly identity: () => TlsIdentity;
+  /** Whether this key of the host may be used now: why not, or undefined. */
+  readonly keyProblem: (fingerprint: string) => string | undefined;
+  readonly epoch: number;
+  /** Longest silence the agent keeps, ms. */
+  readonly heartbeatMs: () => number;
+  /** Bounds how many hosts are being dialled at a time. */
+  readonly dialling: Semaphore;
+  readonly clock: Clock;
+  /** The first event came: the host is there. */
+  readonly onUp: (up: { fingerprint: string; notAfterMs: number }) => void;
+  readonly onEvent: (event: WatchEvent, clockOffsetMs: number) => void;
+  readonly onDown: (reason: string) => void;
+}
+
+/** One host's connection: dials, follows, waits, dials again, until it is closed. */
+export interface Connection {
+  /** The open channel; undefined while the host is not connected. */
+  channel(): Channel | undefined;
+  /** Drops what is open and dials again at once. */
+  redial(): void;
+  close(): void;
+}
+
+/** Starts to keep a connection to a host. */
+export function keepConnection(options: ConnectionOptions): Connection {
+  const closed = new AbortController();
+  let attempt = new AbortController();
+  let open: Channel | undefined;
+
+  const run = async (): Promise<void> => {
+    for (let failures = 0; !closed.signal.aborted; ) {
+      attempt = new AbortController();
+      const signal = AbortSignal.any([closed.signal, attempt.signal]);
+      const session = await runSession(options, signal, (channel) => (open = channel));
+      open = undefined;
+      if (closed.signal.aborted) return;
+      options.onDown(session.reason);
+      failures = session.connected ? 0 : failures + 1;
+      if (attempt.signal.aborted) continue;
+      // A host that was just there is dialled again soon; known-down hosts cost little. 250 ms to 30 s, jittered.
+      await waitFor(250 + backoffMs(failures, { baseMs: 1_000, maxMs: 30_000, random }), signal);
+    }
+  };
+  void run();
+  return {
+    channel: () => open,
+    redial: () => attempt.abort(),
+    close: () => closed.abort(),
+  };
+}
+
+/** Dials once and follows until the stream ends. */
+async function runSession(options: ConnectionOptions, signal: AbortSignal, opened: (channel: Channel) => void): Promise<{ connected: boolean; reason: string }> {
+  const link = options.link();
+  if (link === undefined) {
+    await waitFor(30_000, signal);
+    return { connected: false, reason: 'its address is not known' };
+  }
+  let peer: X509Certificate | undefined;
+  const credentials = clientCredentials(options.identity(), (certificate) => {
+    const problem = peerProblem(options, certificate);
+    if (problem !== undefined) return new Error(`certificate refused: ${problem}`);
+    peer = certificate;
+    return undefined;
+  });
+  const channel = link.open(credentials);
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const silence = createSilence(stop, options);
+  let connected = false;
+  try {
+    const heartbeatMs = options.heartbeatMs();
+    const events = channel.stream(statusService, 'Watch', { heartbeatInterval: toDuration(heartbeatMs), epoch: options.epoch }, { signal: both });
+    silence.arm(firstEventMs);
+    const first = await options.dialling.run(() => events.next());
+    if (first.done === true || peer === undefined) return { connected, reason: 'the agent ended the connection' };
+    connected = true;
+    opened(channel);
+    options.onUp({ fingerprint: keyFingerprint(peer.publicKey), notAfterMs: Date.parse(peer.validTo) });
+    options.onEvent(first.value, offsetOf(first.value, options.clock));
+    for (;;) {
+      silence.arm(Math.min(heartbeatMs * 2.5 + 5_000, Math.max(1, Date.parse(peer.validTo) - options.clock.now())));
+      const next = await events.next();
+      if (next.done === true) return { connected, reason: 'the agent ended the connection' };
+      options.onEvent(next.value, offsetOf(next.value, options.clock));
+    }
+  } catch (error) {
+    if (silence.expired()) return { connected, reason: connected ? 'no sign of life' : 'no answer in time' };
+    return { connected, reason: reasonOf(error) };
+  } finally {
+    silence.disarm();
+    stop.abort();
+    channel.close();
+  }
+}
+
+function peerProblem(options: ConnectionOptions, certificate: X509Certificate): string | undefined {
+  const wrong = certificateProblem(certificate, { uri: options.uri, usage: 'server', now: options.clock.now() });
+  return wrong ?? options.keyProblem(keyFingerprint(certificate.publicKey));
+}
+
+function createSilence(stop: AbortController, options: ConnectionOptions): { arm: (ms: number) => void; disarm: () => void; expired: () => boolean } {
+  let timer: NodeJS.Timeout | undefined;
+  let expired = false;
+  return {
+    arm(ms) {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        expired = true;
+        stop.abort(reeveError('HOST_UNREACHABLE', { host: options.hostName, reason: 'no sign of life' }));
+      }, ms);
+    },
+    disarm: () => clearTimeout(timer),
+    expired: () => expired,
+  };
+}
+
+function offsetOf(event: WatchEvent, clock: Clock): number {
+  const theirs = fromTimestamp(event.time);
+  return theirs === undefined ? 0 : Math.round(theirs - clock.now());
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof ReeveError) return error.code === 'HOST_UNREACHABLE' ? (error.fields['reason'] ?? 'no connection') : error.message;
+  return 'the connection broke';
+}

@@ -1,0 +1,189 @@
+import { reeveError } from '../../shared/errors/error.js';
+import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
+import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
+import { createSemaphore } from '../../shared/kit/semaphore.js';
+import { formatIdentity } from '../../shared/model/identity.js';
+import { parseFacts, type Facts } from '../../shared/model/fact.js';
+import type { CallOptions, Channel, ServiceName } from '../../shared/rpc/client.js';
+import type { MethodName, RequestInputOf, ResponseOf } from '../../shared/rpc/type.js';
+import { setFacts } from '../inventory/fact.js';
+import { getHost, listHosts, setAgentVersion, setAuditHead, setLastSeen, type HostRow } from '../inventory/host.js';
+import { setObserved } from '../inventory/generation.js';
+import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
+import type { World } from '../world.js';
+import { keepConnection, type Connection } from './connection.js';
+import { directLink } from './link.js';
+import { notYet, type Live } from './live.js';
+
+/** Heartbeats are a budget of the whole fleet: so many a second, but none rarer than a lost host may stay unseen. */
+const heartbeat = { perSecond: 1_000, minMs: 6_000, maxMs: 10_000 };
+
+/** How often what was heard is written to the inventory, ms. */
+const flushMs = 5_000;
+
+/** How often the time a host was last heard of is written, ms. */
+const lastSeenMs = 60_000;
+
+/** The connections to all hosts. */
+export interface Fleet {
+  /** Starts to connect to all joined hosts; `onUp` is called for each host that comes up. */
+  start(onUp: (hostId: string) => void): void;
+  /** A host joined, moved, or has another key: connects anew, or not any more. */
+  refresh(hostId: string): void;
+  /** What is known of a host from its connection. */
+  live(hostId: string): Live;
+  /** Calls a method of a host's agent. Errors: HOST_NOT_JOINED, HOST_REVOKED, HOST_UNREACHABLE at once when it is not connected, and what the agent says. */
+  call<Definition, M extends MethodName<Definition>>(
+    host: HostRow,
+    service: ServiceName<Definition>,
+    method: M,
+    request: RequestInputOf<Definition[M & keyof Definition]>,
+    options: CallOptions,
+  ): Promise<ResponseOf<Definition[M & keyof Definition]>>;
+  /** Writes what was heard since the last time. */
+  flush(): void;
+  close(): void;
+}
+
+/** Connects to the hosts of the inventory. */
+export function createFleet(world: World): Fleet {
+  const { db, clock, log } = world;
+  const connections = new Map<string, Connection>();
+  const lives = new Map<string, Live>();
+  const dialling = createSemaphore(64);
+  const facts = new Map<string, Facts>();
+  const seen = new Map<string, number>();
+  let up: (hostId: string) => void = () => undefined;
+  const timers = [setInterval(() => flush(), flushMs), setInterval(() => flushSeen(), lastSeenMs)];
+  for (const timer of timers) timer.unref();
+
+  const flushSeen = (): void => {
+    if (seen.size === 0) return;
+    setLastSeen(db, seen);
+    seen.clear();
+  };
+  const flush = (): void => {
+    if (facts.size === 0) return;
+    setFacts(db, facts, clock.now());
+    facts.clear();
+  };
+  const update = (hostId: string, change: Partial<Live>): void => {
+    lives.set(hostId, { ...(lives.get(hostId) ?? notYet(clock.now())), ...change });
+  };
+
+  const connect = (hostId: string): void => {
+    const name = (): string => getHost(db, hostId)?.name ?? hostId;
+    const connection = keepConnection({
+      hostName: name(),
+      uri: formatIdentity({ kind: 'host', fleetId: world.authority.fleetId, hostId }),
+      link: () => {
+        const endpoint = getHost(db, hostId)?.endpoint;
+        return endpoint === undefined ? undefined : directLink(name(), endpoint);
+      },
+      identity: () => world.authority.coordinator(),
+      keyProblem: (fingerprint) => {
+        const key = getHostKey(db, fingerprint);
+        if (key?.hostId !== hostId) return 'its key is not known';
+        return key.state === 'current' || key.state === 'staged' ? undefined : `its key is ${key.state === 'revoked' ? 'revoked' : 'replaced'}`;
+      },
+      epoch: world.epoch,
+      heartbeatMs: () => Math.min(heartbeat.maxMs, Math.max(heartbeat.minMs, (connections.size / heartbeat.perSecond) * 1_000)),
+      dialling,
+      clock,
+      onUp: ({ fingerprint, notAfterMs }) => {
+        const key = getHostKey(db, fingerprint);
+        if (key?.state === 'staged') promoteKey(db, key);
+        update(hostId, { state: 'connected', sinceMs: clock.now(), reason: '', certificateNotAfterMs: notAfterMs });
+        log.info({ host: name() }, 'host connected');
+        up(hostId);
+      },
+      onEvent: (event, clockOffsetMs) => {
+        seen.set(hostId, clock.now());
+        update(hostId, { lastSeenMs: clock.now(), clockOffsetMs });
+        receive(world, hostId, event, { update: (change) => update(hostId, change), facts });
+      },
+      onDown: (reason) => {
+        const before = lives.get(hostId);
+        if (before?.state === 'connected') log.warn({ host: name(), reason }, 'host lost');
+        update(hostId, { state: 'lost', reason, ...(before?.state === 'lost' ? {} : { sinceMs: clock.now() }) });
+      },
+    });
+    connections.set(hostId, connection);
+  };
+
+  const refresh = (hostId: string): void => {
+    const host = getHost(db, hostId);
+    const wanted = host?.state === 'joined' && currentKey(db, hostId) !== undefined;
+    const connection = connections.get(hostId);
+    if (wanted && connection !== undefined) connection.redial();
+    else if (wanted) connect(hostId);
+    else if (connection !== undefined) {
+      connection.close();
+      connections.delete(hostId);
+      lives.delete(hostId);
+    }
+  };
+
+  return {
+    start(onUp) {
+      up = onUp;
+      for (const host of listHosts(db)) refresh(host.id);
+    },
+    refresh,
+    live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
+    call: (host, service, method, request, options) => openTo(host).unary(service, method, request, options),
+    flush() {
+      flush();
+      flushSeen();
+    },
+    close() {
+      for (const timer of timers) clearInterval(timer);
+      for (const connection of connections.values()) connection.close();
+      flush();
+      flushSeen();
+    },
+  };
+
+  function openTo(host: HostRow): Channel {
+    if (host.state === 'invited') throw reeveError('HOST_NOT_JOINED', { host: host.name });
+    if (host.state !== 'joined') throw reeveError('HOST_REVOKED', { host: host.name });
+    const channel = connections.get(host.id)?.channel();
+    const live = lives.get(host.id);
+    if (channel === undefined || live === undefined) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: live?.reason ?? 'not connected yet' });
+    if (live.certificateNotAfterMs <= clock.now()) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'its certificate has expired' });
+    return channel;
+  }
+}
+
+/** Takes in one event. Whatever a host says is data: checked, capped, stored. */
+function receive(world: World, hostId: string, event: WatchEvent, to: { update: (change: Partial<Live>) => void; facts: Map<string, Facts> }): void {
+  if (event.status !== null) {
+    to.update({ status: event.status });
+    setAgentVersion(world.db, hostId, event.status.agentVersion.slice(0, 64));
+    noteAuditHead(world, hostId, event.status);
+  }
+  if (event.facts !== null) {
+    try {
+      const { facts } = parseFacts(event.facts);
+      to.update({ facts });
+      to.facts.set(hostId, facts);
+    } catch (error) {
+      world.log.warn({ host: hostId, err: error }, 'a host sent facts that are not allowed; they were dropped');
+    }
+  }
+  for (const { noun, digest } of event.digests.slice(0, 64)) {
+    if (digest.length === 32) setObserved(world.db, { hostId, noun: noun.slice(0, 64), digest, now: world.clock.now() });
+  }
+}
+
+/** A host's audit chain only grows: an older or another head means that somebody cut or rewrote it. */
+function noteAuditHead(world: World, hostId: string, status: AgentStatus): void {
+  const host = getHost(world.db, hostId);
+  if (host === undefined || status.auditHead.length !== 32 || !Number.isSafeInteger(status.auditSeq)) return;
+  const head = Buffer.from(status.auditHead);
+  const same = status.auditSeq === host.auditSeq && host.auditHead?.equals(head) === true;
+  if (same) return;
+  const broken = host.auditHead !== undefined && status.auditSeq <= host.auditSeq;
+  if (broken) world.log.error({ host: host.name, before: host.auditSeq, now: status.auditSeq }, "a host's audit chain does not continue the one seen before");
+  setAuditHead(world.db, hostId, { seq: status.auditSeq, hash: head, brokenAtMs: broken ? world.clock.now() : undefined });
+}

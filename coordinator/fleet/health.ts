@@ -1,0 +1,81 @@
+import { listDrift, listPending } from '../inventory/generation.js';
+import { listHosts, type HostRow } from '../inventory/host.js';
+import type { World } from '../world.js';
+import type { Fleet } from './fleet.js';
+import type { Live } from './live.js';
+
+/** One thing that is wrong. */
+export interface Health {
+  readonly code: string;
+  readonly title: string;
+  readonly severity: 'warning' | 'error';
+  readonly text: string;
+  /** Unix ms. */
+  readonly since: number;
+  /** Empty: the coordinator. */
+  readonly hostName: string;
+}
+
+/** Clocks further apart than this are a warning, ms; agents refuse changes from 10 minutes. */
+const clockWarningMs = 5 * 60_000;
+
+/** A certificate that should have been renewed long ago, ms before its end. */
+const certificateWarningMs = 2 * 86_400_000;
+
+/** What is wrong in the fleet now, errors first, then by host. One cause, one line: a lost host is not also pending or drifted. */
+export function fleetHealth(world: World, fleet: Fleet): Health[] {
+  const { db } = world;
+  const now = world.clock.now();
+  const hosts = new Map(listHosts(db).map((host) => [host.id, host]));
+  const lost = new Set<string>();
+  const health: Health[] = [];
+  for (const host of hosts.values()) {
+    if (host.state !== 'joined') continue;
+    const live = fleet.live(host.id);
+    if (live.state === 'lost') lost.add(host.id);
+    health.push(...hostHealth(host, live, now));
+  }
+  for (const row of listPending(db)) {
+    const host = hosts.get(row.hostId);
+    if (host === undefined || host.state !== 'joined' || lost.has(row.hostId)) continue;
+    health.push({ code: 'PENDING', title: `noun ${row.noun} is not applied`, severity: 'warning', text: row.reason === '' ? 'reeve apply' : row.reason, since: row.sinceMs, hostName: host.name });
+  }
+  for (const row of listDrift(db)) {
+    const host = hosts.get(row.hostId);
+    if (host === undefined || host.state !== 'joined' || lost.has(row.hostId)) continue;
+    const text = `Something other than Reeve altered it; see: reeve plan --on ${host.name} --noun ${row.noun}`;
+    health.push({ code: 'DRIFT', title: `noun ${row.noun} is not as it was applied`, severity: 'warning', text, since: row.sinceMs, hostName: host.name });
+  }
+  const rank = (item: Health): string => `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}`;
+  return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, 1000);
+}
+
+function hostHealth(host: HostRow, live: Live, now: number): Health[] {
+  const about = { hostName: host.name, since: live.sinceMs };
+  if (live.state === 'lost') return [{ ...about, code: 'HOST_LOST', title: 'host cannot be reached', severity: 'error', text: live.reason }];
+  const health: Health[] = [];
+  const { status } = live;
+  const drift = Math.abs(live.clockOffsetMs);
+  if (drift > clockWarningMs) {
+    const text = `its clock is ${String(Math.round(drift / 1000))} s ${live.clockOffsetMs > 0 ? 'ahead' : 'behind'}; from 600 s it refuses changes`;
+    health.push({ ...about, code: 'CLOCK_SKEW', title: 'clocks differ', severity: 'warning', text });
+  }
+  if (status !== undefined && status.policyState !== 'ok') {
+    health.push({ ...about, code: 'POLICY_UNUSABLE', title: 'its policy cannot be used, only status works', severity: 'error', text: status.policyReason });
+  }
+  if (status !== undefined && status.helperState !== 'ok') {
+    health.push({ ...about, code: 'HELPER_UNREACHABLE', title: 'its helper does not answer, nothing can be changed', severity: 'error', text: status.helperState });
+  }
+  if (status !== undefined && status.helperState === 'ok' && status.auditState !== 'ok' && status.auditState !== '') {
+    health.push({ ...about, code: 'AUDIT_UNWRITABLE', title: 'it cannot write audit records and refuses changes', severity: 'error', text: status.auditState });
+  }
+  if (host.auditBrokenAtMs !== undefined) {
+    const text = 'records were cut off or rewritten; on the host: reeve-privd --verify-audit';
+    health.push({ hostName: host.name, since: host.auditBrokenAtMs, code: 'AUDIT_BROKEN', title: 'its audit chain does not continue the one seen before', severity: 'error', text });
+  }
+  if (live.certificateNotAfterMs - now < certificateWarningMs) {
+    const text = `it ends ${new Date(live.certificateNotAfterMs).toISOString()}; the agent renews it over the agents' port of the coordinator`;
+    health.push({ ...about, code: 'CERTIFICATE_ENDS', title: 'its certificate was not renewed', severity: 'warning', text });
+  }
+  return health;
+}

@@ -1,0 +1,262 @@
+import { reeveError, type ErrorItem } from '../../shared/errors/error.js';
+import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
+import { sha256 } from '../../shared/kit/digest.js';
+import { failpoint } from '../../shared/kit/failpoint.js';
+import { createEventQueue, type EventQueue } from '../../shared/kit/event-queue.js';
+import { newId } from '../../shared/kit/id.js';
+import { createKeyedQueue, forEachLimited, type KeyedQueue } from '../../shared/kit/queue.js';
+import type { Change } from '../../shared/model/change.js';
+import type { Fleet } from '../fleet/fleet.js';
+import { addAudit } from '../inventory/audit.js';
+import { asIf, type Database } from '../inventory/database.js';
+import { getGeneration, raiseGeneration } from '../inventory/generation.js';
+import type { HostRow } from '../inventory/host.js';
+import { addOperation, addOperationHost, closeOperation, getOperation, operationHosts, type OutcomeWord } from '../inventory/operation.js';
+import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
+import { writing } from '../inventory/write.js';
+import type { World } from '../world.js';
+import type { Noun } from './noun.js';
+import { recordAnswer, sendIntent, type Answer } from './send.js';
+
+/** Hosts that are spoken to at a time. */
+const fanOut = 64;
+
+/** A command that changes what hosts should be, or only converges them to it. */
+export interface ChangeRequest {
+  /** What was asked, for people: `user add ada on all`. */
+  readonly summary: string;
+  /** What makes two requests the same: noun, verb, arguments; canonical text. */
+  readonly identity: string;
+  /** Who asked: `uid:ada`. */
+  readonly principal: string;
+  readonly nouns: readonly Noun[];
+  readonly hosts: readonly HostRow[];
+  /**
+   * Stores what is wanted of one host, and answers whether that is anything new; absent: nothing new is wanted. Runs once for the candidate, whose writes are
+   * taken back, and once for good. Throws to refuse the whole command.
+   */
+  readonly edit?: (db: Database, host: HostRow, generation: number) => boolean;
+}
+
+/** How far to go. */
+export interface ChangeOptions {
+  readonly mode: 'plan' | 'stage' | 'apply';
+  /** The plan that was shown and said yes to. */
+  readonly planId: string | undefined;
+  readonly operationId: string | undefined;
+}
+
+/** What one host said, for the caller. */
+export interface HostOutcome {
+  readonly host: HostRow;
+  readonly noun: string;
+  readonly outcome: OutcomeWord;
+  readonly changes: readonly Change[];
+  readonly errors: readonly ErrorItem[];
+  readonly durationMs: number;
+}
+
+/** One step of a command, as it happens. */
+export type ChangeStep =
+  | { readonly kind: 'planned'; readonly planId: string; readonly hosts: readonly HostOutcome[] }
+  | { readonly kind: 'host'; readonly result: HostOutcome }
+  | { readonly kind: 'finished'; readonly operationId: string; readonly outcome: OutcomeWord; readonly stored: boolean };
+
+/** Runs commands that reach hosts. */
+export interface ChangeEngine {
+  /** Plans, stores and applies; see DESIGN's contract of the command line. The work goes on to its end when the reader stops reading. */
+  run(request: ChangeRequest, options: ChangeOptions, signal: AbortSignal): AsyncIterable<ChangeStep>;
+  /** Waits for commands that have stored something. */
+  idle(): Promise<void>;
+}
+
+/** One host and noun of a command, with what the host should have. */
+interface Target {
+  readonly host: HostRow;
+  readonly noun: Noun;
+  readonly generation: number;
+  readonly desired: unknown;
+}
+
+/** The engine over a fleet. `perHost` keeps commands to one host in order. */
+export function createChangeEngine(world: World, fleet: Fleet, perHost: KeyedQueue = createKeyedQueue()): ChangeEngine {
+  const running = new Set<Promise<void>>();
+  return {
+    run(request, options, signal) {
+      const queue = createEventQueue<ChangeStep>();
+      const work = runChange({ world, fleet, perHost, request, options, signal, queue }).then(
+        () => queue.end(),
+        (error: unknown) => queue.end(error ?? new Error('a command failed without an error')),
+      );
+      running.add(work);
+      void work.finally(() => running.delete(work));
+      return queue;
+    },
+    async idle() {
+      await Promise.all(running);
+    },
+  };
+}
+
+interface Run {
+  readonly world: World;
+  readonly fleet: Fleet;
+  readonly perHost: KeyedQueue;
+  readonly request: ChangeRequest;
+  readonly options: ChangeOptions;
+  readonly signal: AbortSignal;
+  readonly queue: EventQueue<ChangeStep>;
+}
+
+async function runChange(run: Run): Promise<void> {
+  const { world, request, options, queue } = run;
+  const hash = sha256(`reeve-change-v1\0${request.identity}\0${request.hosts.map((host) => host.id).join(',')}`);
+  if (options.operationId !== undefined && options.mode !== 'plan' && replay(run, options.operationId, hash)) return;
+
+  const candidate = asIf(world.db, () => storeWanted(run));
+  if (options.mode === 'stage') {
+    store(run, hash, 'pending');
+    return;
+  }
+  let known: readonly PlanHostRow[] | undefined;
+  if (options.mode === 'apply' && options.planId !== undefined) {
+    known = findPlan(world.db, options.planId, hash, world.clock.now());
+    if (known === undefined) throw reeveError('PLAN_UNKNOWN', { value: options.planId });
+  } else {
+    const planned = await planAll(run, candidate);
+    if (run.signal.aborted) throw reeveError('CANCELLED');
+    known = planned.map(({ host, noun, answer }) => ({
+      hostId: host.id,
+      noun: noun.name,
+      digest: answer.outcome === 'ok' ? answer.applied.digest : undefined,
+      policyDigest: answer.outcome === 'ok' ? answer.applied.policyDigest : undefined,
+      changes: answer.outcome === 'ok' ? answer.applied.changes : [],
+    }));
+    const refused = planned.some(({ answer }) => answer.outcome === 'failed');
+    const planId = refused ? '' : newId(world.clock.now());
+    if (!refused && options.mode === 'plan') addPlan(world.db, { id: planId, requestHash: hash, now: world.clock.now(), hosts: known });
+    const hosts = planned.map(({ host, noun, answer }) => outcomeOf(host, noun, answer));
+    queue.push({ kind: 'planned', planId, hosts });
+    if (refused || options.mode === 'plan') {
+      if (refused && options.mode === 'apply') auditRefused(run, hosts);
+      queue.push({ kind: 'finished', operationId: '', outcome: worst(hosts.map((host) => host.outcome)), stored: false });
+      return;
+    }
+  }
+  const { operationId, targets } = store(run, hash, 'running');
+  failpoint('coordinator.change.stored');
+  await applyAll(run, { operationId, targets, known });
+}
+
+/** Stores what is wanted of every host and answers what that makes of each noun. */
+function storeWanted(run: Run): Target[] {
+  const { world, request } = run;
+  return request.hosts.flatMap((host) =>
+    request.nouns.flatMap((noun) => {
+      const before = getGeneration(world.db, host.id, noun.name)?.wanted ?? 0;
+      if (request.edit === undefined && before === 0) return [];
+      const changed = request.edit?.(world.db, host, before + 1) ?? false;
+      const generation = changed || before === 0 ? raiseGeneration(world.db, host.id, noun.name, world.clock.now()) : before;
+      return [{ host, noun, generation, desired: noun.desired(world.db, host.id) }];
+    }),
+  );
+}
+
+/** A command with the id of one that is known answers what that one came to. True when it was. */
+function replay(run: Run, operationId: string, hash: Buffer): boolean {
+  const { world, request, queue } = run;
+  const operation = getOperation(world.db, operationId);
+  if (operation === undefined) return false;
+  if (!operation.requestHash.equals(hash)) throw reeveError('OPERATION_REUSED', { value: operationId });
+  const byId = new Map(request.hosts.map((host) => [host.id, host]));
+  for (const part of operationHosts(world.db, operationId)) {
+    const host = byId.get(part.hostId);
+    if (host !== undefined) queue.push({ kind: 'host', result: { ...part, host } });
+  }
+  queue.push({ kind: 'finished', operationId, outcome: operation.outcome, stored: true });
+  return true;
+}
+
+/** Stores the command for good: what is wanted, the audit record, the operation; all or nothing. */
+function store(run: Run, hash: Buffer, as: 'running' | 'pending'): { operationId: string; targets: Target[] } {
+  const { world, request, options, queue } = run;
+  const { db } = world;
+  const now = world.clock.now();
+  const operationId = options.operationId ?? newId(now);
+  const targets = writing(db, () => {
+    addAudit(db, { timeMs: now, principal: request.principal, action: request.summary, arguments: request.identity, phase: 'intent', operationId, code: '' });
+    const wanted = storeWanted(run);
+    addOperation(db, { id: operationId, summary: request.summary, operator: request.principal, requestHash: hash, startedAtMs: now });
+    for (const { host, noun, generation } of wanted) {
+      const part = { operationId, hostId: host.id, noun: noun.name, generation };
+      addOperationHost(db, part);
+      if (as === 'pending') recordAnswer(world, part, { outcome: 'pending', errors: [], durationMs: 0 });
+    }
+    if (as === 'pending') closeOperation(db, operationId, now);
+    return wanted;
+  });
+  if (as === 'pending') queue.push({ kind: 'finished', operationId, outcome: 'pending', stored: true });
+  return { operationId, targets };
+}
+
+async function planAll(run: Run, targets: readonly Target[]): Promise<(Target & { answer: Answer })[]> {
+  const { world, fleet } = run;
+  const answers = new Map<Target, Answer>();
+  await forEachLimited(targets, fanOut, async (target) => {
+    const intent: IntentInput = { mode: 'MODE_PLAN', operationId: newId(world.clock.now()), generation: target.generation, epoch: world.epoch };
+    answers.set(target, run.signal.aborted ? cancelled : await sendIntent(world, fleet, { ...target, intent }));
+  });
+  return targets.map((target) => ({ ...target, answer: answers.get(target) ?? cancelled }));
+}
+
+const cancelled: Answer = { outcome: 'failed', errors: [{ code: 'CANCELLED', fields: {} }], durationMs: 0 };
+
+async function applyAll(run: Run, stored: { operationId: string; targets: readonly Target[]; known: readonly PlanHostRow[] }): Promise<void> {
+  const { world, fleet, perHost, request, queue } = run;
+  const { operationId } = stored;
+  const plans = new Map(stored.known.map((plan) => [`${plan.hostId} ${plan.noun}`, plan]));
+  await forEachLimited(stored.targets, fanOut, async (target) => {
+    const { host, noun, generation } = target;
+    const plan = plans.get(`${host.id} ${noun.name}`);
+    const intent: IntentInput = {
+      mode: 'MODE_APPLY',
+      operationId,
+      generation,
+      epoch: world.epoch,
+      ...(plan?.digest === undefined ? {} : { expectedDigest: plan.digest }),
+      ...(plan?.policyDigest === undefined ? {} : { policyDigest: plan.policyDigest }),
+    };
+    const part = { operationId, hostId: host.id, noun: noun.name, generation };
+    const row = await perHost.run(host.id, async () => {
+      failpoint('coordinator.change.sent');
+      return recordAnswer(world, part, await sendIntent(world, fleet, { ...target, intent }));
+    });
+    queue.push({ kind: 'host', result: { ...row, host } });
+  });
+  const now = world.clock.now();
+  const outcome = writing(world.db, () => {
+    const word = closeOperation(world.db, operationId, now);
+    const phase = word === 'failed' ? 'failed' : 'ok';
+    addAudit(world.db, { timeMs: now, principal: request.principal, action: request.summary, arguments: word, phase, operationId, code: '' });
+    return word;
+  });
+  queue.push({ kind: 'finished', operationId, outcome, stored: true });
+}
+
+function auditRefused(run: Run, hosts: readonly HostOutcome[]): void {
+  const { world, request } = run;
+  const code = hosts.find((host) => host.outcome === 'failed')?.errors[0]?.code ?? '';
+  const entry = { timeMs: world.clock.now(), principal: request.principal, action: request.summary, arguments: request.identity, phase: 'refused', operationId: '', code } as const;
+  writing(world.db, () => addAudit(world.db, entry));
+}
+
+function outcomeOf(host: HostRow, noun: Noun, answer: Answer): HostOutcome {
+  const base = { host, noun: noun.name, durationMs: answer.durationMs };
+  if (answer.outcome === 'ok') return { ...base, outcome: 'ok', changes: answer.applied.changes, errors: [] };
+  return { ...base, outcome: answer.outcome, changes: [], errors: answer.errors };
+}
+
+/** The one word for several outcomes: failed beats unknown beats pending beats ok. */
+function worst(outcomes: readonly OutcomeWord[]): OutcomeWord {
+  return (['failed', 'unknown', 'pending'] as const).find((word) => outcomes.includes(word)) ?? 'ok';
+}

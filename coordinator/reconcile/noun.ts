@@ -1,0 +1,40 @@
+import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
+import type { Change } from '../../shared/model/change.js';
+import type { Fleet } from '../fleet/fleet.js';
+import type { Database } from '../inventory/database.js';
+import type { HostRow } from '../inventory/host.js';
+import { userNoun } from './user.js';
+
+/** What an agent answered to an intent. */
+export interface Applied {
+  readonly changes: readonly Change[];
+  /** Digest of the noun now, 32 bytes. */
+  readonly digest: Buffer;
+  /** Policy it was computed under, 32 bytes. */
+  readonly policyDigest: Buffer;
+  /** Notes in the inventory what follows from the answer; in the transaction that records it. */
+  readonly settle: (db: Database, hostId: string, generation: number) => void;
+}
+
+/** One declarative noun as the engine sees it: what a host should have, and the one RPC that makes it so. */
+export interface Noun {
+  readonly name: string;
+  /** Full name of the method, as agents journal it. */
+  readonly method: string;
+  /** Longest time one host may take, ms. */
+  readonly deadlineMs: number;
+  /** What a host should have, from the inventory; given to `send` as it is. */
+  desired(db: Database, hostId: string): unknown;
+  /** Sends an intent with what the host should have. */
+  send(fleet: Fleet, host: HostRow, intent: IntentInput, desired: unknown): Promise<Applied>;
+  /** The stored answer of an operation, from the agent's journal. */
+  decode(response: Buffer): Applied;
+}
+
+/** All nouns, in the order in which they are converged. */
+export const nouns: readonly Noun[] = [userNoun];
+
+/** A noun by name; undefined when there is none. */
+export function findNoun(name: string): Noun | undefined {
+  return nouns.find((noun) => noun.name === name);
+}

@@ -1,0 +1,85 @@
+import { ReeveError } from '../../shared/errors/error.js';
+import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/OperationService.js';
+import { newId } from '../../shared/kit/id.js';
+import { sha256 } from '../../shared/kit/digest.js';
+import type { KeyedQueue } from '../../shared/kit/queue.js';
+import { waitFor } from '../../shared/kit/deadline.js';
+import { serviceName } from '../../shared/rpc/client.js';
+import { fromDetails } from '../../shared/rpc/status.js';
+import type { Fleet } from '../fleet/fleet.js';
+import { addAudit } from '../inventory/audit.js';
+import { generationsOf } from '../inventory/generation.js';
+import { getHost, type HostRow } from '../inventory/host.js';
+import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
+import { writing } from '../inventory/write.js';
+import type { World } from '../world.js';
+import { findNoun } from './noun.js';
+import { recordAnswer, sendIntent, type Answer } from './send.js';
+
+const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
+
+/**
+ * A host came up: first what became of operations nobody knows the end of, then one plan to the newest state of each noun that it still has to be told.
+ * Nothing that must not run twice is sent again without the agent having said that it never began.
+ */
+export async function settleHost(world: World, fleet: Fleet, perHost: KeyedQueue, hostId: string, signal: AbortSignal): Promise<void> {
+  const host = getHost(world.db, hostId);
+  if (host?.state !== 'joined') return;
+  await perHost.run(hostId, async () => {
+    for (const part of openParts(world.db, hostId)) await settlePart(world, fleet, host, part, signal);
+    await catchUp(world, fleet, host);
+  });
+}
+
+/** Asks the agent what became of one operation, until it has ended or the host is gone. */
+async function settlePart(world: World, fleet: Fleet, host: HostRow, part: OperationHostRow, signal: AbortSignal): Promise<void> {
+  const noun = findNoun(part.noun);
+  if (noun === undefined) return;
+  for (let delayMs = 200; !signal.aborted; delayMs = Math.min(5_000, delayMs * 2)) {
+    const answer = await askOperation(fleet, host, part, noun.decode);
+    if (answer === 'gone') return;
+    if (answer === 'running') {
+      await waitFor(delayMs, signal);
+      continue;
+    }
+    recordAnswer(world, part, answer);
+    writing(world.db, () => closeOperation(world.db, part.operationId, world.clock.now()));
+    world.log.info({ host: host.name, operation: part.operationId, outcome: answer.outcome }, 'an operation of unknown outcome was settled');
+    return;
+  }
+}
+
+async function askOperation(fleet: Fleet, host: HostRow, part: OperationHostRow, decode: (response: Buffer) => Extract<Answer, { outcome: 'ok' }>['applied']): Promise<Answer | 'running' | 'gone'> {
+  try {
+    const found = await fleet.call(host, operationService, 'GetOperation', { operationId: part.operationId }, { deadlineMs: 10_000 });
+    if (found.outcome === 'OUTCOME_RUNNING') return 'running';
+    if (found.outcome === 'OUTCOME_OK') return { outcome: 'ok', applied: decode(found.response), durationMs: part.durationMs };
+    return { outcome: 'failed', errors: fromDetails(found.errors, part.operationId), durationMs: part.durationMs };
+  } catch (error) {
+    if (error instanceof ReeveError && error.code === 'OPERATION_UNKNOWN') return { outcome: 'pending', errors: error.items, durationMs: 0 };
+    return 'gone';
+  }
+}
+
+/** Brings each noun that is behind to its newest state, as one operation of the coordinator's own. */
+async function catchUp(world: World, fleet: Fleet, host: HostRow): Promise<void> {
+  const { db, clock } = world;
+  for (const generation of generationsOf(db, host.id)) {
+    const noun = findNoun(generation.noun);
+    if (noun === undefined || generation.applied >= generation.wanted) continue;
+    const now = clock.now();
+    const operationId = newId(now);
+    const summary = `converge ${noun.name} of ${host.name}`;
+    const part = { operationId, hostId: host.id, noun: noun.name, generation: generation.wanted };
+    writing(db, () => {
+      addAudit(db, { timeMs: now, principal: 'reeved', action: summary, arguments: '', phase: 'intent', operationId, code: '' });
+      addOperation(db, { id: operationId, summary, operator: 'reeved', requestHash: sha256(summary), startedAtMs: now });
+      addOperationHost(db, part);
+    });
+    const intent = { mode: 'MODE_APPLY', operationId, generation: generation.wanted, epoch: world.epoch } as const;
+    const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id) });
+    recordAnswer(world, part, answer);
+    writing(db, () => closeOperation(db, operationId, clock.now()));
+    world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host that came up was brought to the newest state');
+  }
+}

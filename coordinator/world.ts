@@ -1,0 +1,14 @@
+import type { Clock } from '../shared/kit/clock.js';
+import type { Logger } from '../shared/kit/log.js';
+import type { Database } from './inventory/database.js';
+import type { Authority } from './pki/authority.js';
+
+/** What the parts of an initialised coordinator share; main builds it. */
+export interface World {
+  readonly db: Database;
+  readonly authority: Authority;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The coordinator's epoch; goes into every intent. */
+  readonly epoch: number;
+}
