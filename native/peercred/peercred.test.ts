@@ -19,7 +19,7 @@ test('the program names the user and the groups at the other end', async () => {
     const socket = await accepted;
     const child = spawn(join(dir, 'reeve-peercred'), [], { stdio: ['ignore', 'pipe', 'inherit', socket], env: {} });
     let text = '';
-    child.stdout.on('data', (chunk: Buffer) => { text += chunk.toString(); });
+    child.stdout?.on('data', (chunk: Buffer) => { text += chunk.toString(); });
     const code = await new Promise((resolve) => child.on('close', resolve));
     const seen = JSON.parse(text) as Record<string, unknown>;
     expect(code).toBe(0);

@@ -99,11 +99,12 @@ uint16_t home_to_trash(struct call *c, const char *name, uint32_t uid, bool half
   int fd = open_beneath(base, name, O_PATH | O_NOFOLLOW, RESOLVE_NO_XDEV);
   if (fd < 0) {
     if (errno == ENOENT) moved_before(c, base, name, entry, room);
-    else status = unsafe(c, name, errno == ELOOP ? "it is a symbolic link" : errno == EXDEV ? "it is a mount point" : "it cannot be opened");
+    else status = unsafe(c, name, errno == EXDEV ? "it is a mount point" : "it cannot be opened");
     close(base);
     return status;
   }
   if (fstat(fd, &st)) status = io_failed(c, "a home cannot be read");
+  else if (S_ISLNK(st.st_mode)) status = unsafe(c, name, "it is a symbolic link");
   else if (!S_ISDIR(st.st_mode)) status = unsafe(c, name, "it is not a folder");
   else if (st.st_uid != uid && !(half_made && st.st_uid == 0)) status = unsafe(c, name, "it does not belong to the user");
   else status = open_trash(c, base, &st, &trash);

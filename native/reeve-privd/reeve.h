@@ -86,7 +86,7 @@ struct call {
 const char *const *verb_oneof(const struct call *c, size_t field);
 void call_init(struct call *c);
 void call_free(struct call *c);
-uint16_t fail(struct call *c, uint16_t status, ...);  /* pairs of key and value, then NULL */
+uint16_t fail(struct call *c, int status, ...);  /* pairs of key and value, then NULL */
 uint16_t wire_parse(struct call *c, const uint8_t *p, size_t n);
 void reply_string(struct buf *b, uint16_t tag, const char *s);
 void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n);

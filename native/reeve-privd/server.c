@@ -11,13 +11,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77
-#endif
+#define LEAVE_MS 1000
 
 static int queue[QUEUE_MAX];
 static size_t queued;
 static int64_t stranger_at_ms = -1000;
+
+/* Refused connections stay open for a moment: closing one with unread bytes in it could cost the caller the answer. */
+static struct { int conn; int64_t at_ms; } leaving[16];
+static size_t left;
+
+static void leave_old(int64_t before_ms) {
+  size_t keep = 0;
+  for (size_t i = 0; i < left; i++) {
+    if (leaving[i].at_ms <= before_ms) close(leaving[i].conn);
+    else leaving[keep++] = leaving[i];
+  }
+  left = keep;
+}
+
+static void leave(int conn) {
+  if (left == sizeof leaving / sizeof *leaving) leave_old(leaving[0].at_ms);
+  shutdown(conn, SHUT_WR);
+  leaving[left].conn = conn;
+  leaving[left++].at_ms = now_ms();
+}
 
 bool send_all(int fd, const uint8_t *p, size_t n, int deadline_ms) {
   int64_t deadline = now_ms() + deadline_ms;
@@ -86,7 +104,7 @@ static void start(struct slot *slot, int conn) {
   if (pid == 0) child_main(conn, slot);
   if (pid < 0) {
     reply_busy(conn, REEVE_E_BUSY, NULL);
-    close(conn);
+    leave(conn);
     return;
   }
   slot->pid = pid;
@@ -99,7 +117,7 @@ static void take(int conn) {
   else if (queued < QUEUE_MAX) queue[queued++] = conn;
   else {
     reply_busy(conn, REEVE_E_BUSY, NULL);
-    close(conn);
+    leave(conn);
   }
 }
 
@@ -134,11 +152,14 @@ int serve(int listener) {
   bool stopping = false;
   while (!stopping || active() > 0) {
     struct pollfd p[2] = {{sigfd, POLLIN, 0}, {stopping ? -1 : listener, POLLIN, 0}};
-    int n = poll(p, 2, config.activated && active() == 0 && queued == 0 ? IDLE_EXIT_MS : -1);
+    bool idle = config.activated && active() == 0 && queued == 0;
+    int n = poll(p, 2, left ? LEAVE_MS : idle ? IDLE_EXIT_MS : -1);
     if (n < 0 && errno != EINTR) return 1;
-    if (n == 0) break;
+    if (n == 0 && left == 0) break;
+    leave_old(now_ms() - LEAVE_MS);
     struct signalfd_siginfo info;
     while (n > 0 && read(sigfd, &info, sizeof info) == sizeof info) if (info.ssi_signo != SIGCHLD) stopping = true;
+    while (stopping && queued > 0) close(queue[--queued]);
     reap();
     if (n > 0 && p[1].revents) {
       int conn = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

@@ -73,7 +73,7 @@ static void error_field(struct buf *b, const char *key, const char *value) {
   reply_end(b, at);
 }
 
-uint16_t fail(struct call *c, uint16_t status, ...) {
+uint16_t fail(struct call *c, int status, ...) {
   va_list list;
   va_start(list, status);
   c->errors.n = 0;
@@ -83,7 +83,7 @@ uint16_t fail(struct call *c, uint16_t status, ...) {
     error_field(&c->errors, key, va_arg(list, const char *));
   }
   va_end(list);
-  return status;
+  return (uint16_t)status;
 }
 
 static uint32_t get(const uint8_t *p, size_t n) {

@@ -1,0 +1,124 @@
+/**
+ * What a taken-over agent could send to the helper: random frames, frames that were right before one byte was changed, lengths that lie, and every valid verb
+ * with values that the host's policy does not allow. Deterministic for a seed. Tests send these and then look for what changed: nothing may have.
+ */
+import { encodeRequest } from '../../agent/host/privd.js';
+import { privdVerbs, type PrivdRequest, type PrivdVerbName } from '../../shared/gen/privd.js';
+
+/** One hostile message. `kind` says how it was made; `bytes` are what goes over the socket, not always a whole frame. */
+export interface HostileFrame {
+  readonly kind: 'random' | 'random-framed' | 'mutated' | 'cut' | 'length-lies' | 'denied';
+  readonly bytes: Buffer;
+}
+
+type Random = (below: number) => number;
+
+/** Integers below a bound from a seed (mulberry32). */
+export function randomFrom(seed: number): Random {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+function operationId(random: Random): string {
+  const hex = Array.from({ length: 32 }, () => random(16).toString(16)).join('');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+const request = <V extends PrivdVerbName>(verb: V, values: PrivdRequest<V>): ((random: Random) => Buffer) =>
+  (random) => encodeRequest(verb, operationId(random), values);
+
+/** Every verb with values that neither the presets nor the floors allow, or that the grammar refuses. None of them may change anything on any host. */
+export const forbiddenRequests: readonly ((random: Random) => Buffer)[] = [
+  ...['root', 'daemon', 'www-data', 'reeve-agent', 'reeve', 'systemd-x', '-x', '--help', '-oProxyCommand=id', 'a b', '../x', 'a/b', 'Ünal', 'UPPER', '0', '12345', 'a.b', 'x'.repeat(32), '', 'a\n', 'a:0:0'].flatMap((name) => [
+    request('user.add', { name, shell: '/bin/sh', kind: 'home' }),
+    request('user.adopt', { name }),
+    ...(name === '' || name.length < 30 ? [request('user.lock', { name }), request('user.unlock', { name }), request('user.remove', { name }), request('user.set', { name, shell: '/bin/sh' })] : []),
+    request('group.member', { name, group: 'sudo', action: 'add' }),
+  ]),
+  ...[0, 1, 33, 999, 65534, 65535, 4294967295].map((uid) => request('user.add', { name: 'mallory', uid, shell: '/bin/sh', kind: 'home' })),
+  ...['/bin/../bin/sh', '/tmp/evil', 'sh', '/bin/sh -c id', '/bin/sh;id', '/dev/null', '/etc/passwd', '', '/', '--', '/bin/sh\n'].map((shell) =>
+    request('user.add', { name: 'mallory', shell, kind: 'home' })),
+  ...['a,b', 'a:b', '\n', '$(id)', '`id`', 'x'.repeat(101), '"', '\u202e', ':0:0::/:/bin/sh\nroot2:x:0:0'].map((comment) =>
+    request('user.add', { name: 'mallory', shell: '/bin/sh', kind: 'home', comment })),
+  ...['sudo', 'root', 'adm', 'docker', 'disk', 'shadow', 'lxd', 'kvm', 'wheel', 'reeve-agent', '-g', 'a,b', 'no-such', ''].map((group) =>
+    request('group.member', { name: 'mallory', group, action: 'add' })),
+];
+
+/** Requests in good form, the raw material of mutation. Names begin with "zz-", which a test's policy does not allow. */
+const seeds: readonly ((random: Random) => Buffer)[] = [
+  request('status.get', {}),
+  request('observe.user', { scope: 'managed' }),
+  request('user.add', { name: 'zz-a', shell: '/bin/sh', kind: 'home', uid: 20000, comment: 'A' }),
+  request('user.set', { name: 'zz-a', shell: '/bin/bash' }),
+  request('user.lock', { name: 'zz-a' }),
+  request('user.unlock', { name: 'zz-a' }),
+  request('user.remove', { name: 'zz-a', keepHome: true }),
+  request('user.adopt', { name: 'zz-a' }),
+  request('user.release', { name: 'zz-a' }),
+  request('group.member', { name: 'zz-a', group: 'users', action: 'add' }),
+];
+
+const pick = <T>(random: Random, list: readonly T[]): T => {
+  const item = list[random(list.length)];
+  if (item === undefined) throw new RangeError('the list is empty');
+  return item;
+};
+
+const bytesOf = (random: Random, count: number): Buffer => Buffer.from(Array.from({ length: count }, () => random(256)));
+
+function framed(body: Buffer): Buffer {
+  const out = Buffer.alloc(4 + body.length);
+  out.writeUInt32BE(body.length);
+  body.copy(out, 4);
+  return out;
+}
+
+function mutate(random: Random, frame: Buffer): Buffer {
+  let out = Buffer.from(frame);
+  for (let i = random(4); i >= 0; i--) {
+    const at = random(out.length);
+    switch (random(5)) {
+      case 0: out[at] = random(256); break;
+      case 1: out[at] = (out[at] ?? 0) ^ (1 << random(8)); break;
+      case 2: out = Buffer.concat([out.subarray(0, at), bytesOf(random, random(9)), out.subarray(at)]); break;
+      case 3: out = Buffer.concat([out.subarray(0, at), out.subarray(at + random(9))]); break;
+      default: if (out.length >= at + 4) out.writeUInt32BE(pick(random, [0, 1, 0x7fffffff, 0xffffffff, 65536, 65537]), at);
+    }
+    if (out.length < 8) return out;
+  }
+  if (random(2) === 0) out.writeUInt32BE(out.length - 4);
+  return out;
+}
+
+/** The hostile message number `n` of a seed's sequence is whatever the n-th call of the result gives. */
+export function hostileFrames(seed: number): () => HostileFrame {
+  const random = randomFrom(seed);
+  return () => {
+    switch (random(10)) {
+      case 0: return { kind: 'random', bytes: bytesOf(random, random(200)) };
+      case 1: return { kind: 'random-framed', bytes: framed(bytesOf(random, random(200))) };
+      case 2: {
+        const head = Buffer.alloc(4);
+        head.writeUInt16BE(1, 0);
+        head.writeUInt16BE(pick(random, Object.values(privdVerbs)).number, 2);
+        return { kind: 'random-framed', bytes: framed(Buffer.concat([head, bytesOf(random, 16 + random(120))])) };
+      }
+      case 3: {
+        const frame = pick(random, seeds)(random);
+        return { kind: 'cut', bytes: frame.subarray(0, random(frame.length)) };
+      }
+      case 4: {
+        const frame = pick(random, seeds)(random);
+        frame.writeUInt32BE(pick(random, [0, 1, 19, 65536, 65537, 0x7fffffff, 0xffffffff]));
+        return { kind: 'length-lies', bytes: frame };
+      }
+      case 5: case 6: return { kind: 'denied', bytes: pick(random, forbiddenRequests)(random) };
+      default: return { kind: 'mutated', bytes: mutate(random, pick(random, seeds)(random)) };
+    }
+  };
+}

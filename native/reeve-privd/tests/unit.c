@@ -1,0 +1,236 @@
+/* Unit tests of the parts that touch no machine, and the table of policy cases that the TypeScript tests read too. Runs under ASan and UBSan. */
+#include "globals.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int failures, checks;
+#define CHECK(what) (checks++, (what) ? (void)0 : (void)(failures++, printf("%s:%d: %s\n", __FILE__, __LINE__, #what)))
+
+static void unescape(char *s) {
+  char *out = s;
+  for (; *s; s++) {
+    if (*s != '\\' || !s[1]) { *out++ = *s; continue; }
+    s++;
+    *out++ = *s == 'n' ? '\n' : *s == 't' ? '\t' : *s == 'r' ? '\r' : *s == '0' ? 1 : *s;  /* NUL as another control character */
+  }
+  *out = 0;
+}
+
+struct seen { char text[256]; };
+static void collect(void *data, int line, const char *text) {
+  struct seen *seen = data;
+  (void)text;
+  size_t n = strlen(seen->text);
+  snprintf(seen->text + n, sizeof seen->text - n, "%s%d", n ? "," : "problem ", line);
+}
+
+static bool ask(const struct policy *p, char *request, struct verdict *v) {
+  const char *args[REEVE_MAX_KEYS] = {0};
+  char *name = strsep(&request, " ");
+  static const char *const keys[][REEVE_MAX_KEYS] = {
+    [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
+    [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"}};
+  int op = policy_operation(name, strlen(name));
+  if (op < 0) return false;
+  for (char *word; (word = strsep(&request, " "));) {
+    char *value = strchr(word, '=');
+    if (!value) return false;
+    *value++ = 0;
+    size_t k = 0;
+    while (k < REEVE_MAX_KEYS && (!keys[op][k] || strcmp(keys[op][k], word))) k++;
+    if (k == REEVE_MAX_KEYS || args[k]) return false;
+    args[k] = value;
+  }
+  *v = policy_evaluate(p, op, args);
+  return true;
+}
+
+static void test_cases(const char *path) {
+  size_t n;
+  int cases = 0;
+  char *text = read_whole(path, 1 << 20, &n), *rest = text;
+  CHECK(text);
+  for (char *line; rest && (line = strsep(&rest, "\n"));) {
+    char *source = strsep(&line, "\t"), *request = strsep(&line, "\t"), *expected = line, got[64];
+    if (!expected || source[0] == '#' ? !strncmp(source, "# policy", 8) || !expected : false) continue;
+    struct policy p = {0};
+    struct seen seen = {""};
+    struct verdict v;
+    unescape(source);
+    cases++;
+    if (!policy_parse(&p, source, strlen(source), collect, &seen)) snprintf(got, sizeof got, "%.60s", seen.text);
+    else if (!ask(&p, request, &v)) snprintf(got, sizeof got, "bad");
+    else if (v.allowed) snprintf(got, sizeof got, "allow %d", v.line);
+    else if (v.denied) snprintf(got, sizeof got, "deny %d", v.line);
+    else snprintf(got, sizeof got, "none");
+    checks++;
+    if (strcmp(got, expected)) {
+      failures++;
+      printf("case %d: got %s, expected %s\n", cases, got, expected);
+    }
+    policy_free(&p);
+  }
+  printf("policy cases: %d\n", cases);
+  CHECK(cases >= 200);
+  free(text);
+}
+
+static void ignore(void *data, int line, const char *text) { (void)data; (void)line; (void)text; }
+
+static void test_next_uid(void) {
+  struct policy p = {0};
+  uint64_t uid;
+  const char *text = "version 1\nallow user.add uid=20010-20012,20001 name=a*\nallow user.add uid=20100 name=ab\ndeny user.add uid=20010-20011\n";
+  const char *args[REEVE_MAX_KEYS] = {"ab", NULL, "/bin/sh", "home"};
+  CHECK(policy_parse(&p, text, strlen(text), ignore, NULL));
+  CHECK(policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 1000, &uid) && uid == 20001);
+  CHECK(policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 20002, &uid) && uid == 20012);
+  CHECK(policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 20013, &uid) && uid == 20100);
+  CHECK(!policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 20101, &uid));
+  args[0] = "x";
+  CHECK(!policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 1000, &uid));
+  policy_free(&p);
+  const char *all = "version 1\nallow user.add uid=0-4294967295\ndeny user.add uid=4294967295\n";
+  args[0] = "ab";
+  p = (struct policy){0};
+  CHECK(policy_parse(&p, all, strlen(all), ignore, NULL));
+  CHECK(policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 4294967294u, &uid) && uid == 4294967294u);
+  CHECK(!policy_next_uid(&p, REEVE_P_USER_ADD, args, REEVE_K_USER_ADD_UID, 4294967295u, &uid));
+  policy_free(&p);
+}
+
+static void test_sha256(void) {
+  static const struct { const char *text, *sum; } vectors[] = {
+    {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+    {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+    {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
+  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+    struct sha256 s;
+    uint8_t out[32];
+    char text[65];
+    sha256_init(&s);
+    for (const char *p = vectors[i].text; *p; p++) sha256_add(&s, p, 1);
+    sha256_end(&s, out);
+    hex(text, out, 32);
+    CHECK(!strcmp(text, vectors[i].sum));
+  }
+}
+
+static void test_grammar(void) {
+  static const char *const good[] = {"a", "_a", "a-b", "a1_", "abcdefghijklmnopqrstuvwxyz01234", NULL};
+  static const char *const bad[] = {"", "-a", "a-", "A", "0", "123", "a.b", "a b", "a$", "a:b", "na\xc3\xafve", "abcdefghijklmnopqrstuvwxyz012345", "a\n", "-", "--help", NULL};
+  static const char *const bad_shells[] = {"", "/", "bin/sh", "/bin/", "//bin/sh", "/bin/../sh", "/bin/./sh", "/bin/.hidden", "/bin/s h", "/bin/sh\n", "/bin/sh;id", "-s", NULL};
+  static const char *const bad_comments[] = {"a,b", "a:b", "a\nb", "\"a\"", "\xc3\xa4", "a;b", "a$b", "a/b", NULL};
+  for (const char *const *s = good; *s; s++) CHECK(grammar_name(*s));
+  for (const char *const *s = bad; *s; s++) CHECK(!grammar_name(*s));
+  for (const char *const *s = bad_shells; *s; s++) CHECK(!grammar_shell(*s));
+  for (const char *const *s = bad_comments; *s; s++) CHECK(!grammar_comment(*s));
+  CHECK(grammar_shell("/bin/bash") && grammar_shell("/usr/sbin/nologin") && grammar_comment("") && grammar_comment("Ann O'Neil-1 @x.y_z"));
+  CHECK(name_reserved("root") && name_reserved("reeve-x") && name_reserved("reeve") && name_reserved("systemd-foo") && !name_reserved("alice"));
+  CHECK(group_dangerous("sudo") && group_dangerous("docker") && group_dangerous("reeve-agent") && !group_dangerous("users"));
+  CHECK(uid_forbidden(0) && uid_forbidden(999) && uid_forbidden(65534) && uid_forbidden(65535) && uid_forbidden(UINT32_MAX) && uid_forbidden(1ull << 33) && !uid_forbidden(1000));
+}
+
+static uint16_t parse_frame(const uint8_t *p, size_t n) {
+  struct call c;
+  call_init(&c);
+  uint16_t status = wire_parse(&c, p, n);
+  if (!status && c.verb->number != REEVE_VERB_USER_ADOPT) status = check_call(&c);
+  call_free(&c);
+  return status;
+}
+
+static void test_wire(void) {
+  struct buf b;
+  uint8_t op[16] = {1};
+  buf_init(&b, 4096);
+#define BEGIN(verb) (b.n = 0, put_u16(&b, 1), put_u16(&b, (verb)), buf_put(&b, op, 16))
+  BEGIN(REEVE_VERB_STATUS_GET);
+  CHECK(parse_frame(b.p, b.n) == REEVE_OK);
+  for (size_t n = 0; n < b.n; n++) CHECK(parse_frame(b.p, n) == REEVE_E_FRAME_INVALID);
+  b.p[1] = 2;
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_VERSION_UNSUPPORTED);
+  BEGIN(9999);
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_VERB_UNKNOWN);
+  BEGIN(REEVE_VERB_USER_LOCK);
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FIELD_MISSING);
+  reply_string(&b, 1, "alice");
+  CHECK(parse_frame(b.p, b.n) == REEVE_OK);
+  for (size_t n = 21; n < b.n; n++) CHECK(parse_frame(b.p, n) == REEVE_E_FRAME_INVALID);
+  reply_string(&b, 1, "alice");
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FIELD_INVALID);
+  BEGIN(REEVE_VERB_USER_LOCK);
+  reply_string(&b, 77, "alice");
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FIELD_UNKNOWN);
+  BEGIN(REEVE_VERB_USER_LOCK);
+  reply_bytes(&b, 1, "a\0b", 3);
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FIELD_INVALID);
+  BEGIN(REEVE_VERB_USER_LOCK);
+  put_u16(&b, 1);
+  put_u32(&b, UINT32_MAX);
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FRAME_INVALID);
+  BEGIN(REEVE_VERB_USER_ADD);
+  reply_string(&b, 1, "root");
+  reply_string(&b, 3, "/bin/sh");
+  reply_string(&b, 5, "home");
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_USER_RESERVED);
+  BEGIN(REEVE_VERB_USER_ADD);
+  reply_string(&b, 1, "alice");
+  reply_string(&b, 3, "/bin/sh");
+  reply_string(&b, 5, "home");
+  CHECK(parse_frame(b.p, b.n) == REEVE_OK);
+  size_t keep = b.n;
+  for (uint32_t uid = 0; uid < 1000; uid += 333) {
+    b.n = keep;
+    reply_u32(&b, 2, uid);
+    CHECK(parse_frame(b.p, b.n) == REEVE_E_FIELD_INVALID);
+  }
+  b.n = keep;
+  reply_bytes(&b, 2, "\0\0\1", 3);
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FRAME_INVALID);
+  BEGIN(REEVE_VERB_USER_ADD);
+  reply_string(&b, 1, "alice");
+  reply_string(&b, 3, "/bin/sh");
+  reply_string(&b, 5, "admin");
+  CHECK(parse_frame(b.p, b.n) == REEVE_E_FIELD_INVALID);
+  buf_free(&b);
+}
+
+static void test_accounts(void) {
+  struct accounts a;
+  accounts_parse(&a,
+    strdup("root:x:0:0:root:/root:/bin/bash\nbroken\nx:y\nalice:x:20000:20000:A:/home/alice:/bin/sh\nneg:x:-1:0::/:/\nbig:x:4294967296:0::/:/\n+nis::::::\n:x:1:1::/:/\n"),
+    strdup("root:x:0:\nalice:x:20000:\nwww-data:x:33:bob,alice\nusers:x:100:alice,\nbad:x:zz:alice\n"),
+    strdup("root:*:1:0:99999:7:::\nalice:!$6$x:1:0:99999:7::1:\nbob:!:1:0:99999:7:::\nbroken:x\n"));
+  CHECK(a.nusers == 2 && user_by_name(&a, "alice")->uid == 20000 && !user_by_name(&a, "neg") && user_by_uid(&a, 0));
+  CHECK(a.ngroups == 4 && is_member(&a, "alice", "www-data") && is_member(&a, "alice", "users") && !is_member(&a, "alice", "root") && group_has_members(&a, "users"));
+  CHECK(is_locked(secret_by_name(&a, "alice")) && !is_locked(secret_by_name(&a, "bob")) && !is_locked(secret_by_name(&a, "nobody")));
+  accounts_free(&a);
+}
+
+static void test_markers(void) {
+  struct marker m;
+  const char *good = "name=alice\nuid=20000\ngid=20000\nkind=home\nstate=owned\n";
+  CHECK(marker_parse(&m, good, strlen(good)) && m.state == MARKER_OWNED && !strcmp(marker_word(&m), "home") && m.uid == 20000);
+  static const char *const bad[] = {"", "name=alice\n", "name=../x\nuid=1\ngid=1\nkind=home\nstate=owned\n", "name=a\nname=a\nuid=1\ngid=1\nkind=home\nstate=owned\n",
+    "name=a\nuid=x\ngid=1\nkind=home\nstate=owned\n", "name=a\nuid=1\ngid=1\nkind=home\nstate=mine\n", "name=a\nuid=1\ngid=1\nkind=home\nstate=owned\nx=1\n", NULL};
+  for (const char *const *s = bad; *s; s++) CHECK(!marker_parse(&m, *s, strlen(*s)));
+  char owner[64];
+  const char *used = "20000 alice\n20001 bob\n2000";
+  CHECK(used_uid_owner(used, strlen(used), 20001, owner, sizeof owner) && !strcmp(owner, "bob"));
+  CHECK(!used_uid_owner(used, strlen(used), 2000, owner, sizeof owner) && !used_uid_owner(used, strlen(used), 0, owner, sizeof owner));
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) return 2;
+  test_sha256();
+  test_grammar();
+  test_wire();
+  test_accounts();
+  test_markers();
+  test_next_uid();
+  test_cases(argv[1]);
+  printf("%d checks, %d failures\n", checks, failures);
+  return failures ? 1 : 0;
+}
