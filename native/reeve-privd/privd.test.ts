@@ -46,6 +46,7 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
   let helper: ChildProcess;
   let client: PrivdClient;
   let root = '';
+  const stops: (() => unknown)[] = [];
   const state = '/var/lib/reeve-privd';
 
   const inside = (...command: string[]): string =>
@@ -89,18 +90,17 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
     chmodSync(dir, 0o755);
     mkdirSync(join(dir, 'over'));
     holder = spawn('unshare', ['-m', 'sh', '-c', setup, 'sh', join(dir, 'over')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    stops.push(() => { holder.kill('SIGKILL'); return ends(holder); });
     await new Promise<void>((resolve, reject) => { holder.stdout?.once('data', () => { resolve(); }); holder.once('exit', () => { reject(new Error('the namespace could not be set up')); }); });
     root = `/proc/${String(holder.pid)}/root`;
     writePolicy(allowAll);
     helper = await startHelper();
+    stops.push(() => { helper.kill('SIGTERM'); return ends(helper); });
     client = createPrivdClient({ socketPath, timeoutMs: 40_000 });
+    stops.push(() => { client.close(); });
   }, 120_000);
   afterAll(async () => {
-    client.close();
-    helper.kill('SIGTERM');
-    await ends(helper);
-    holder.kill('SIGKILL');
-    await ends(holder);
+    for (const stop of stops.reverse()) await stop();
     rmSync(dir, { recursive: true, force: true });
   }, 60_000);
   beforeEach(() => { writePolicy(allowAll); });

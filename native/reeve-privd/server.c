@@ -19,22 +19,22 @@ static int64_t stranger_at_ms = -1000;
 
 /* Refused connections stay open for a moment: closing one with unread bytes in it could cost the caller the answer. */
 static struct { int conn; int64_t at_ms; } leaving[16];
-static size_t left;
+static size_t nleaving;
 
 static void leave_old(int64_t before_ms) {
   size_t keep = 0;
-  for (size_t i = 0; i < left; i++) {
+  for (size_t i = 0; i < nleaving; i++) {
     if (leaving[i].at_ms <= before_ms) close(leaving[i].conn);
     else leaving[keep++] = leaving[i];
   }
-  left = keep;
+  nleaving = keep;
 }
 
 static void leave(int conn) {
-  if (left == sizeof leaving / sizeof *leaving) leave_old(leaving[0].at_ms);
+  if (nleaving == sizeof leaving / sizeof *leaving) leave_old(leaving[0].at_ms);
   shutdown(conn, SHUT_WR);
-  leaving[left].conn = conn;
-  leaving[left++].at_ms = now_ms();
+  leaving[nleaving].conn = conn;
+  leaving[nleaving++].at_ms = now_ms();
 }
 
 bool send_all(int fd, const uint8_t *p, size_t n, int deadline_ms) {
@@ -153,9 +153,9 @@ int serve(int listener) {
   while (!stopping || active() > 0) {
     struct pollfd p[2] = {{sigfd, POLLIN, 0}, {stopping ? -1 : listener, POLLIN, 0}};
     bool idle = config.activated && active() == 0 && queued == 0;
-    int n = poll(p, 2, left ? LEAVE_MS : idle ? IDLE_EXIT_MS : -1);
+    int n = poll(p, 2, nleaving ? LEAVE_MS : idle ? IDLE_EXIT_MS : -1);
     if (n < 0 && errno != EINTR) return 1;
-    if (n == 0 && left == 0) break;
+    if (n == 0 && nleaving == 0) break;
     leave_old(now_ms() - LEAVE_MS);
     struct signalfd_siginfo info;
     while (n > 0 && read(sigfd, &info, sizeof info) == sizeof info) if (info.ssi_signo != SIGCHLD) stopping = true;
