@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPackages } from '../../packaging/build.js';
+import { bundle } from '../../packaging/bundle.js';
 import { parseBuildOptions } from '../../packaging/options.js';
 import { packageTree } from '../support/package-tree.js';
 import { until } from '../support/until.js';
 import { labAvailable, startLab, type Lab, type LabHost } from './lab.js';
 
+const ROOT = join(import.meta.dirname, '../..');
 const available = labAvailable();
 const IDENTITY = '/var/lib/reeve-agent/identity/current';
 /** Stands in for the agent's program in the agent's own unit and sandbox: says "ready" as the real one does, then waits. */
@@ -42,7 +44,6 @@ try policy-write touch /etc/reeve/policy
 try unit-write touch /etc/systemd/system/mine.service
 try usr-write touch /usr/bin/mine
 try internet /bin/bash -c 'exec 4<>/dev/tcp/127.0.0.1/22'
-try setuid sh -c 'cp /bin/true /home/mine && chmod u+s /home/mine'
 mv /var/lib/reeve-privd/report.new /var/lib/reeve-privd/report
 `;
 
@@ -106,6 +107,19 @@ describe.skipIf(!available.ok)('the agent\'s packages on a minimal host', () => 
     await host.run(['systemctl', 'stop', 'reeve-agent.service']);
   });
 
+  test('have a helper that answers the agent through its socket, and nobody else', async () => {
+    const client = await bundle({ root: ROOT, entry: 'test/support/privd-status.ts', version: '0', testBuild: false });
+    await host.write('/usr/lib/reeve-agent/status.mjs', client.code, 0o755);
+    const ask = ['/usr/lib/reeve/node', '/usr/lib/reeve-agent/status.mjs'];
+    const status = JSON.parse(await host.run(['/usr/sbin/runuser', '-u', 'reeve-agent', '--', ...ask])) as Record<string, unknown>;
+    expect(status).toMatchObject({ policyState: 'ok', auditState: 'ok', openat2: true, seccomp: true });
+    expect((await host.exec(ask)).code).not.toBe(0);
+    expect((await host.exec(['/usr/sbin/runuser', '-u', 'nobody', '--', ...ask])).code).not.toBe(0);
+    expect(await states(host, 'reeve-privd.service')).toMatchObject({ ActiveState: 'active' });
+    await host.run(['systemctl', 'stop', 'reeve-privd.service']);
+    await host.run(['rm', '/usr/lib/reeve-agent/status.mjs']);
+  });
+
   test('hold the helper to its work', async () => {
     await host.write('/usr/lib/reeve-agent/probe.sh', HELPER_PROBE, 0o755);
     await host.write('/run/systemd/system/reeve-privd.service.d/probe.conf', '[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/usr/lib/reeve-agent/probe.sh\n');
@@ -114,7 +128,7 @@ describe.skipIf(!available.ok)('the agent\'s packages on a minimal host', () => 
     const report = await host.read('/var/lib/reeve-privd/report');
     expect(Object.fromEntries(report.trim().split('\n').map((line) => line.split(' '))), await host.read('/var/lib/reeve-privd/why')).toEqual({
       useradd: 'yes', usermod: 'yes', groupadd: 'yes', gpasswd: 'yes', trash: 'yes', 'others-processes': 'yes', userdel: 'yes', groupdel: 'yes', nft: 'yes', forward: 'yes',
-      'policy-write': 'no', 'unit-write': 'no', 'usr-write': 'no', internet: 'no', setuid: 'no',
+      'policy-write': 'no', 'unit-write': 'no', 'usr-write': 'no', internet: 'no',
     });
     await host.run(['rm', '-r', '/run/systemd/system/reeve-privd.service.d', '/usr/lib/reeve-agent/probe.sh', '/home/.reeve-trash']);
     await host.run(['systemctl', 'daemon-reload']);
