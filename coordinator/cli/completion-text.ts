@@ -33,7 +33,7 @@ export function renderBash(nouns: readonly Noun[]): string {
   return [
     '# Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.',
     '_reeve() {',
-    '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word',
+    '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip=',
     '  COMPREPLY=()',
     '  case $previous in',
     ...choicesOf(nouns).map(([name, values]) => `    --${name}) COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$current")); return ;;`),
@@ -41,7 +41,8 @@ export function renderBash(nouns: readonly Noun[]): string {
     `    ${freeOptions(nouns).map((name) => `--${name}`).join('|')}) return ;;`,
     '  esac',
     '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-    '    case $word in -*) ;; *) path="$path$word " ;; esac',
+    '    if [[ $skip ]]; then skip=; continue; fi',
+    `    case $word in ${['socket', ...choicesOf(nouns).map(([name]) => name), ...freeOptions(nouns)].map((name) => `--${name}`).join('|')}) skip=1 ;; -*) ;; *) path="$path$word " ;; esac`,
     '  done',
     '  case $path in',
     `    '') words='${nouns.map((noun) => noun.name).join(' ')} --help --version' ;;`,
@@ -54,7 +55,7 @@ export function renderBash(nouns: readonly Noun[]): string {
   ].join('\n');
 }
 
-/** The completion script for zsh. */
+/** The completion script for zsh. `*::` makes words begin with the noun; one shift more and they begin with the verb, as _arguments wants it. */
 export function renderZsh(nouns: readonly Noun[]): string {
   return [
     '#compdef reeve',
@@ -83,9 +84,9 @@ function zshNoun(noun: Noun): string[] {
   const verbs = noun.commands.map((command) => zshQuote(`${command.path.slice(noun.name.length + 1)}:${zshEscape(command.summary)}`)).join(' ');
   return [
     `      ${noun.name})`,
-    `        if (( CURRENT == 1 )); then local -a verbs=(${verbs}); _describe verb verbs && ret=0`,
-    '        else case $words[1] in',
-    ...noun.commands.map((command) => `          ${command.path.slice(noun.name.length + 1)}) shift words; (( CURRENT-- )); _arguments $every ${zshArguments(command)} && ret=0 ;;`),
+    `        if (( CURRENT == 2 )); then local -a verbs=(${verbs}); _describe verb verbs && ret=0`,
+    '        else shift words; (( CURRENT-- )); case $words[1] in',
+    ...noun.commands.map((command) => `          ${command.path.slice(noun.name.length + 1)}) _arguments $every ${zshArguments(command)} && ret=0 ;;`),
     '        esac; fi ;;',
   ];
 }

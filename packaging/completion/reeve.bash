@@ -1,0 +1,55 @@
+# Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.
+_reeve() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip=
+  COMPREPLY=()
+  case $previous in
+    --policy) COMPREPLY=($(compgen -W 'observe minimal web standard full' -- "$current")); return ;;
+    --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
+    --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --address|--agents-port|--comment|--enrolment-port|--groups|--label|--limit|--name|--noun|--on|--parent|--shell|--ttl|--uid|--unlabel) return ;;
+  esac
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if [[ $skip ]]; then skip=; continue; fi
+    case $word in --socket|--policy|--role|--address|--agents-port|--comment|--enrolment-port|--groups|--label|--limit|--name|--noun|--on|--parent|--shell|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+  done
+  case $path in
+    '') words='init status host user plan apply pending operation operator whoami audit completion --help --version' ;;
+    'init '*) words='--address --agents-port --enrolment-port --json --socket --help' ;;
+    'status '*) words='--json --socket --help' ;;
+    'host ') words='invite list show set retire revoke readmit --help' ;;
+    'host invite'*) words='--address --ttl --policy --label --parent --rejoin --json --socket --help' ;;
+    'host list'*) words='--on --retired --json --socket --help' ;;
+    'host show'*) words='--json --socket --help' ;;
+    'host set'*) words='--name --address --label --unlabel --parent --no-parent --json --socket --help' ;;
+    'host retire'*) words='--yes --json --socket --help' ;;
+    'host revoke'*) words='--yes --json --socket --help' ;;
+    'host readmit'*) words='--all --json --socket --help' ;;
+    'user ') words='add lock unlock remove adopt list observe --help' ;;
+    'user add'*) words='--on --uid --shell --groups --comment --home --system --plan --stage --yes --json --socket --help' ;;
+    'user lock'*) words='--on --plan --stage --yes --json --socket --help' ;;
+    'user unlock'*) words='--on --plan --stage --yes --json --socket --help' ;;
+    'user remove'*) words='--on --keep-home --plan --stage --yes --json --socket --help' ;;
+    'user adopt'*) words='--plan --stage --yes --json --socket --help' ;;
+    'user list'*) words='--on --name --json --socket --help' ;;
+    'user observe'*) words='--json --socket --help' ;;
+    'plan '*) words='--on --noun --json --socket --help' ;;
+    'apply '*) words='--on --noun --yes --json --socket --help' ;;
+    'pending '*) words='--on --json --socket --help' ;;
+    'operation ') words='list show --help' ;;
+    'operation list'*) words='--limit --json --socket --help' ;;
+    'operation show'*) words='--json --socket --help' ;;
+    'operator ') words='add set enable disable list --help' ;;
+    'operator add'*) words='--role --json --socket --help' ;;
+    'operator set'*) words='--role --json --socket --help' ;;
+    'operator enable'*) words='--json --socket --help' ;;
+    'operator disable'*) words='--json --socket --help' ;;
+    'operator list'*) words='--json --socket --help' ;;
+    'whoami '*) words='--json --socket --help' ;;
+    'audit ') words='list verify --help' ;;
+    'audit list'*) words='--limit --json --socket --help' ;;
+    'audit verify'*) words='--json --socket --help' ;;
+    'completion '*) words='bash zsh --json --socket --help' ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -F _reeve reeve
