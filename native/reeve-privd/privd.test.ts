@@ -453,13 +453,13 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
 
   test('only the agent\'s uid is answered: not root, not nobody, not a member of its group; audited at most once a second', { timeout: 60_000 }, async () => {
     const path = join(dir, 'strict');
+    const before = audit().filter((record) => record['verb'] === 'connect').length;
+    const start = Date.now();
     const strict = await startHelper(64123, path);
     chmodSync(path, 0o666);
     const script = `const s=require('net').connect(${JSON.stringify(path)},()=>{s.write(Buffer.from(process.argv[1],'hex'))});let n=0;s.on('data',d=>n+=d.length);s.on('error',()=>{});s.on('close',()=>console.log(n))`;
     const frame = encodeRequest('status.get', randomUUID(), {}).toString('hex');
     const as = (uid: number, gid: number): number => Number(execFileSync(process.execPath, ['-e', script, frame], { uid, gid, encoding: 'utf8', env: {}, cwd: '/' }));
-    const before = audit().filter((record) => record['verb'] === 'connect').length;
-    const start = Date.now();
     for (let i = 0; i < 20; i++) expect(await raw(Buffer.from(frame, 'hex'), false, path)).toBeUndefined();
     expect(as(65534, 65534)).toBe(0);
     expect(as(64124, 64123)).toBe(0);
