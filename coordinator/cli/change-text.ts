@@ -61,7 +61,8 @@ function troubleLines(terminal: Pick<Terminal, 'color'>, result: HostResult, sta
   const items = result.errors.map(itemOf);
   switch (result.outcome) {
     case 'OUTCOME_PENDING': {
-      const note = stage === 'planned' ? 'would be stored; applied when it returns' : 'stored; applied when it returns';
+      const when = `when it ${items[0]?.code === 'HOST_NOT_JOINED' ? 'joins' : 'returns'}`;
+      const note = stage === 'planned' ? `would be applied ${when}` : `stored; applied ${when}`;
       return [`${margin.lead}${paint(terminal, pendingText(items[0], stage), 'yellow')} (${note})`];
     }
     case 'OUTCOME_UNKNOWN':

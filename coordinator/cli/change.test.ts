@@ -46,6 +46,11 @@ describe('a change', () => {
     await expect(stable).toMatchFileSnapshot(`golden/change/${name}.txt`);
   });
 
+  it.each([[true, 'Stored. To apply it: reeve apply\n'], [false, 'Nothing to store: it is wanted so already.\n']])('that is staged without asking any host (stored: %s) says so', async (stored, out) => {
+    coordinator.answers = { 'UserService.AddUser': () => [{ finished: { operationId: 'x', outcome: 'OUTCOME_PENDING', stored } }] };
+    expect(await runCaptured(coordinator.socket, [...line, '--stage'])).toMatchObject({ exit: 0, out });
+  });
+
   it('applies the plan that was shown, under an operation id of its own', async () => {
     await run([created], line, { answer: 'y' });
     const [planned, applied] = coordinator.requests.map(({ request }) => (request as { options: { planId: string; operationId: string } }).options);

@@ -156,6 +156,8 @@ function reportText(context: Context, known: Known, stage: Stage, shown: (result
 }
 
 function closing(known: Known, stage: Stage): string {
+  if (stage === 'stored' && known.finished?.stored === false) return 'Nothing to store: it is wanted so already.';
+  if (stage === 'stored' && known.results.length === 0) return 'Stored. To apply it: reeve apply';
   const summary = renderSummary(known.results, stage);
   const failed = known.results.some((result) => result.outcome === 'OUTCOME_FAILED');
   if (nothingToDo(known.results) && stage !== 'stored') return `Nothing to do. ${summary}.`;
