@@ -36,7 +36,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
   const agentCredentials = new ReeveServerCredentials(identity, { requireClient: true });
   const enrolCredentials = new ReeveServerCredentials(identity, { requireClient: false });
 
-  let agents: Listener | undefined;
+  const open: { agents?: Listener } = {};
   const agentServer: Server = createRpcServer<AgentCaller>({
     services: [identityService(office)],
     log,
@@ -45,7 +45,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     onBug: options.onBug,
     authenticate: (call) => {
       const caller = agentOf(office, call);
-      agents?.authenticated(call.getPeer());
+      open.agents?.authenticated(call.getPeer());
       return caller;
     },
   });
@@ -57,7 +57,8 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     onBug: options.onBug,
     authenticate: (call) => ({ name: `peer:${call.getPeer()}`, role: 'stranger' }),
   });
-  agents = await listen({ server: agentServer, credentials: agentCredentials, listen: { host: options.host, port: options.agentsPort } });
+  const agents = await listen({ server: agentServer, credentials: agentCredentials, listen: { host: options.host, port: options.agentsPort } });
+  open.agents = agents;
   let enrolment: Listener;
   try {
     enrolment = await listen({ server: enrolServer, credentials: enrolCredentials, listen: { host: options.host, port: options.enrolmentPort } });
@@ -65,16 +66,15 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     await agents.close(0);
     throw error;
   }
-  const open = agents;
   return {
-    agents: open,
+    agents,
     enrolment,
     updateCertificate() {
       agentCredentials.update(office.authority.coordinator());
       enrolCredentials.update(office.authority.coordinator());
     },
     async close(graceMs) {
-      await Promise.all([open.close(graceMs), enrolment.close(graceMs)]);
+      await Promise.all([agents.close(graceMs), enrolment.close(graceMs)]);
     },
   };
 }

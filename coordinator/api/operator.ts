@@ -3,7 +3,7 @@ import { parseRole } from '../../shared/model/role.js';
 import { parseAccountName } from '../../shared/model/user.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { addAudit } from '../inventory/audit.js';
-import { addOperator, listOperators, setOperator, type OperatorRow } from '../inventory/operator.js';
+import { addOperator, listOperators, setOperator } from '../inventory/operator.js';
 import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
@@ -32,7 +32,7 @@ export function operatorService(office: () => Office): Service<OperatorCaller> {
         return Promise.resolve({ operator: after });
       },
     },
-    ListOperator: { ...reads, handle: () => Promise.resolve({ operators: listOperators(office().db) as OperatorRow[] }) },
+    ListOperator: { ...reads, handle: () => Promise.resolve({ operators: listOperators(office().db) }) },
     WhoAmI: { ...reads, handle: (_request, context) => Promise.resolve({ name: context.principal.account, role: context.principal.role }) },
   });
 }

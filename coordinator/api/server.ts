@@ -61,7 +61,7 @@ export function operatorServices(options: Pick<ApiOptions, 'office' | 'init'>): 
 export async function serveApi(options: ApiOptions): Promise<Listener> {
   const peers = new Map<string, LocalPeer>();
   let count = 0;
-  let listener: Listener | undefined;
+  const open: { listener?: Listener } = {};
   const limiter = createRateLimiter();
   const server: Server = createRpcServer<OperatorCaller>({
     services: operatorServices(options),
@@ -72,13 +72,13 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
       const peer = peers.get(call.getPeer());
       if (peer === undefined) throw reeveError('IDENTITY_REFUSED', { reason: 'the account is not known' });
       const caller = operatorOf(options.office()?.db, peer);
-      listener?.authenticated(call.getPeer());
+      open.listener?.authenticated(call.getPeer());
       return caller;
     },
     onRefused: (method, caller, error) => auditRefusal(options.office()?.db, limiter, options.clock, { method, caller, code: error.code }),
   });
   if (existsSync(options.socketPath)) unlinkSync(options.socketPath);
-  listener = await listen({
+  const listener = await listen({
     server,
     credentials: ServerCredentials.createInsecure(),
     listen: { path: options.socketPath },
@@ -93,6 +93,7 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
     },
     onClose: (name) => peers.delete(name),
   });
+  open.listener = listener;
   chmodSync(options.socketPath, 0o666);
   return listener;
 }

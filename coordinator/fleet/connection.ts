@@ -54,7 +54,7 @@ export function keepConnection(options: ConnectionOptions): Connection {
   let open: Channel | undefined;
 
   const run = async (): Promise<void> => {
-    for (let failures = 0; !closed.signal.aborted; ) {
+    for (let failures = 0; ; ) {
       attempt = new AbortController();
       const signal = AbortSignal.any([closed.signal, attempt.signal]);
       const session = await runSession(options, signal, (channel) => (open = channel));

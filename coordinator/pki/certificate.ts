@@ -60,7 +60,7 @@ export function signCertificate(content: CertificateContent, issuerKey: KeyObjec
 function extensions(content: CertificateContent): Node[] {
   const common = [
     extension(oids.subjectKeyId, false, octets(keyId(content.publicKey))),
-    extension(oids.authorityKeyId, false, sequence([asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0 as forge.asn1.Type, false, binary(keyId(content.issuerPublicKey)))])),
+    extension(oids.authorityKeyId, false, sequence([asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, false, binary(keyId(content.issuerPublicKey)))])),
   ];
   if (content.profile.kind === 'root') {
     const basic = sequence([boolean(true), integer(Buffer.from([0]))]);
@@ -68,7 +68,7 @@ function extensions(content: CertificateContent): Node[] {
     return [extension(oids.basicConstraints, true, basic), extension(oids.keyUsage, true, bitString(Buffer.from([0x06]), 1)), ...common];
   }
   const usages = content.profile.usages.map((usage) => oid(oids[usage]));
-  const uri = asn1.create(asn1.Class.CONTEXT_SPECIFIC, 6 as forge.asn1.Type, false, content.profile.uri);
+  const uri = asn1.create(asn1.Class.CONTEXT_SPECIFIC, 6, false, content.profile.uri);
   return [
     extension(oids.basicConstraints, true, sequence([])),
     // digitalSignature: bit 0.
@@ -94,7 +94,7 @@ function keyId(publicKey: Buffer): Buffer {
 const binary = (bytes: Buffer): string => bytes.toString('latin1');
 const universal = (type: forge.asn1.Type, constructed: boolean, value: string | Node[]): Node => asn1.create(asn1.Class.UNIVERSAL, type, constructed, value);
 const sequence = (items: Node[]): Node => universal(asn1.Type.SEQUENCE, true, items);
-const context = (tag: number, items: Node[]): Node => asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, items);
+const context = (tag: number, items: Node[]): Node => asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, true, items);
 const integer = (bytes: Buffer): Node => universal(asn1.Type.INTEGER, false, binary(bytes));
 const boolean = (value: boolean): Node => universal(asn1.Type.BOOLEAN, false, value ? '\xff' : '\0');
 const octets = (bytes: Buffer): Node => universal(asn1.Type.OCTETSTRING, false, binary(bytes));

@@ -86,7 +86,7 @@ export function createChangeEngine(world: World, fleet: Fleet, perHost: KeyedQue
       const queue = createEventQueue<ChangeStep>();
       const work = runChange({ world, fleet, perHost, request, options, signal, queue }).then(
         () => queue.end(),
-        (error: unknown) => queue.end(error ?? new Error('a command failed without an error')),
+        (error: unknown) => queue.end(error instanceof Error ? error : new Error(String(error))),
       );
       running.add(work);
       void work.finally(() => running.delete(work));

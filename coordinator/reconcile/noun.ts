@@ -3,7 +3,6 @@ import type { Change } from '../../shared/model/change.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
-import { userNoun } from './user.js';
 
 /** What an agent answered to an intent. */
 export interface Applied {
@@ -29,12 +28,4 @@ export interface Noun {
   send(fleet: Fleet, host: HostRow, intent: IntentInput, desired: unknown): Promise<Applied>;
   /** The stored answer of an operation, from the agent's journal. */
   decode(response: Buffer): Applied;
-}
-
-/** All nouns, in the order in which they are converged. */
-export const nouns: readonly Noun[] = [userNoun];
-
-/** A noun by name; undefined when there is none. */
-export function findNoun(name: string): Noun | undefined {
-  return nouns.find((noun) => noun.name === name);
 }

@@ -13,7 +13,7 @@ import { getHost, type HostRow } from '../inventory/host.js';
 import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
-import { findNoun } from './noun.js';
+import { findNoun } from './nouns.js';
 import { recordAnswer, sendIntent, type Answer } from './send.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');

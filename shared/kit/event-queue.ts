@@ -2,13 +2,13 @@
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
   /** No more events; the iteration ends after those that were pushed, with the error when one is given. */
-  end(error?: unknown): void;
+  end(error?: Error): void;
 }
 
 /** A new, empty queue for one reader. */
 export function createEventQueue<T>(): EventQueue<T> {
   const events: T[] = [];
-  let ended: { error: unknown } | undefined;
+  let ended: { error: Error | undefined } | undefined;
   let wake = (): void => undefined;
   return {
     push(event) {

@@ -37,7 +37,7 @@ export type PolicyVerdict =
 const uint32Max = 4_294_967_295;
 const valuePattern = /^[A-Za-z0-9_./@:+-]*$/;
 const plainWord = /^[A-Za-z0-9_./@:+-]{1,40}$/;
-// eslint-disable-next-line no-control-regex -- finding control characters is the point
+ 
 const control = /[\0-\x08\x0a-\x1f\x7f]/;
 
 function parseNumber(text: string): number | undefined {

@@ -1,4 +1,4 @@
-/* eslint-disable no-control-regex -- the characters named here are the ones to keep away from terminals */
+ 
 
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ue000-\uf8ff\ufeff\ufff9-\ufffb]/gu;
 

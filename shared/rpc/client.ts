@@ -31,7 +31,7 @@ export type ServiceName<Definition> = string & { readonly definition?: Definitio
 
 /** Ties a service's full name to its generated definition. */
 export function serviceName<Definition>(name: string): ServiceName<Definition> {
-  return name as ServiceName<Definition>;
+  return name;
 }
 
 /** Bounds of one call. */
@@ -91,7 +91,7 @@ const noMetadata = new Metadata();
 function callUnary(client: Client, settings: ChannelSettings, method: MethodDefinition<unknown, unknown>, request: unknown, options: CallOptions): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { signal } = options;
-    let abort: (() => void) | undefined;
+    const abort = (): void => call.cancel();
     const call = client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
@@ -100,13 +100,12 @@ function callUnary(client: Client, settings: ChannelSettings, method: MethodDefi
       noMetadata,
       { deadline: Date.now() + options.deadlineMs },
       (error, response) => {
-        if (abort !== undefined) signal?.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
         if (error === null) resolve(response);
         else reject(fromServiceError(error, settings.unreachable));
       },
     );
     if (signal === undefined) return;
-    abort = (): void => call.cancel();
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
   });
@@ -118,7 +117,7 @@ async function* callStream(
   method: MethodDefinition<unknown, unknown>,
   request: unknown,
   options: { signal?: AbortSignal },
-): AsyncGenerator<unknown> {
+): AsyncGenerator {
   const call = client.makeServerStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, request, noMetadata);
   const abort = (): void => call.cancel();
   if (options.signal?.aborted === true) abort();

@@ -40,7 +40,7 @@ export function contract(): PackageDefinition {
 export function serviceDefinition(name: string): ServiceDefinition {
   const found = contract()[name];
   if (found === undefined || 'format' in found) throw new Error(`The contract has no service ${name}`);
-  return found as ServiceDefinition;
+  return found;
 }
 
 /** One method of a service. */
@@ -50,7 +50,8 @@ export function methodDefinition(service: string, method: string): GrpcMethod<un
   return found as GrpcMethod<unknown, unknown>;
 }
 
-/** The codec of a message of the contract by its full name. */
+/** The codec of a message of the contract by its full name; the caller names the generated types. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- nothing to infer them from: the name is text
 export function messageCodec<Input, Output>(name: string): { encode: (value: Input) => Buffer; decode: (bytes: Buffer) => Output } {
   const found = contract()[name] as MessageTypeDefinition<object, object> | undefined;
   if (found?.format !== 'Protocol Buffer 3 DescriptorProto') throw new Error(`The contract has no message ${name}`);

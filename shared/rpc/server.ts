@@ -11,7 +11,6 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
-  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Clock } from '../kit/clock.js';
 import type { Logger } from '../kit/log.js';
@@ -81,7 +80,7 @@ export interface Service<Principal extends Caller> {
 
 /** Binds rows to a service of the contract; the types follow the generated definition. */
 export function defineService<Definition, Principal extends Caller>(name: string, rows: ServiceRows<Definition, Principal>): Service<Principal> {
-  return { name, rows: rows as Service<Principal>['rows'] };
+  return { name, rows: rows };
 }
 
 /** What a server is made of. */
@@ -149,7 +148,7 @@ export function createRpcServer<Principal extends Caller>(options: RpcServerOpti
         return [name, streams ? streamHandler(bound, limiter) : unaryHandler(bound, limiter)];
       }),
     );
-    server.addService(bounded, handlers as UntypedServiceImplementation);
+    server.addService(bounded, handlers);
   }
   return server;
 }
