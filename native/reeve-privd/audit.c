@@ -9,7 +9,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#ifndef ROTATE_BYTES
 #define ROTATE_BYTES (16 << 20)
+#endif
 #define LINE_MAX_BYTES 4096u
 #define TAIL_BYTES 65536u
 #define RESERVE_BYTES 65536
