@@ -1,0 +1,92 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { reeveError } from '../../shared/errors/error.js';
+import { createLog, type Logger } from '../../shared/kit/log.js';
+import { agentPort } from '../../shared/model/host.js';
+import { parseAgentConfig, type AgentConfig } from '../config.js';
+import { writeWhole } from '../host/file.js';
+import { readMachineHint } from '../host/facts.js';
+import { notifyReady } from '../host/notify.js';
+import { createSystemHost } from '../host/system.js';
+import { startRenewer } from '../identity/renew.js';
+import { openIdentityStore } from '../identity/store.js';
+import { notifyProgram } from '../paths.js';
+import { createAgentServer, type AgentServer, type AgentServerOptions } from '../server.js';
+import type { AgentOptions } from './options.js';
+
+/** Longest wait for a running operation when the agent is told to stop, ms. */
+const stopMs = 20_000;
+
+/** File in the state folder that says how the last renewal went. */
+export const renewalFile = 'renewal.json';
+
+/** `reeve-agent serve`: the daemon. Resolves when it is told to stop. */
+export async function runServe(options: AgentOptions): Promise<void> {
+  const config = readConfig(options.paths.config);
+  const log = createLog('reeve-agent', config.logLevel);
+  endOnBug(log);
+  const store = openIdentityStore(options.paths.state);
+  const identity = store.load();
+  if (identity === undefined) throw reeveError('FIELD_MISSING', { field: 'identity', rule: 'this host has not joined; an operator runs "reeve host invite"' });
+  const host = createSystemHost({
+    policyPath: options.paths.policy,
+    helperSocket: options.paths.helper,
+    policyOwners: options.custom ? [0, process.geteuid?.() ?? 0] : [0],
+    log,
+  });
+  const server = await listenAnywhere({
+    host, identity, log,
+    stateDir: options.paths.state,
+    onCoordinator: () => renewer.used(),
+    onBug: (error) => {
+      log.fatal({ err: error }, 'a bug; the agent ends and starts anew');
+      process.exit(70);
+    },
+  }, options.listen ?? config.listen);
+  const renewer = startRenewer({
+    store, log, now: Date.now, machineHint: readMachineHint(),
+    onRenewed: (next) => server.updateIdentity(next),
+    onTried: (state) => writeWhole(join(options.paths.state, renewalFile), `${JSON.stringify(state)}\n`),
+  }, identity);
+  log.info({ address: server.address.address, port: server.address.port, host: identity.hostName, hostId: identity.hostId }, 'listening');
+  await notifyReady(notifyProgram).catch((error: unknown) => log.warn({ err: error }, 'the service manager could not be told'));
+  await stopSignal();
+  log.info('stopping');
+  renewer.close();
+  await server.close(stopMs);
+  host.close();
+}
+
+/** On the address that is configured; else on all addresses, IPv6 and IPv4 by one socket where the kernel has IPv6. */
+async function listenAnywhere(options: Omit<AgentServerOptions, 'listen'>, wanted: AgentConfig['listen']): Promise<AgentServer> {
+  if (wanted !== undefined) return createAgentServer({ ...options, listen: { host: wanted.address, port: wanted.port } });
+  const host = existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0';
+  return createAgentServer({ ...options, listen: { host, port: agentPort } });
+}
+
+function readConfig(path: string): AgentConfig {
+  return parseAgentConfig(existsSync(path) ? readFileSync(path, 'utf8') : '');
+}
+
+/** No limp mode: what nobody caught ends the process, and the journal recovers (R105). */
+function endOnBug(log: Logger): void {
+  const end = (error: unknown): void => {
+    log.fatal({ err: error }, 'a bug; the agent ends and starts anew');
+    process.exit(70);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    // Timers of the agent do not keep it alive, its listener does; this one line is for the time in which there is none.
+    const keep = setInterval(() => undefined, 3600_000);
+    const stop = (): void => {
+      clearInterval(keep);
+      resolve();
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+  });
+}

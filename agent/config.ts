@@ -1,0 +1,57 @@
+import { ReeveError, reeveError, type ErrorItem } from '../shared/errors/error.js';
+import { agentPort, parseEndpoint, type Endpoint } from '../shared/model/host.js';
+import { vis } from '../shared/model/vis.js';
+
+/** agent.conf: what the administrator of the host decides about the agent. */
+export interface AgentConfig {
+  /** undefined: all addresses, port 7420. */
+  readonly listen: Endpoint | undefined;
+  readonly logLevel: LogLevel;
+}
+
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+
+/** How much is logged. */
+export type LogLevel = (typeof logLevels)[number];
+
+/**
+ * Reads agent.conf: lines of a key and a value, `#` begins a comment. Keys: `listen ADDRESS[:PORT]`, `log-level debug|info|warn|error`.
+ * Errors: all that is wrong, as FIELD_INVALID and FIELD_UNKNOWN with line numbers.
+ */
+export function parseAgentConfig(text: string): AgentConfig {
+  const problems: ErrorItem[] = [];
+  const values = new Map<string, string>();
+  for (const [index, line] of text.split('\n').entries()) {
+    const [key, ...rest] = line.replace(/(^|\s)#.*$/, '').trim().split(/\s+/);
+    if (key === undefined || key === '') continue;
+    const where = `agent.conf line ${String(index + 1)}: ${vis(key)}`;
+    const value = rest.join(' ');
+    const problem = checkLine(key, value, where, values.has(key));
+    if (problem === undefined) values.set(key, value);
+    else problems.push(...problem.items);
+  }
+  if (problems.length > 0) throw new ReeveError(problems);
+  const listen = values.get('listen');
+  return {
+    listen: listen === undefined ? undefined : parseEndpoint(listen, agentPort),
+    logLevel: logLevels.find((level) => level === values.get('log-level')) ?? 'info',
+  };
+}
+
+function checkLine(key: string, value: string, where: string, again: boolean): ReeveError | undefined {
+  if (again) return reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: 'it is given twice' });
+  switch (key) {
+    case 'listen':
+      try {
+        parseEndpoint(value, agentPort, where);
+        return undefined;
+      } catch (error) {
+        if (error instanceof ReeveError) return error;
+        throw error;
+      }
+    case 'log-level':
+      return logLevels.some((level) => level === value) ? undefined : reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: `one of ${logLevels.join(', ')}` });
+    default:
+      return reeveError('FIELD_UNKNOWN', { field: where, rule: 'the keys are listen and log-level' });
+  }
+}

@@ -1,0 +1,52 @@
+import { fieldInvalid, fieldMissing, parseInteger } from '../../shared/model/field.js';
+import { parseId } from '../../shared/model/id.js';
+
+/** What is wanted of a mutating call, and under which circumstances it may go ahead. */
+export interface Intent {
+  readonly mode: 'plan' | 'apply';
+  /** UUIDv7. */
+  readonly operationId: string;
+  /** 0 only when planning. */
+  readonly generation: number;
+  readonly epoch: number;
+  readonly expectedDigest: Buffer | undefined;
+  readonly policyDigest: Buffer | undefined;
+}
+
+/** Intent as the wire has it. */
+export interface WireIntent {
+  readonly mode: string | number;
+  readonly operationId: string;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly expectedDigest: Buffer;
+  readonly policyDigest: Buffer;
+}
+
+const most = Number.MAX_SAFE_INTEGER;
+
+/** The intent of a request. Errors: FIELD_MISSING, FIELD_INVALID. */
+export function parseIntent(wire: WireIntent | null): Intent {
+  if (wire === null) throw fieldMissing('intent', 'every change says what is wanted of it');
+  const mode = parseMode(wire.mode);
+  return {
+    mode,
+    operationId: parseId('operation id', wire.operationId),
+    generation: parseInteger('generation', wire.generation, { min: mode === 'apply' ? 1 : 0, max: most }),
+    epoch: parseInteger('epoch', wire.epoch, { min: 1, max: most }),
+    expectedDigest: parseDigest('expected digest', wire.expectedDigest),
+    policyDigest: parseDigest('policy digest', wire.policyDigest),
+  };
+}
+
+function parseMode(mode: string | number): Intent['mode'] {
+  if (mode === 'MODE_PLAN') return 'plan';
+  if (mode === 'MODE_APPLY') return 'apply';
+  throw fieldMissing('mode', 'PLAN or APPLY');
+}
+
+function parseDigest(field: string, bytes: Buffer): Buffer | undefined {
+  if (bytes.length === 0) return undefined;
+  if (bytes.length !== 32) throw fieldInvalid(field, `${String(bytes.length)} bytes`, '32 bytes');
+  return bytes;
+}

@@ -1,0 +1,75 @@
+import type { Disk, Facts } from '../../shared/model/fact.js';
+
+/** File systems that hold data on this machine; everything else (network, kernel, memory) is not a disk. */
+const localTypes: ReadonlySet<string> = new Set([
+  'ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'zfs', 'f2fs', 'jfs', 'reiserfs', 'nilfs2', 'bcachefs', 'vfat', 'exfat', 'ntfs3', 'overlay',
+]);
+
+/** Amounts of /proc/meminfo (proc(5)), bytes. */
+export function parseMeminfo(text: string): Pick<Facts, 'memoryTotalBytes' | 'memoryAvailableBytes' | 'swapTotalBytes' | 'swapFreeBytes'> {
+  const amount = (name: string): number => 1024 * Number(new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(text)?.[1] ?? '0');
+  return { memoryTotalBytes: amount('MemTotal'), memoryAvailableBytes: amount('MemAvailable'), swapTotalBytes: amount('SwapTotal'), swapFreeBytes: amount('SwapFree') };
+}
+
+/** Name, id and version of os-release(5). */
+export function parseOsRelease(text: string): { os: string; osId: string } {
+  const field = (name: string): string => {
+    const value = new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
+    return /^(["']).*\1$/.test(value) ? value.slice(1, -1).replace(/\\(["'$`\\])/g, '$1') : value;
+  };
+  return { os: field('PRETTY_NAME'), osId: [field('ID'), field('VERSION_ID')].filter((part) => part !== '').join(' ') };
+}
+
+/** Model and number of processors of /proc/cpuinfo, and whether it runs under a hypervisor. */
+export function parseCpuinfo(text: string): { cpuModel: string; cpuCount: number; hypervisor: boolean } {
+  return {
+    cpuModel: /^(?:model name|Model|cpu model)\s*:\s*(.*)$/m.exec(text)?.[1]?.trim() ?? '',
+    cpuCount: Math.max(1, text.match(/^processor\s*:/gm)?.length ?? 1),
+    hypervisor: /^flags\s*:.*\bhypervisor\b/m.test(text),
+  };
+}
+
+/** The three averages of /proc/loadavg. */
+export function parseLoadavg(text: string): number[] {
+  return text.split(' ').slice(0, 3).map(Number).filter(Number.isFinite);
+}
+
+/** Local file systems of /proc/self/mountinfo (proc(5)), each device once, by its shortest mount point. At most 64. */
+export function parseMountinfo(text: string): readonly Pick<Disk, 'mount' | 'type'>[] {
+  const byDevice = new Map<string, Pick<Disk, 'mount' | 'type'>>();
+  for (const line of text.split('\n')) {
+    const [head = '', tail = ''] = line.split(' - ');
+    const [, , device, , mount] = head.split(' ');
+    const [type] = tail.split(' ');
+    if (device === undefined || mount === undefined || type === undefined || !localTypes.has(type)) continue;
+    const path = mount.replace(/\\([0-7]{3})/g, (_match, code: string) => String.fromCharCode(parseInt(code, 8)));
+    const known = byDevice.get(device);
+    if (known === undefined || path.length < known.mount.length) byDevice.set(device, { mount: path, type });
+  }
+  return [...byDevice.values()].sort((a, b) => (a.mount < b.mount ? -1 : 1)).slice(0, 64);
+}
+
+/** The kind of virtualisation as far as files tell: systemd's container word, the firmware's vendor and product, the processor's flag. */
+export function guessVirtualization(clues: { container: string; vendor: string; product: string; hypervisor: boolean }): string {
+  if (clues.container !== '') return clues.container;
+  const firmware = `${clues.vendor} ${clues.product}`;
+  const known = [
+    [/QEMU|KVM/, 'kvm'], [/VMware/, 'vmware'], [/VirtualBox|innotek/, 'oracle'], [/Xen/, 'xen'], [/Microsoft Corporation.*Virtual/, 'microsoft'],
+    [/Amazon EC2/, 'amazon'], [/Google/, 'google'], [/Parallels/, 'parallels'],
+  ] as const;
+  return known.find(([pattern]) => pattern.test(firmware))?.[1] ?? (clues.hypervisor ? 'vm' : 'none');
+}
+
+/** Whether facts differ in something lasting, or in a figure by so much that somebody would want to know. */
+export function factsMoved(before: Facts, after: Facts): boolean {
+  const lasting = (facts: Facts): string =>
+    JSON.stringify({ ...facts, gatheredAt: 0, uptimeS: 0, load: [], memoryAvailableBytes: 0, swapFreeBytes: 0, disks: facts.disks.map((disk) => [disk.mount, disk.type, disk.totalBytes]) });
+  if (lasting(before) !== lasting(after)) return true;
+  const share = (a: number, b: number, total: number, part: number): boolean => Math.abs(a - b) > total * part;
+  return (
+    share(before.memoryAvailableBytes, after.memoryAvailableBytes, after.memoryTotalBytes, 0.05) ||
+    share(before.swapFreeBytes, after.swapFreeBytes, after.swapTotalBytes, 0.05) ||
+    share(before.load[0] ?? 0, after.load[0] ?? 0, after.cpuCount, 0.5) ||
+    after.disks.some((disk, index) => share(disk.availableBytes, before.disks[index]?.availableBytes ?? 0, disk.totalBytes, 0.01))
+  );
+}

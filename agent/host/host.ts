@@ -1,0 +1,56 @@
+import type { Clock } from '../../shared/kit/clock.js';
+import type { PrivdReply, PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
+import type { Facts } from '../../shared/model/fact.js';
+
+/** One line of passwd(5), as far as the agent needs it. */
+export interface PasswdEntry {
+  readonly name: string;
+  readonly uid: number;
+}
+
+/** What anybody on the host may read about its accounts. */
+export interface AccountFiles {
+  /** passwd(5), in the order of the file. */
+  readonly passwd: readonly PasswdEntry[];
+  /** Names in group(5). */
+  readonly groups: ReadonlySet<string>;
+  /** Paths in shells(5). */
+  readonly shells: ReadonlySet<string>;
+}
+
+/** Why the policy file cannot be used; the helper uses the same words (R31). */
+export type PolicyFault = 'missing' | 'unreadable' | 'owner' | 'mode' | 'type' | 'size';
+
+/** The policy file as it is on disk. */
+export type PolicyFile =
+  | { readonly kind: 'text'; readonly text: string; /** sha256 of the file, 32 bytes. */ readonly digest: Buffer }
+  | { readonly kind: 'fault'; readonly fault: PolicyFault; readonly reason: string };
+
+/** Which part of the host was touched. */
+export type HostPart = 'accounts' | 'policy';
+
+/** Makes the helper do something, or tell something only root sees. */
+export interface Helper {
+  /** One request. Errors: what the helper refused, or HELPER_UNREACHABLE. */
+  call<V extends PrivdVerbName>(verb: V, operationId: string, request: PrivdRequest<V>): Promise<PrivdReply<V>>;
+}
+
+/** The machine, as the rest of the agent sees it. Everything that differs between a real host and a simulated one is behind this. */
+export interface Host {
+  readonly clock: Clock;
+  readonly helper: Helper;
+  /** Reads the policy file; the answer is never older than the call. */
+  readPolicy(): PolicyFile;
+  /** Reads passwd, group and shells. */
+  readAccounts(): AccountFiles;
+  /** Whether /home/NAME exists, as a folder or anything else. */
+  homeExists(name: string): boolean;
+  /** Gathers the facts; starts no process. */
+  readFacts(): Promise<Facts>;
+  /** Kernel's boot id. */
+  bootId(): string;
+  /** A text that differs when a part was changed: sizes, times and inode numbers. Starts no process and wakes nobody. */
+  stamp(part: HostPart): string;
+  /** Calls back soon after a part was touched. Close it. */
+  watch(onTouched: (part: HostPart) => void): { close(): void };
+}

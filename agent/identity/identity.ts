@@ -1,0 +1,29 @@
+import type { KeyObject } from 'node:crypto';
+
+/** Who this host is in its fleet, and whom it trusts. PEM where nothing else is said. */
+export interface AgentIdentity {
+  readonly fleetId: string;
+  readonly hostId: string;
+  /** Name of the host in the inventory when it joined or renewed; for people. */
+  readonly hostName: string;
+  /** Private key, made on this host. */
+  readonly key: string;
+  readonly certificate: string;
+  /** The only root the agent trusts. */
+  readonly controlRoot: string;
+  /** The issuer of the certificate. */
+  readonly agentsRoot: string;
+  /** Where the coordinator's agents' API is, `ADDRESS:PORT`, in order of preference. */
+  readonly agentsApi: readonly string[];
+  /** Where its enrolment is. */
+  readonly enrolment: readonly string[];
+}
+
+/** A new key and its public half as the wire has it. */
+export interface NewKey {
+  readonly key: KeyObject;
+  /** PKCS#8, PEM. */
+  readonly pem: string;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Buffer;
+}

@@ -1,0 +1,158 @@
+import { X509Certificate } from 'node:crypto';
+import type { IdentityServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/IdentityService.js';
+import { errorItems, formatMessage, ReeveError, reeveError } from '../../shared/errors/error.js';
+import { backoffMs } from '../../shared/kit/backoff.js';
+import type { Logger } from '../../shared/kit/log.js';
+import { random } from '../../shared/kit/random.js';
+import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
+import { formatIdentity } from '../../shared/model/identity.js';
+import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
+import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { inOrder, readmit, type EnrolOptions } from './enrol.js';
+import type { AgentIdentity } from './identity.js';
+import { loadKey, makeKey, proofBytes, signProof } from './key.js';
+import { checkIdentity } from './verify.js';
+
+const identityService = serviceName<IdentityServiceDefinition>('reeve.coordinator.v1.IdentityService');
+
+/** Longest wait for an answer, ms. */
+const renewMs = 30_000;
+
+/** Waits between two tries: from a minute to five when it matters, longest an hour while the certificate is still good for long. */
+const wait = { baseMs: 60_000, urgentMs: 5 * 60_000, maxMs: 3600_000 };
+
+/** Longest time a timer of Node can be set to with a safe margin, ms. */
+const timerMs = 24 * 3600_000;
+
+/** What became of the last try, for `reeve-agent status`. */
+export interface RenewalState {
+  /** Unix ms. */
+  readonly at: number;
+  /** Code of the error; empty: it went well. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What renewing needs. */
+export interface RenewOptions extends EnrolOptions {
+  readonly log: Logger;
+  /** The identity in use is another from now on. */
+  readonly onRenewed: (identity: AgentIdentity) => void;
+  readonly onTried: (state: RenewalState) => void;
+}
+
+/** Keeps the certificate good for as long as the agent runs. Close it. */
+export interface Renewer {
+  /** The coordinator used the identity that is in use now: older ones are not needed any more. */
+  used(): void;
+  close(): void;
+}
+
+/**
+ * When to renew: at half of the certificate's life, earlier or later by up to a tenth of it, so that a fleet that was made in one minute does not renew
+ * in one minute. Unix ms; `jitter` is in [0, 1).
+ */
+export function renewalTime(validFrom: number, validTo: number, jitter: number): number {
+  const life = validTo - validFrom;
+  return validFrom + life * (0.5 + 0.1 * (2 * jitter - 1));
+}
+
+/** Begins to watch the certificate. */
+export function startRenewer(options: RenewOptions, identity: AgentIdentity): Renewer {
+  const { store, log, now } = options;
+  let current = identity;
+  let swappedAt = -Infinity;
+  let attempt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const schedule = (at: number): void => {
+    if (closed) return;
+    timer = setTimeout(() => (now() >= at ? void attemptNow() : schedule(at)), Math.min(Math.max(at - now(), 0), timerMs));
+    timer.unref();
+  };
+  const scheduleRenewal = (): void => {
+    const certificate = new X509Certificate(current.certificate);
+    schedule(renewalTime(Date.parse(certificate.validFrom), Date.parse(certificate.validTo), random()));
+  };
+  const attemptNow = async (): Promise<void> => {
+    const left = Date.parse(new X509Certificate(current.certificate).validTo) - now();
+    try {
+      current = left > 0 ? await renew(options, current).catch((error: unknown) => comeBack(options, current, error)) : await readmit(options, current);
+      swappedAt = now();
+      attempt = 0;
+      log.info({ readmitted: left <= 0 }, 'the certificate was renewed');
+      options.onRenewed(current);
+      options.onTried({ at: now(), code: '', message: '' });
+      scheduleRenewal();
+    } catch (error) {
+      const item = errorItems(error, 'the log of the agent')[0] ?? { code: 'INTERNAL', fields: {} };
+      if (error instanceof ReeveError) log.warn({ code: item.code, reason: formatMessage(item) }, 'the certificate could not be renewed; it is tried again');
+      else log.error({ err: error }, 'the certificate could not be renewed; it is tried again');
+      options.onTried({ at: now(), code: item.code, message: formatMessage(item) });
+      const maxMs = left < 24 * 3600_000 ? wait.urgentMs : wait.maxMs;
+      const delayMs = wait.baseMs / 2 + backoffMs(attempt, { baseMs: wait.baseMs, maxMs, random });
+      attempt += 1;
+      // A certificate that expires before the next try is not worth waiting for: readmission begins then.
+      schedule(now() + (left > 0 && left < delayMs ? left : delayMs));
+    }
+  };
+
+  scheduleRenewal();
+  return {
+    used() {
+      // A connection that was accepted before the swap may still make its first call for 15 s after it.
+      if (now() - swappedAt > 15_000) store.forgetOld();
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** When the other side says that our certificate has expired, its clock is ahead of ours: readmission is the way then. */
+async function comeBack(options: EnrolOptions, current: AgentIdentity, error: unknown): Promise<AgentIdentity> {
+  if (error instanceof ReeveError && error.code === 'COORDINATOR_UNREACHABLE' && /expired/i.test(error.fields['reason'] ?? '')) return readmit(options, current);
+  throw error;
+}
+
+/** A new certificate for a new key, over the certificate that is still good. Errors: COORDINATOR_UNREACHABLE, IDENTITY_REFUSED, FIELD_INVALID. */
+export async function renew(options: EnrolOptions, current: AgentIdentity): Promise<AgentIdentity> {
+  return inOrder(current.agentsApi, (endpoint) => renewAt(options, current, endpoint));
+}
+
+async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: Endpoint): Promise<AgentIdentity> {
+  const { store, now } = options;
+  const uri = formatIdentity({ kind: 'coordinator', fleetId: current.fleetId });
+  const old = loadKey(current.key);
+  const key = makeKey();
+  const place = store.stageKey(key.pem);
+  const channel = openChannel({
+    target: targetOf(endpoint),
+    credentials: clientCredentials({ key: current.key, certificate: current.certificate, trust: current.controlRoot }, (certificate) => {
+      const problem = certificateProblem(certificate, { uri, usage: 'server', now: now() });
+      return problem === undefined ? undefined : new Error(`certificate refused: ${problem}`);
+    }),
+    unreachable: (reason) => reeveError('COORDINATOR_UNREACHABLE', { value: formatEndpoint(endpoint), reason }),
+  });
+  try {
+    const signature = signProof(key.key, proofBytes('reeve-renew-v1', old.publicKey, key.publicKey));
+    const answer = await channel.unary(identityService, 'Renew', { publicKey: key.publicKey, signature }, { deadlineMs: renewMs });
+    const next: AgentIdentity = {
+      ...current,
+      key: key.pem,
+      certificate: answer.certificate,
+      agentsApi: answer.agentsApi.length > 0 ? answer.agentsApi : current.agentsApi,
+      enrolment: answer.enrolment.length > 0 ? answer.enrolment : current.enrolment,
+    };
+    checkIdentity(next, key.publicKey, now());
+    store.adopt(place, next);
+    return next;
+  } catch (error) {
+    store.discard(place);
+    throw error;
+  } finally {
+    channel.close();
+  }
+}

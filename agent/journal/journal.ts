@@ -1,0 +1,270 @@
+import { reeveError, type ErrorItem } from '../../shared/errors/error.js';
+import type { Clock } from '../../shared/kit/clock.js';
+import { failpoint } from '../../shared/kit/failpoint.js';
+import type { Logger } from '../../shared/kit/log.js';
+import type { AppendFile } from '../host/append.js';
+import { formatLine, parseJournal, type JournalLine, type StoredStep } from './line.js';
+
+/** How long the outcome of an operation is remembered, ms. */
+const keepMs = 8 * 24 * 3600 * 1000;
+
+/** A journal larger than this is rewritten when the next operation ends, if that can make it much smaller. Bytes. */
+const compactBytes = 8 * 1024 * 1024;
+
+/** How far an operation is. */
+export type EntryState = 'received' | 'started' | 'ok' | 'failed';
+
+/** One operation in the journal. Bodies stay in the file. */
+export interface Entry {
+  readonly id: string;
+  readonly method: string;
+  readonly noun: string;
+  readonly digest: string;
+  readonly generation: number;
+  readonly receivedAt: number;
+  readonly state: EntryState;
+  readonly endedAt: number | undefined;
+  /** Whether it came as far as to change anything. */
+  readonly started: boolean;
+}
+
+/** What an operation is known by, and what it asks. */
+export interface Received {
+  readonly id: string;
+  readonly method: string;
+  readonly noun: string;
+  readonly digest: string;
+  readonly generation: number;
+  readonly request: Uint8Array;
+}
+
+/** How an operation ended. */
+export type Ending = { readonly kind: 'ok'; readonly response: Uint8Array } | { readonly kind: 'failed'; readonly errors: readonly ErrorItem[] };
+
+/** What became of every operation, on disk before it matters. */
+export interface Journal {
+  /** Notes that an operation came in; replaces an earlier try that never started. Errors: AUDIT_UNWRITABLE. */
+  received(operation: Received): Promise<Entry>;
+  /** Notes how to take the operation back. Errors: AUDIT_UNWRITABLE. */
+  undoSaved(entry: Entry, steps: readonly StoredStep[]): Promise<void>;
+  /** Notes that the first change is about to be made. Errors: AUDIT_UNWRITABLE. */
+  started(entry: Entry): Promise<void>;
+  /** Notes how it ended. Does not fail: what cannot be written is logged, and found again by recovery. */
+  done(entry: Entry, ending: Ending): Promise<void>;
+  find(id: string, method: string): Entry | undefined;
+  /** The newest entry of an operation id. */
+  findOperation(id: string): Entry | undefined;
+  /** Operations begun and not ended, oldest first. */
+  open(): readonly Entry[];
+  request(entry: Entry): Promise<Buffer>;
+  undo(entry: Entry): Promise<readonly StoredStep[]>;
+  /** How an ended operation ended. */
+  ending(entry: Entry): Promise<Ending>;
+  /** The newest generation of a noun that was applied; 0: none. */
+  generation(noun: string): number;
+  /** The highest epoch that was seen; 0: none. */
+  readonly epoch: number;
+  /** Remembers a higher epoch. Errors: AUDIT_UNWRITABLE. */
+  raiseEpoch(value: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where a line is in the file; one that could not be written is kept instead. */
+type Place = { readonly at: number; readonly lengthBytes: number } | { readonly unwritten: JournalLine };
+
+interface Slot {
+  entry: Entry;
+  request: Place | undefined;
+  undo: Place | undefined;
+  end: Place | undefined;
+}
+
+/** What the journal needs. */
+export interface JournalOptions {
+  readonly file: AppendFile;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Name of the host, for errors. */
+  readonly hostName: string;
+}
+
+/** Opens the journal: reads it, leaves out what is torn, forgets what is old, and rewrites it. */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const index = new Index();
+  const { lines, torn } = parseJournal(await options.file.readAll());
+  if (torn > 0) options.log.warn({ torn }, 'the journal had lines that were not written to their end');
+  for (const placed of lines) index.add(placed.line, placed);
+  await compact(options, index);
+  return journalOf(options, index);
+}
+
+function journalOf(options: JournalOptions, index: Index): Journal {
+  const { file, clock, log } = options;
+  let compactedBytes = file.sizeBytes;
+
+  const write = async (line: JournalLine): Promise<void> => {
+    const text = formatLine(line);
+    try {
+      const at = await file.append(text, true);
+      index.add(line, { at, lengthBytes: Buffer.byteLength(text) });
+    } catch (error) {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'the journal cannot be written';
+      throw reeveError('AUDIT_UNWRITABLE', { where: `host "${options.hostName}"`, reason }, { cause: error });
+    }
+  };
+  const body = async (place: Place | undefined): Promise<JournalLine | undefined> => {
+    if (place === undefined) return undefined;
+    return 'unwritten' in place ? place.unwritten : parseJournal(await file.read(place.at, place.lengthBytes)).lines[0]?.line;
+  };
+  const slotOf = (entry: Entry): Slot => index.slot(entry.id, entry.method) ?? { entry, request: undefined, undo: undefined, end: undefined };
+
+  return {
+    async received(operation) {
+      await write({ ...operation, t: 'received', at: clock.now(), request: Buffer.from(operation.request).toString('base64') });
+      failpoint('agent.journal.received');
+      const slot = index.slot(operation.id, operation.method);
+      if (slot === undefined) throw new Error('the journal lost a line it has just written');
+      return slot.entry;
+    },
+    async undoSaved(entry, steps) {
+      await write({ t: 'undo', id: entry.id, method: entry.method, steps });
+      failpoint('agent.journal.undo');
+    },
+    async started(entry) {
+      await write({ t: 'started', id: entry.id, method: entry.method });
+      failpoint('agent.journal.started');
+    },
+    async done(entry, ending) {
+      const { id, method } = entry;
+      const at = clock.now();
+      const line: JournalLine =
+        ending.kind === 'ok'
+          ? { t: 'ok', id, method, at, response: Buffer.from(ending.response).toString('base64') }
+          : { t: 'failed', id, method, at, errors: ending.errors, started: slotOf(entry).entry.started };
+      try {
+        await write(line);
+        failpoint('agent.journal.done');
+        if (file.sizeBytes > compactBytes && file.sizeBytes > 2 * compactedBytes) {
+          await compact(options, index);
+          compactedBytes = file.sizeBytes;
+        }
+      } catch (error) {
+        log.error({ err: error, operationId: id }, 'the end of an operation could not be journaled');
+        if (slotOf(entry).entry.endedAt === undefined) index.add(line, { unwritten: line });
+      }
+    },
+    find: (id, method) => index.slot(id, method)?.entry,
+    findOperation: (id) => index.entries().filter((entry) => entry.id === id).at(-1),
+    open: () => index.entries().filter((entry) => entry.endedAt === undefined),
+    async request(entry) {
+      const line = await body(slotOf(entry).request);
+      return Buffer.from(line?.t === 'received' ? line.request : '', 'base64');
+    },
+    async undo(entry) {
+      const line = await body(slotOf(entry).undo);
+      return line?.t === 'undo' ? line.steps : [];
+    },
+    async ending(entry) {
+      const line = await body(slotOf(entry).end);
+      if (line?.t === 'ok') return { kind: 'ok', response: Buffer.from(line.response, 'base64') };
+      if (line?.t === 'failed') return { kind: 'failed', errors: line.errors };
+      return { kind: 'failed', errors: [{ code: 'INTERNAL', fields: { correlation: entry.id } }] };
+    },
+    generation: (noun) => index.generations.get(noun) ?? 0,
+    get epoch() {
+      return index.epoch;
+    },
+    raiseEpoch: (value) => write({ t: 'epoch', value }),
+    close: () => file.close(),
+  };
+}
+
+/** What is known of each operation, without its bodies. */
+class Index {
+  epoch = 0;
+  readonly generations = new Map<string, number>();
+  readonly #slots = new Map<string, Slot>();
+
+  slot(id: string, method: string): Slot | undefined {
+    return this.#slots.get(`${id} ${method}`);
+  }
+
+  slots(): readonly Slot[] {
+    return [...this.#slots.values()];
+  }
+
+  entries(): readonly Entry[] {
+    return this.slots().map((slot) => slot.entry);
+  }
+
+  clear(): void {
+    this.epoch = 0;
+    this.generations.clear();
+    this.#slots.clear();
+  }
+
+  add(line: JournalLine, place: Place): void {
+    if (line.t === 'epoch') {
+      this.epoch = Math.max(this.epoch, line.value);
+      return;
+    }
+    if (line.t === 'generation') {
+      this.#raise(line.noun, line.value);
+      return;
+    }
+    if (line.t === 'received') {
+      const { id, method, noun, digest, generation, at } = line;
+      const entry: Entry = { id, method, noun, digest, generation, receivedAt: at, state: 'received', endedAt: undefined, started: false };
+      this.#slots.delete(`${id} ${method}`);
+      this.#slots.set(`${id} ${method}`, { entry, request: place, undo: undefined, end: undefined });
+      return;
+    }
+    const slot = this.slot(line.id, line.method);
+    if (slot === undefined) return;
+    switch (line.t) {
+      case 'undo':
+        slot.undo = place;
+        break;
+      case 'started':
+        slot.entry = { ...slot.entry, state: 'started', started: true };
+        break;
+      case 'ok':
+        slot.end = place;
+        slot.entry = { ...slot.entry, state: 'ok', endedAt: line.at };
+        this.#raise(slot.entry.noun, slot.entry.generation);
+        break;
+      case 'failed':
+        slot.end = place;
+        slot.entry = { ...slot.entry, state: 'failed', endedAt: line.at, started: line.started };
+        break;
+    }
+  }
+
+  #raise(noun: string, value: number): void {
+    this.generations.set(noun, Math.max(this.generations.get(noun) ?? 0, value));
+  }
+}
+
+/** Rewrites the file with what still matters: epoch, generations, open operations whole, ended ones without their requests. */
+async function compact(options: JournalOptions, index: Index): Promise<void> {
+  const { file, clock } = options;
+  const lineAt = async (place: Place): Promise<string> =>
+    'unwritten' in place ? formatLine(place.unwritten) : (await file.read(place.at, place.lengthBytes)).toString('utf8');
+  const kept: string[] = [];
+  if (index.epoch > 0) kept.push(formatLine({ t: 'epoch', value: index.epoch }));
+  for (const [noun, value] of index.generations) kept.push(formatLine({ t: 'generation', noun, value }));
+  for (const { entry, request, undo, end } of index.slots()) {
+    if (entry.endedAt !== undefined && clock.now() - entry.endedAt > keepMs) continue;
+    const { id, method, noun, digest, generation, receivedAt: at } = entry;
+    if (end !== undefined) kept.push(formatLine({ t: 'received', id, method, noun, digest, generation, at, request: '' }), await lineAt(end));
+    else if (request !== undefined) {
+      kept.push(await lineAt(request));
+      if (undo !== undefined) kept.push(await lineAt(undo));
+      if (entry.started) kept.push(formatLine({ t: 'started', id, method }));
+    }
+  }
+  const content = kept.join('');
+  await file.replace(content);
+  index.clear();
+  for (const placed of parseJournal(Buffer.from(content)).lines) index.add(placed.line, placed);
+}

@@ -1,0 +1,27 @@
+/** Where the agent finds and keeps things. Every place is here; flags of the command line replace them for development and tests. */
+export interface AgentPaths {
+  /** What any coordinator may do on this host. */
+  readonly policy: string;
+  readonly config: string;
+  /** Identity and journal. */
+  readonly state: string;
+  /** Socket of the helper. */
+  readonly helper: string;
+}
+
+/** The places of an installed agent. */
+export const defaultPaths: AgentPaths = {
+  policy: '/etc/reeve/policy',
+  config: '/etc/reeve/agent.conf',
+  state: '/var/lib/reeve-agent',
+  helper: '/run/reeve/priv.sock',
+};
+
+/** The account that the agent runs under. */
+export const agentAccount = 'reeve-agent';
+
+/** The helper's own program, which can also check a policy. */
+export const helperProgram = '/usr/lib/reeve/reeve-privd';
+
+/** Tells systemd that the agent is ready. */
+export const notifyProgram = '/usr/lib/reeve/reeve-notify';

@@ -1,0 +1,132 @@
+import { X509Certificate } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { reeveError } from '../shared/errors/error.js';
+import type { Logger } from '../shared/kit/log.js';
+import { userDigestModel } from '../shared/model/user.js';
+import { listen, type ListenerLimits } from '../shared/rpc/listener.js';
+import { createRpcServer } from '../shared/rpc/server.js';
+import { ReeveServerCredentials } from '../shared/rpc/tls.js';
+import { createAccess, type Coordinator, type DenyList } from './access.js';
+import { createEngine, type AnyWork } from './engine/engine.js';
+import { factService } from './fact/service.js';
+import { openAppendFile } from './host/append.js';
+import type { Host } from './host/host.js';
+import type { AgentIdentity } from './identity/identity.js';
+import { openJournal } from './journal/journal.js';
+import { operationService } from './operation/service.js';
+import { createStatusHub } from './status/hub.js';
+import { statusService } from './status/service.js';
+import { userWork } from './user/apply.js';
+import { observeUsers } from './user/observe.js';
+import { userService } from './user/service.js';
+
+/** What an agent is made of. Simulated agents differ in `host` only. */
+export interface AgentServerOptions {
+  readonly host: Host;
+  readonly identity: AgentIdentity;
+  /** Folder of the journal. */
+  readonly stateDir: string;
+  /** Port 0: any. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly log: Logger;
+  readonly limits?: ListenerLimits;
+  readonly denied?: () => DenyList;
+  /** A new connection of the coordinator made its first good call. */
+  readonly onCoordinator?: () => void;
+  /** A bug: the program should end. */
+  readonly onBug?: (error: unknown) => void;
+}
+
+/** A running agent. */
+export interface AgentServer {
+  readonly address: AddressInfo;
+  /** Resolves when what a crash left open is settled. */
+  readonly recovered: Promise<void>;
+  /** Uses another certificate for new connections. */
+  updateIdentity(identity: AgentIdentity): void;
+  /** Stops accepting, lets running operations end for at most `graceMs`, and closes. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Starts an agent: journal, recovery, services, TLS listener. Rejects when the address cannot be bound or the journal cannot be opened. */
+export async function createAgentServer(options: AgentServerOptions): Promise<AgentServer> {
+  const { host, identity, log } = options;
+  const { hostName } = identity;
+  const journal = await openJournal({ file: await openAppendFile(join(options.stateDir, 'journal', 'operations')), clock: host.clock, log, hostName });
+  const stopping = new AbortController();
+  const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen) });
+  const users = userWork(host, hostName);
+  const hub = createStatusHub({
+    host,
+    journal,
+    log,
+    certificateNotAfter: notAfterOf(identity),
+    nouns: [
+      {
+        noun: 'user', operation: 'observe.user', part: 'accounts',
+        observe: (id) => engine.read('user', async () => userDigestModel(await observeUsers(host.helper, id, 'managed'))),
+      },
+    ],
+  });
+  const raiseEpoch = async (epoch: number): Promise<void> => {
+    if (epoch < journal.epoch) throw reeveError('EPOCH_STALE', { value: String(epoch), wanted: String(journal.epoch), host: hostName });
+    if (epoch > journal.epoch) await journal.raiseEpoch(epoch);
+  };
+  const access = createAccess({
+    fleetId: identity.fleetId,
+    clock: host.clock,
+    denied: options.denied ?? (() => ({ version: 0, keys: new Set() })),
+    onFirstCall: (peer) => {
+      listener.authenticated(peer);
+      options.onCoordinator?.();
+    },
+  });
+  const server = createRpcServer<Coordinator>({
+    services: [
+      statusService({ hub, clock: host.clock, raiseEpoch }),
+      factService({ host, hostName }),
+      operationService({ journal, engine, hostName }),
+      userService({ engine, work: users, host, hostName }),
+    ],
+    log,
+    clock: host.clock,
+    authenticate: (call) => access.authenticate(call),
+    onRefused: (method, caller, error) => log.warn({ rpc: method, caller, code: error.code }, 'a call was refused'),
+    ...(options.onBug === undefined ? {} : { onBug: options.onBug }),
+  });
+  const credentials = new ReeveServerCredentials(tlsOf(identity), { requireClient: true });
+  const listener = await listen({
+    server,
+    credentials,
+    listen: options.listen,
+    onClose: (peer) => access.forget(peer),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  const recovered = engine.recover([users as unknown as AnyWork], stopping.signal);
+  return {
+    address: listener.address as AddressInfo,
+    recovered,
+    updateIdentity(next) {
+      credentials.update(tlsOf(next));
+      hub.certificate(notAfterOf(next));
+    },
+    async close(graceMs) {
+      const timer = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());
+      stopping.abort();
+      hub.close();
+      await Promise.race([Promise.all([engine.drain(), recovered]), timer]);
+      await listener.close(Math.min(graceMs, 500));
+      server.forceShutdown();
+      await journal.close();
+    },
+  };
+}
+
+function tlsOf(identity: AgentIdentity): { key: string; certificate: string; trust: string } {
+  return { key: identity.key, certificate: identity.certificate, trust: identity.controlRoot };
+}
+
+function notAfterOf(identity: AgentIdentity): number {
+  return Date.parse(new X509Certificate(identity.certificate).validTo);
+}

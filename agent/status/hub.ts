@@ -1,0 +1,340 @@
+import type { AgentStatusInput } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
+import type { NounDigestInput } from '../../shared/gen/proto/reeve/type/v1/NounDigest.js';
+import type { StatusGetReply } from '../../shared/gen/privd.js';
+import { ReeveError } from '../../shared/errors/error.js';
+import { backoffMs } from '../../shared/kit/backoff.js';
+import { nounDigest } from '../../shared/kit/digest.js';
+import { newId } from '../../shared/kit/id.js';
+import type { Logger } from '../../shared/kit/log.js';
+import { random } from '../../shared/kit/random.js';
+import { version } from '../../shared/kit/version.js';
+import type { Facts } from '../../shared/model/fact.js';
+import { toTimestamp } from '../../shared/rpc/time.js';
+import { factsMoved } from '../fact/observe.js';
+import type { Host, HostPart } from '../host/host.js';
+import type { Journal } from '../journal/journal.js';
+import { allows, readHostPolicy } from '../policy/policy.js';
+
+/** Touches of files that come together are looked at once, ms. */
+const settleMs = 300;
+
+/** How often files are compared whether or not anybody said that they were touched, ms. */
+const pollMs = 5 * 60_000;
+
+/** How often facts are gathered while somebody watches, and after how long they are told although little moved, ms. */
+const factsMs = 60_000;
+const factsTellMs = 10 * 60_000;
+
+/** Abilities beyond the first release. */
+const capabilities: readonly string[] = [];
+
+/** How a noun is observed for its digest. */
+export interface ObservedNoun {
+  readonly noun: string;
+  /** Policy word that allows it. */
+  readonly operation: string;
+  /** Which part of the host it is in. */
+  readonly part: HostPart;
+  /** The digest model of the managed objects. Runs between changes of the noun. */
+  readonly observe: (operationId: string) => Promise<Parameters<typeof nounDigest>[1]>;
+}
+
+/** What is known now; every part has a number that counts up when it changes. */
+export interface Snapshot {
+  readonly status: { readonly value: AgentStatusInput; readonly count: number };
+  readonly digests: { readonly value: readonly NounDigestInput[]; readonly count: number };
+  readonly facts: { readonly value: Facts | undefined; readonly count: number };
+}
+
+/** Knows the state of the agent, its helper and its nouns, and tells who watches. */
+export interface StatusHub {
+  snapshot(): Snapshot;
+  /** Resolves at the next change, after `timeoutMs`, or when the signal ends. */
+  changed(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when everything was looked at once. */
+  ready(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** An operation of a noun began (undefined) or ended; `stamp` is of before it was observed. */
+  operated(noun: string, seen: { digest: Buffer; stamp: string } | undefined): void;
+  /** The certificate of the agent is another. */
+  certificate(notAfter: number): void;
+  /** Somebody watches; facts are gathered while at least one does. Call what it answers when the watch ends. */
+  watchFacts(): () => void;
+  /** How many watch. */
+  readonly watchers: number;
+  close(): void;
+}
+
+/** What the hub needs. */
+export interface StatusHubOptions {
+  readonly host: Host;
+  readonly journal: Journal;
+  readonly nouns: readonly ObservedNoun[];
+  readonly certificateNotAfter: number;
+  readonly log: Logger;
+}
+
+/** A new hub; it begins to look at once. Close it. */
+export function createStatusHub(options: StatusHubOptions): StatusHub {
+  return new Hub(options);
+}
+
+class Hub implements StatusHub {
+  readonly #options: StatusHubOptions;
+  readonly #digests = new Map<string, Buffer>();
+  readonly #stamps = new Map<string, string>();
+  readonly #waiting = new Set<() => void>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #watch: { close(): void };
+  readonly #looked: Promise<unknown>;
+  #helper: { reply: StatusGetReply | undefined; state: string } = { reply: undefined, state: 'not asked yet' };
+  #attempt = 0;
+  #certificateNotAfter: number;
+  #snapshot: Snapshot;
+  #watchers = 0;
+  #factsToldAt = -Infinity;
+  #closed = false;
+
+  constructor(options: StatusHubOptions) {
+    this.#options = options;
+    this.#certificateNotAfter = options.certificateNotAfter;
+    this.#snapshot = { status: { value: this.#buildStatus(), count: 1 }, digests: { value: [], count: 1 }, facts: { value: undefined, count: 0 } };
+    this.#watch = options.host.watch((part) => this.#later(`touched ${part}`, settleMs, () => this.#touched(part)));
+    this.#stamps.set('policy', options.host.stamp('policy'));
+    this.#looked = this.#look();
+    this.#poll();
+  }
+
+  snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  get watchers(): number {
+    return this.#watchers;
+  }
+
+  changed(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted || this.#closed) done();
+    });
+  }
+
+  async ready(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const wait = new AbortController();
+    await Promise.race([this.#looked, this.#timeout(timeoutMs, AbortSignal.any([signal, wait.signal]))]);
+    wait.abort();
+  }
+
+  operated(noun: string, seen: { digest: Buffer; stamp: string } | undefined): void {
+    if (seen === undefined) {
+      this.#publish();
+      return;
+    }
+    const known = this.#options.nouns.find((row) => row.noun === noun);
+    this.#digests.set(noun, seen.digest);
+    if (known !== undefined) this.#stamps.set(noun, seen.stamp);
+    this.#publish();
+    this.#later('helper', 0, () => this.#askHelper());
+  }
+
+  certificate(notAfter: number): void {
+    this.#certificateNotAfter = notAfter;
+    this.#publish();
+  }
+
+  watchFacts(): () => void {
+    this.#watchers += 1;
+    if (this.#watchers === 1) this.#gather();
+    let watching = true;
+    return () => {
+      if (!watching) return;
+      watching = false;
+      this.#watchers -= 1;
+      if (this.#watchers === 0) this.#cancel('facts');
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#watch.close();
+    for (const name of [...this.#timers.keys()]) this.#cancel(name);
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  /** Only the time and the signal end this wait. */
+  #timeout(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      const stop = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+    });
+  }
+
+  async #look(): Promise<void> {
+    await this.#askHelper();
+    for (const noun of this.#options.nouns) await this.#observe(noun);
+  }
+
+  #poll(): void {
+    this.#later('poll', pollMs * (0.9 + 0.2 * random()), () => {
+      this.#touched('policy');
+      this.#touched('accounts');
+      this.#poll();
+    });
+  }
+
+  /** A part may have changed: its stamp tells. */
+  #touched(part: HostPart): void {
+    const { host, nouns } = this.#options;
+    if (part === 'policy') {
+      const stamp = host.stamp('policy');
+      if (stamp === this.#stamps.get('policy')) return;
+      this.#stamps.set('policy', stamp);
+      // Another policy may allow what was denied, and the other way round.
+      this.#publish();
+      void this.#look();
+      if (this.#watchers > 0) this.#gather();
+      return;
+    }
+    const stamp = host.stamp(part);
+    for (const noun of nouns) if (noun.part === part && this.#stamps.get(noun.noun) !== stamp) void this.#observe(noun);
+  }
+
+  async #askHelper(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      this.#helper = { reply: await this.#options.host.helper.call('status.get', newId(this.#options.host.clock.now()), {}), state: 'ok' };
+      this.#attempt = 0;
+      this.#cancel('retry');
+    } catch (error) {
+      this.#unreachable(error);
+    }
+    this.#publish();
+  }
+
+  async #observe(noun: ObservedNoun): Promise<void> {
+    if (this.#closed) return;
+    const { host } = this.#options;
+    if (!allows(readHostPolicy(host), noun.operation)) {
+      this.#digests.delete(noun.noun);
+      this.#stamps.delete(noun.noun);
+      this.#publish();
+      return;
+    }
+    try {
+      const stamp = host.stamp(noun.part);
+      const digest = nounDigest(noun.noun, await noun.observe(newId(host.clock.now())));
+      this.#digests.set(noun.noun, digest);
+      this.#stamps.set(noun.noun, stamp);
+    } catch (error) {
+      this.#unreachable(error);
+    }
+    this.#publish();
+  }
+
+  /** The helper does not answer, or refuses: a state to be told, and asked again later. */
+  #unreachable(error: unknown): void {
+    const reason = error instanceof ReeveError ? (error.fields['reason'] ?? error.code) : 'its answer cannot be used';
+    if (!(error instanceof ReeveError)) this.#options.log.error({ err: error }, 'the helper could not be asked');
+    if (error instanceof ReeveError && error.code !== 'HELPER_UNREACHABLE') this.#options.log.warn({ code: error.code }, 'the helper refused to be asked');
+    else this.#helper = { reply: undefined, state: reason };
+    const waitMs = 1000 + backoffMs(this.#attempt, { baseMs: 1000, maxMs: 300_000, random });
+    this.#attempt += 1;
+    this.#later('retry', waitMs, () => this.#look());
+  }
+
+  #gather(): void {
+    const { host, log } = this.#options;
+    this.#later('facts', factsMs, () => this.#gather());
+    if (!allows(readHostPolicy(host), 'fact.read')) {
+      if (this.#snapshot.facts.value !== undefined) this.#tell({ ...this.#snapshot, facts: { value: undefined, count: this.#snapshot.facts.count } });
+      return;
+    }
+    host.readFacts().then(
+      (facts) => {
+        const before = this.#snapshot.facts.value;
+        const now = host.clock.monotonic();
+        if (before !== undefined && !factsMoved(before, facts) && now - this.#factsToldAt < factsTellMs) return;
+        this.#factsToldAt = now;
+        this.#tell({ ...this.#snapshot, facts: { value: facts, count: this.#snapshot.facts.count + 1 } });
+      },
+      (error: unknown) => log.error({ err: error }, 'the facts could not be gathered'),
+    );
+  }
+
+  /** Builds status and digests anew, and tells when they differ. */
+  #publish(): void {
+    const { status, digests, facts } = this.#snapshot;
+    const nextStatus = this.#buildStatus();
+    const nextDigests = [...this.#digests].map(([noun, digest]) => ({ noun, digest, generation: this.#options.journal.generation(noun) }));
+    const next: Snapshot = {
+      status: same(status.value, nextStatus) ? status : { value: nextStatus, count: status.count + 1 },
+      digests: same(digests.value, nextDigests) ? digests : { value: nextDigests, count: digests.count + 1 },
+      facts,
+    };
+    if (next.status !== status || next.digests !== digests) this.#tell(next);
+  }
+
+  #tell(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  #buildStatus(): AgentStatusInput {
+    const { host, journal } = this.#options;
+    const policy = readHostPolicy(host);
+    const helper = this.#helper.reply;
+    return {
+      agentVersion: version,
+      capabilities: [...capabilities],
+      bootId: host.bootId(),
+      policyState: policy.kind === 'usable' ? (helper?.policyState ?? 'ok') : policy.state,
+      policyReason: policy.kind === 'usable' ? (helper?.policyReason ?? '') : policy.reason,
+      policyDigest: policy.digest ?? Buffer.alloc(0),
+      helperState: this.#helper.state,
+      helperVersion: helper?.version ?? '',
+      auditSeq: helper?.auditSeq ?? 0,
+      auditHead: helper?.auditHead ?? Buffer.alloc(0),
+      auditState: helper?.auditState ?? '',
+      certificateNotAfter: toTimestamp(this.#certificateNotAfter),
+      privileges:
+        helper === undefined
+          ? null
+          : { kernel: helper.kernel, landlockAbi: helper.landlockAbi, peerCheck: helper.peerCheck, openat2: helper.openat2, seccomp: helper.seccomp },
+      openOperations: journal.open().length,
+      pendingChange: '',
+    };
+  }
+
+  #later(name: string, ms: number, task: () => unknown): void {
+    this.#cancel(name);
+    if (this.#closed) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(name);
+      task();
+    }, ms);
+    timer.unref();
+    this.#timers.set(name, timer);
+  }
+
+  #cancel(name: string): void {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

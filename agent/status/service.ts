@@ -1,0 +1,74 @@
+import type { StatusServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/StatusService.js';
+import type { WatchEventInput } from '../../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
+import { reeveError } from '../../shared/errors/error.js';
+import type { Clock } from '../../shared/kit/clock.js';
+import { formatFacts } from '../../shared/model/fact.js';
+import { parseInteger } from '../../shared/model/field.js';
+import { defineService, type Service } from '../../shared/rpc/server.js';
+import { fromDuration, toTimestamp, type WireTime } from '../../shared/rpc/time.js';
+import type { Coordinator } from '../access.js';
+import type { StatusHub } from './hub.js';
+
+/** Most watches at a time. */
+const mostWatches = 4;
+
+/** How long the first event waits for what was not looked at yet, ms. */
+const firstLookMs = 5000;
+
+const heartbeat = { min: 1000, max: 300_000, absent: 8000 };
+
+/** reeve.agent.v1.StatusService. */
+export function statusService(options: { hub: StatusHub; clock: Clock; raiseEpoch: (epoch: number) => Promise<void> }): Service<Coordinator> {
+  const { hub, clock } = options;
+  return defineService<StatusServiceDefinition, Coordinator>('reeve.agent.v1.StatusService', {
+    GetStatus: {
+      roles: ['coordinator'], risk: 'read', rate: { perSecond: 10, burst: 40 }, maxBytes: 1024, deadlineMs: 10_000,
+      handle: () => Promise.resolve({ status: hub.snapshot().status.value }),
+    },
+    Watch: {
+      roles: ['coordinator'], risk: 'read', rate: { perSecond: 1, burst: 10 }, maxBytes: 1024, deadlineMs: 0,
+      handle: async function* (request, context) {
+        const intervalMs = parseHeartbeat(request.heartbeatInterval);
+        await options.raiseEpoch(parseInteger('epoch', request.epoch, { min: 1, max: Number.MAX_SAFE_INTEGER }));
+        if (hub.watchers >= mostWatches) throw reeveError('BUSY', { rule: `at most ${String(mostWatches)} watches of one host at a time` });
+        yield* followHub(hub, { clock, intervalMs, signal: context.signal });
+      },
+    },
+  });
+}
+
+/** Everything once, then what changed, and an empty event after each silent interval. */
+export async function* followHub(hub: StatusHub, options: { clock: Clock; intervalMs: number; signal: AbortSignal }): AsyncGenerator<WatchEventInput> {
+  const { clock, intervalMs, signal } = options;
+  const stop = hub.watchFacts();
+  try {
+    await hub.ready(firstLookMs, signal);
+    let told = hub.snapshot();
+    yield {
+      time: toTimestamp(clock.now()),
+      status: told.status.value,
+      facts: told.facts.value === undefined ? null : formatFacts(told.facts.value),
+      digests: [...told.digests.value],
+      initial: true,
+    };
+    while (!signal.aborted) {
+      if (hub.snapshot() === told) await hub.changed(intervalMs, signal);
+      if (signal.aborted) return;
+      const now = hub.snapshot();
+      yield {
+        time: toTimestamp(clock.now()),
+        ...(now.status.count === told.status.count ? {} : { status: now.status.value }),
+        ...(now.facts.count === told.facts.count || now.facts.value === undefined ? {} : { facts: formatFacts(now.facts.value) }),
+        ...(now.digests.count === told.digests.count ? {} : { digests: [...now.digests.value] }),
+      };
+      told = now;
+    }
+  } finally {
+    stop();
+  }
+}
+
+function parseHeartbeat(duration: WireTime | null): number {
+  const ms = fromDuration(duration);
+  return ms === undefined ? heartbeat.absent : parseInteger('heartbeat interval (ms)', ms, heartbeat);
+}

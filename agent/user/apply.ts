@@ -1,0 +1,59 @@
+import type { ApplyUserRequest, ApplyUserRequestInput } from '../../shared/gen/proto/reeve/agent/v1/ApplyUserRequest.js';
+import type { ApplyUserResponse, ApplyUserResponseInput } from '../../shared/gen/proto/reeve/agent/v1/ApplyUserResponse.js';
+import { failpoint } from '../../shared/kit/failpoint.js';
+import type { Canonical } from '../../shared/model/canonical.js';
+import { formatChange } from '../../shared/model/change.js';
+import { parseUsers, userDigestModel, type ObservedUser, type User } from '../../shared/model/user.js';
+import { messageCodec } from '../../shared/rpc/load.js';
+import type { NounWork } from '../engine/engine.js';
+import { parseIntent } from '../engine/intent.js';
+import type { Host } from '../host/host.js';
+import { policyProblem } from '../policy/policy.js';
+import { observeUsers } from './observe.js';
+import { planUsers } from './plan.js';
+import { formatObservedUser } from './render.js';
+
+/** The work of ApplyUser. */
+export type UserWork = NounWork<ApplyUserRequest, readonly User[], readonly ObservedUser[], ApplyUserResponseInput>;
+
+/** ApplyUser, as the engine runs it. */
+export function userWork(host: Host, hostName: string): UserWork {
+  const request = messageCodec<ApplyUserRequestInput, ApplyUserRequest>('reeve.agent.v1.ApplyUserRequest');
+  const response = messageCodec<ApplyUserResponseInput, ApplyUserResponse>('reeve.agent.v1.ApplyUserResponse');
+  return {
+    noun: 'user',
+    part: 'accounts',
+    method: 'reeve.agent.v1.UserService/ApplyUser',
+    request,
+    response,
+    parse: (wire) => ({ intent: parseIntent(wire.intent), wanted: parseUsers(wire.users) }),
+    observe: async (wanted, operationId) => {
+      const managed = await observeUsers(host.helper, operationId, 'managed');
+      const known = new Set(managed.map((user) => user.name));
+      // Whether an account that is to be adopted is locked stands where only the helper can read.
+      const adopts = wanted.some((user) => 'account' in user && user.account.kind === 'adopted' && !known.has(user.name));
+      return adopts ? observeUsers(host.helper, operationId, 'all') : managed;
+    },
+    model: (observed) => userDigestModel(observed) as readonly Canonical[],
+    plan: (wanted, observed, policy) =>
+      planUsers({
+        wanted,
+        observed,
+        accounts: host.readAccounts(),
+        homeExists: (name) => host.homeExists(name),
+        deny: (operation, args) => policyProblem(policy, hostName, operation, args),
+        hostName,
+      }),
+    respond: ({ wanted, observed, changes, digestBefore, digest, policyDigest }) => {
+      const named = new Set(wanted.map((user) => user.name));
+      return {
+        changes: changes.map(formatChange),
+        digestBefore,
+        digest,
+        policyDigest,
+        users: observed.filter((user) => user.marker !== '' && named.has(user.name)).map(formatObservedUser),
+      };
+    },
+    stepDone: () => failpoint('agent.user.step'),
+  };
+}
