@@ -95,7 +95,7 @@ describe('a change', () => {
     const abort = new AbortController();
     const ran = await run([created], line, { answer: 'y', signal: abort.signal, onAsk: () => abort.abort() });
     expect(ran.exit).toBe(1);
-    expect(ran.err).toBe('\nreeve: The command was cancelled; nothing was changed\n');
+    expect(ran.err).toBe('reeve: The command was cancelled; nothing was changed\n');
     expect(modes()).toEqual(['PLAN']);
   });
 

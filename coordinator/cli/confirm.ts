@@ -12,7 +12,6 @@ export async function confirm(context: Context, question: string): Promise<void>
   try {
     answer = await context.terminal.ask(`${question} [y/N] `, context.signal);
   } catch (error) {
-    context.terminal.err('\n');
     throw reeveError('CANCELLED', {}, { cause: error });
   }
   if (!/^y(?:es)?$/i.test(answer)) throw reeveError('CANCELLED');

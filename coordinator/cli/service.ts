@@ -8,7 +8,7 @@ import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import type { ServiceName } from '../../shared/rpc/client.js';
 
 /** The services of the coordinator that the command line calls. Types only: the gRPC library is loaded when a call is made. */
-const named = <Definition>(name: string): ServiceName<Definition> => name as ServiceName<Definition>;
+const named = <Definition>(name: string): ServiceName<Definition> => name;
 
 export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
 export const fleetService = named<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');

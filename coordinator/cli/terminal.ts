@@ -26,10 +26,18 @@ export function systemTerminal(environment: Readonly<Record<string, string | und
     progress: stderr.isTTY && environment['TERM'] !== 'dumb',
     ask: async (question, signal) => {
       const lines = createInterface({ input: stdin, output: stdout });
-      const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+      let answered = false;
+      const ended = new Promise<string>((resolve) => {
+        lines.once('close', () => {
+          if (!answered) stdout.write('\n');
+          resolve('');
+        });
+      });
       const interrupted = new Promise<never>((_resolve, reject) => lines.once('SIGINT', () => reject(new Error('interrupted'))));
       try {
-        return (await Promise.race([lines.question(question, { signal }), ended, interrupted])).trim();
+        const answer = await Promise.race([lines.question(question, { signal }), ended, interrupted]);
+        answered = true;
+        return answer.trim();
       } finally {
         lines.close();
       }

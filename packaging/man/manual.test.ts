@@ -20,6 +20,17 @@ describe('man pages', () => {
     expect([...new Set(named)].sort()).toEqual(policyOperations.map(({ name }) => name).sort());
   });
 
+  it.each([
+    ['reeve-agent.8', '../../agent/command/dispatch.ts'],
+    ['reeved.8', '../../coordinator/main.ts'],
+  ])('%s names every command and option that the help of its program names', (page, source) => {
+    const help = /const help = `(.*?)`;/s.exec(readFileSync(new URL(source, import.meta.url), 'utf8'))?.[1] ?? '';
+    const words = [...help.matchAll(/^ {2}(?:reeve-agent|reeved) ([a-z]+(?: [a-z]+)?)|(--[a-z-]+)/gm)].map((match) => match[1] ?? match[2] ?? '');
+    expect(words.length).toBeGreaterThan(4);
+    const text = read(page).replaceAll('\\-', '-');
+    expect(words.filter((word) => !text.includes(word))).toEqual([]);
+  });
+
   it.skipIf(!existsSync('/usr/bin/groff')).each(pages)('%s has nothing that groff warns of', (name) => {
     const ran = spawnSync('/usr/bin/groff', ['-mandoc', '-ww', '-z', '-Tutf8', '-rCHECKSTYLE=3', `${folder}/${name}`], { encoding: 'utf8' });
     expect([ran.status, ran.stdout, ran.stderr]).toEqual([0, '', '']);

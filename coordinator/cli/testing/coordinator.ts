@@ -69,6 +69,6 @@ function cannedService(name: string, coordinator: CannedCoordinator): Service<Ca
   return { name, rows: Object.fromEntries(rows) as unknown as Service<Caller>['rows'] };
 }
 
-async function* streamOf(answer: () => unknown): AsyncGenerator<unknown> {
+async function* streamOf(answer: () => unknown): AsyncGenerator {
   yield* answer() as Iterable<unknown> | AsyncIterable<unknown>;
 }
