@@ -56,7 +56,7 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
     rmSync(path, { force: true });
     const child = spawn('nsenter', ['-t', String(holder.pid), '-m', '--', build, '--listen', path, '--caller-uid', String(callerUid), '--state', state],
       { stdio: ['ignore', 'ignore', 'pipe'] });
-    child.stderr?.on('data', (chunk: Buffer) => { if (process.env['REEVE_SHOW_LOG'] !== undefined) process.stderr.write(chunk); });
+    child.stderr.on('data', (chunk: Buffer) => { if (process.env['REEVE_SHOW_LOG'] !== undefined) process.stderr.write(chunk); });
     await vi.waitFor(async () => { if (!await canConnect(path)) throw new Error('the helper does not listen'); }, { timeout: 5000, interval: 10 });
     return child;
   }
@@ -434,7 +434,7 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
       try { writeFileSync(`${root}${folder}/filler`, Buffer.alloc(300_000)); } catch { /* full is what is wanted */ }
       const log = `${root}${folder}/audit.log`;
       const room = 4096 - (statSync(log).size % 4096);
-      writeFileSync(log, `${readFileSync(log, 'utf8')}`);
+      writeFileSync(log, readFileSync(log, 'utf8'));
       for (let i = 0; i * 300 < room + 600; i++) await call('user.set', { name: 'full', comment: 'x' }).catch(() => undefined);
       const before = digestOfAccounts();
       await failsWith(call('user.set', { name: 'full', comment: 'y' }), 'AUDIT_UNWRITABLE', { reason: 'no space is left' });
