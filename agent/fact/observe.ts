@@ -1,4 +1,4 @@
-import type { Disk, Facts } from '../../shared/model/fact.js';
+import type { Address, Disk, Facts } from '../../shared/model/fact.js';
 
 /** File systems that hold data on this machine; everything else (network, kernel, memory) is not a disk. */
 const localTypes: ReadonlySet<string> = new Set([
@@ -47,6 +47,39 @@ export function parseMountinfo(text: string): readonly Pick<Disk, 'mount' | 'typ
     if (known === undefined || path.length < known.mount.length) byDevice.set(device, { mount: path, type });
   }
   return [...byDevice.values()].sort((a, b) => (a.mount < b.mount ? -1 : 1)).slice(0, 64);
+}
+
+/**
+ * Addresses of the host from /proc/net: the agent may not open netlink sockets, which getifaddrs(3) needs. An IPv4 address belongs to the interface of
+ * the most specific route that it is in. Neither loopback nor link-local. At most 64.
+ */
+export function parseAddresses(texts: { ifInet6: string; fibTrie: string; route: string }): readonly Address[] {
+  const routes = texts.route.split('\n').slice(1).flatMap((line) => {
+    const [name, destination, gateway, , , , , mask] = line.split('\t').map((part) => part.trim());
+    if (name === undefined || destination === undefined || mask === undefined || gateway !== '00000000') return [];
+    return [{ name, destination: littleEndian(destination), mask: littleEndian(mask) }];
+  });
+  routes.sort((a, b) => b.mask - a.mask);
+  const local = new Set([...texts.fibTrie.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map((match) => match[1] ?? ''));
+  const ipv4 = [...local]
+    .filter((address) => !address.startsWith('127.') && !address.startsWith('169.254.'))
+    .map((address) => {
+      const value = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+      return { interface: routes.find((route) => (value & route.mask) >>> 0 === route.destination)?.name ?? '', address };
+    });
+  const ipv6 = texts.ifInet6.split('\n').flatMap((line) => {
+    const [digits, , , scope, , name] = line.trim().split(/\s+/);
+    // Scope 0x10 is the host, 0x20 the link (include/net/ipv6.h).
+    if (digits === undefined || !/^[0-9a-f]{32}$/.test(digits) || name === undefined || scope === '10' || scope === '20') return [];
+    const groups = digits.match(/.{4}/g) ?? [];
+    return [{ interface: name, address: new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1) }];
+  });
+  return [...ipv4, ...ipv6].sort((a, b) => (a.interface < b.interface ? -1 : a.interface > b.interface ? 1 : 0)).slice(0, 64);
+}
+
+/** Eight hexadecimal digits of the kernel's route table: the bytes of an IPv4 address, last one first. */
+function littleEndian(digits: string): number {
+  return parseInt((digits.match(/../g) ?? []).reverse().join(''), 16) >>> 0;
 }
 
 /** The kind of virtualisation as far as files tell: systemd's container word, the firmware's vendor and product, the processor's flag. */

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { hostname, machine, networkInterfaces, release, uptime } from 'node:os';
+import { hostname, machine, release, uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Address, Disk, Facts } from '../../shared/model/fact.js';
-import { isIpv4, isIpv6 } from '../../shared/model/host.js';
+import type { Disk, Facts } from '../../shared/model/fact.js';
 import { version } from '../../shared/kit/version.js';
-import { guessVirtualization, parseCpuinfo, parseLoadavg, parseMeminfo, parseMountinfo, parseOsRelease } from '../fact/observe.js';
+import { guessVirtualization, parseAddresses, parseCpuinfo, parseLoadavg, parseMeminfo, parseMountinfo, parseOsRelease } from '../fact/observe.js';
 
 /** Longest wait for one file system to answer, ms. */
 const statfsMs = 2000;
@@ -34,7 +33,7 @@ export function createFactReader(): FactReader {
         load: parseLoadavg(readText('/proc/loadavg')),
         ...parseMeminfo(readText('/proc/meminfo')),
         disks: await readDisks(hung),
-        addresses: readAddresses(),
+        addresses: parseAddresses({ ifInet6: readText('/proc/net/if_inet6'), fibTrie: readText('/proc/net/fib_trie'), route: readText('/proc/net/route') }),
         uptimeS: Math.floor(uptime()),
         agentVersion: version,
       };
@@ -88,13 +87,6 @@ async function readDisks(hung: Set<string>): Promise<readonly Disk[]> {
     if (disk !== undefined) disks.push(disk);
   }
   return disks;
-}
-
-function readAddresses(): readonly Address[] {
-  return Object.entries(networkInterfaces())
-    .flatMap(([name, entries]) => (entries ?? []).filter((entry) => !entry.internal).map((entry) => ({ interface: name, address: entry.address })))
-    .filter(({ address }) => (isIpv4(address) && !address.startsWith('169.254.')) || (isIpv6(address) && !/^fe[89ab]/.test(address)))
-    .slice(0, 64);
 }
 
 /** A small file of the kernel or the system; empty when it cannot be read. */
