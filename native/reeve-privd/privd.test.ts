@@ -456,6 +456,7 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
     const before = audit().filter((record) => record['verb'] === 'connect').length;
     const start = Date.now();
     const strict = await startHelper(64123, path);
+    stops.push(() => { strict.kill('SIGKILL'); return ends(strict); });
     chmodSync(path, 0o666);
     const script = `const s=require('net').connect(${JSON.stringify(path)},()=>{s.write(Buffer.from(process.argv[1],'hex'))});let n=0;s.on('data',d=>n+=d.length);s.on('error',()=>{});s.on('close',()=>console.log(n))`;
     const frame = encodeRequest('status.get', randomUUID(), {}).toString('hex');
