@@ -75,6 +75,7 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
   const failsWith = (promise: Promise<unknown>, code: string, fields: Record<string, unknown> = {}): Promise<void> =>
     expect(promise).rejects.toMatchObject({ code, ...(Object.keys(fields).length > 0 ? { fields: expect.objectContaining(fields) as unknown } : {}) });
   const add = (name: string, more: Partial<PrivdRequest<'user.add'>> = {}): Promise<PrivdReply<'user.add'>> => call('user.add', { name, shell: '/bin/sh', kind: 'home', ...more });
+  const children = (): number[] => readFileSync(`/proc/${String(helper.pid)}/task/${String(helper.pid)}/children`, 'utf8').split(' ').filter((pid) => pid !== '').map(Number);
   /** Bytes over a new connection; the answer's status, or undefined when it was closed without one. */
   const raw = (bytes: Buffer, end = true, path = socketPath): Promise<number | undefined> => new Promise((resolve) => {
     let got = Buffer.alloc(0);
@@ -364,7 +365,6 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
   test('kill -9 of the child at random moments: a repeat finishes', { timeout: 120_000 }, async () => {
     const random = randomFrom(Number(process.env['REEVE_SEED'] ?? '7'));
     const rounds = Number(process.env['REEVE_KILLS'] ?? '40');
-    const children = (): number[] => readFileSync(`/proc/${String(helper.pid)}/task/${String(helper.pid)}/children`, 'utf8').split(' ').filter((pid) => pid !== '').map(Number);
     let hits = 0;
     const killed = async (attempt: () => Promise<unknown>): Promise<void> => {
       const done = attempt().then(() => true, () => false);
@@ -490,6 +490,7 @@ describe.skipIf(!isRoot)('reeve-privd as root', () => {
   });
 
   test('8 requests run, 32 wait, the next one is told BUSY', { timeout: 60_000 }, async () => {
+    await expect.poll(children, { timeout: 15_000 }).toEqual([]); // those of earlier tests would make room again
     const open = Array.from({ length: 40 }, () => connect(socketPath));
     await Promise.all(open.map((socket) => new Promise((resolve) => { socket.once('connect', resolve); })));
     try {
