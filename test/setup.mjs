@@ -56,14 +56,11 @@ function installNpm(folder) {
   run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
+/** Whether everything the lock file asks for is there in its version; what is optional (other platforms) may be missing. */
 function sameVersions(lock, mark) {
-  const versions = (file) => {
-    const { packages } = JSON.parse(readFileSync(file, 'utf8'));
-    return new Map(Object.entries(packages).filter(([path]) => path !== '').map(([path, { version }]) => [path, version]));
-  };
-  const wanted = versions(lock);
-  const found = versions(mark);
-  return [...found].every(([path, version]) => wanted.get(path) === version) && [...wanted.keys()].filter((path) => found.has(path)).length >= found.size;
+  const packages = (file) => Object.entries(JSON.parse(readFileSync(file, 'utf8')).packages).filter(([path]) => path !== '');
+  const found = new Map(packages(mark).map(([path, { version }]) => [path, version]));
+  return packages(lock).every(([path, { version, optional }]) => found.get(path) === version || (optional === true && !found.has(path)));
 }
 
 installDebian();

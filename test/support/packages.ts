@@ -1,0 +1,20 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildPackages } from '../../packaging/build.js';
+import { parseBuildOptions } from '../../packaging/options.js';
+
+/** Which packages: as they ship, or with failpoints compiled in. */
+export type PackageKind = 'normal' | 'test';
+
+/** Names the folder of packages that `npm test` and `npm run demo` built once for all their programs. */
+export const packageFolders: Readonly<Record<PackageKind, string>> = { normal: 'REEVE_PACKAGES', test: 'REEVE_PACKAGES_TEST' };
+
+/** The .deb files by package name; built now unless the environment names a folder of them. */
+export async function debs(kind: PackageKind): Promise<ReadonlyMap<string, string>> {
+  const folder = process.env[packageFolders[kind]];
+  const files =
+    folder !== undefined && existsSync(folder)
+      ? readdirSync(folder).filter((file) => file.endsWith('.deb')).map((file) => join(folder, file))
+      : await buildPackages(parseBuildOptions(kind === 'test' ? ['--test-build'] : [], process.env));
+  return new Map(files.map((file) => [/([^/]+)_[^_/]+_[^_/]+\.deb$/.exec(file)?.[1] ?? file, file]));
+}
