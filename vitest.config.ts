@@ -18,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'lab',
-          include: ['test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/fleet/**/*.test.ts'],
+          include: ['test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/abuse/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/fleet/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 600_000,
           fileParallelism: false,
