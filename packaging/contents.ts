@@ -1,5 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { bundle } from './bundle.js';
 import type { Content, DebPackage } from './deb.js';
 import { compileProgram, RUNTIME, runtimeBinary, sqliteAddon, type NativeOptions } from './native.js';
@@ -47,6 +48,8 @@ async function agentPackage(options: BuildOptions, native: NativeOptions): Promi
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-privd', from: compileProgram('reeve-privd', native), mode: 0o755 },
       ...PRESETS.map((name): Content => ({ kind: 'file', path: `usr/share/reeve/policy/${name}`, from: preset(options, name) })),
       ...units.map((name) => unit(options, name)),
+      manualPage(options, 'reeve-agent', 8),
+      manualPage(options, 'reeve-policy', 5),
       { kind: 'file', path: 'usr/lib/tmpfiles.d/reeve-agent.conf', from: join(options.root, 'packaging/tmpfiles/reeve-agent.conf') },
     ],
   };
@@ -64,6 +67,7 @@ async function coordinatorPackage(options: BuildOptions, native: NativeOptions):
       { kind: 'file', path: 'usr/lib/reeve-coordinator/peercred', from: compileProgram('peercred', native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve-coordinator/better_sqlite3.node', from: sqliteAddon(options.root, options.cache) },
       unit(options, 'reeved.service'),
+      manualPage(options, 'reeved', 8),
     ],
   };
 }
@@ -74,7 +78,12 @@ async function cliPackage(options: BuildOptions): Promise<DebPackage> {
     depends: [`reeve-runtime (= ${options.version})`],
     section: 'admin',
     description: ['Fleet manager: command line', 'The command "reeve", for people and scripts.'],
-    contents: await program(options, { name: 'reeve-cli', entry: 'coordinator/cli/main.ts', folder: 'usr/lib/reeve-cli', file: 'reeve.js', link: 'usr/bin/reeve' }),
+    contents: [
+      ...(await program(options, { name: 'reeve-cli', entry: 'coordinator/cli/main.ts', folder: 'usr/lib/reeve-cli', file: 'reeve.js', link: 'usr/bin/reeve' })),
+      manualPage(options, 'reeve', 1),
+      { kind: 'file', path: 'usr/share/bash-completion/completions/reeve', from: join(options.root, 'packaging/completion/reeve.bash') },
+      { kind: 'file', path: 'usr/share/zsh/vendor-completions/_reeve', from: join(options.root, 'packaging/completion/_reeve') },
+    ],
   };
 }
 
@@ -111,6 +120,12 @@ function preset(options: BuildOptions, name: string): string {
 
 function unit(options: BuildOptions, name: string): Content {
   return { kind: 'file', path: `usr/lib/systemd/system/${name}`, from: join(options.root, 'packaging/units', name) };
+}
+
+function manualPage(options: BuildOptions, name: string, section: number): Content {
+  const page = `${name}.${String(section)}`;
+  const packed = gzipSync(readFileSync(join(options.root, 'packaging/man', page)), { level: 9 });
+  return { kind: 'text', path: `usr/share/man/man${String(section)}/${page}.gz`, text: packed };
 }
 
 function copyright(options: BuildOptions, name: string): Content {

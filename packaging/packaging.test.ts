@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { packageTree } from '../test/support/package-tree.js';
 import { buildPackages } from './build.js';
 import { bundle } from './bundle.js';
 import { parseBuildOptions, type BuildOptions } from './options.js';
@@ -12,9 +11,9 @@ import { parseBuildOptions, type BuildOptions } from './options.js';
 const BUILD_TIMEOUT_MS = 600_000;
 
 describe('packages', () => {
-  const { root, made } = packageTree();
   const folder = mkdtempSync(join(tmpdir(), 'reeve-packaging-'));
-  const options: BuildOptions = { ...parseBuildOptions([], process.env), root, out: join(folder, 'first'), version: '0.1.0' };
+  const options: BuildOptions = { ...parseBuildOptions([], process.env), out: join(folder, 'first'), version: '0.1.0' };
+  const { root } = options;
   const installed = join(folder, 'installed');
   let debs: string[] = [];
 
@@ -25,7 +24,6 @@ describe('packages', () => {
   }, BUILD_TIMEOUT_MS);
   afterAll(() => {
     rmSync(folder, { recursive: true, force: true });
-    if (made !== undefined) rmSync(made, { recursive: true, force: true });
   });
 
   test('hold the files of the golden list, with these modes and owners', async () => {
@@ -58,6 +56,14 @@ describe('packages', () => {
     const addon = join(installed, 'usr/lib/reeve-coordinator/better_sqlite3.node');
     const script = `const S = require(${JSON.stringify(join(root, 'node_modules/better-sqlite3'))}); console.log(new S(':memory:', { nativeBinding: ${JSON.stringify(addon)} }).prepare('select 6 * 7').pluck().get())`;
     expect(execFileSync(node, ['-e', script], { encoding: 'utf8' })).toBe('42\n');
+  });
+
+  test('have an addon whose objects can be collected at any moment', () => {
+    const addon = join(installed, 'usr/lib/reeve-coordinator/better_sqlite3.node');
+    // A collection between two steps of an async function, where no context is entered, is what aborted the process.
+    const script = `const S = require(${JSON.stringify(join(root, 'node_modules/better-sqlite3'))}); const db = new S(':memory:', { nativeBinding: ${JSON.stringify(addon)} });
+      (async () => { for (let i = 0; i < 100000; i++) { db.prepare('select 1').get(); await null; } console.log('done'); })();`;
+    expect(execFileSync(join(installed, 'usr/lib/reeve/node'), ['-e', script], { encoding: 'utf8' })).toBe('done\n');
   });
 
   test.each(['usr/lib/reeve-agent/agent.js', 'usr/lib/reeve-coordinator/reeved.js', 'usr/lib/reeve-cli/reeve.js'])('%s starts from its package alone', (path) => {

@@ -14,6 +14,12 @@ const STOP_DEADLINE_MS = 60_000;
 const NETWORK_FILE = 'etc/systemd/network/10-lab.network';
 /** With --keep-unit, nspawn ends with this code when the host reboots and leaves starting again to its caller (systemd-nspawn(1)). */
 const NSPAWN_REBOOT = 133;
+/**
+ * SIGRTMIN+4 and SIGRTMIN+5 ask the host's init to power off and to reboot (systemd(1)). Not by systemctl in the host: a process that came in from
+ * outside is no child of init, and one that ends at the wrong moment makes the shutdown wait ten seconds for it.
+ */
+const INIT_POWEROFF = 38;
+const INIT_REBOOT = 39;
 /** `systemctl is-system-running` answers: up, and up with a failed unit. */
 const SETTLED = new Set(['running', 'degraded']);
 
@@ -138,7 +144,7 @@ export class LabHost {
   /** Reboots as `systemctl reboot` does, and waits until the host runs again under another boot. */
   async reboot(): Promise<void> {
     const before = this.#leaderPid();
-    await this.exec(['systemctl', 'reboot', '--no-block']);
+    process.kill(before, INIT_REBOOT);
     await until(() => ![undefined, before].includes(this.#findLeader()), { timeoutMs: STOP_DEADLINE_MS, what: `host ${this.name} to start again` });
     await this.waitRunning();
   }
@@ -146,7 +152,7 @@ export class LabHost {
   /** Shuts the host down in order. `powerOn` brings it back with its files. */
   async powerOff(): Promise<void> {
     if (this.#nspawn === undefined) return;
-    await this.exec(['systemctl', 'poweroff', '--no-block']);
+    process.kill(this.#leaderPid(), INIT_POWEROFF);
     await until(() => this.#nspawn === undefined, { timeoutMs: STOP_DEADLINE_MS, what: `host ${this.name} to switch off` });
     this.#clearGroup();
   }

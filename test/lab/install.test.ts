@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPackages } from '../../packaging/build.js';
 import { bundle } from '../../packaging/bundle.js';
 import { parseBuildOptions } from '../../packaging/options.js';
-import { packageTree } from '../support/package-tree.js';
 import { until } from '../support/until.js';
 import { labAvailable, startLab, type Lab, type LabHost } from './lab.js';
 
@@ -53,9 +52,7 @@ describe.skipIf(!available.ok)('the agent\'s packages on a minimal host', () => 
   const folder = mkdtempSync(join(tmpdir(), 'reeve-install-'));
 
   beforeAll(async () => {
-    const { root, made } = packageTree();
-    const debs = await buildPackages({ ...parseBuildOptions([], process.env), root, out: folder }, ['reeve-runtime', 'reeve-agent']);
-    if (made !== undefined) rmSync(made, { recursive: true, force: true });
+      const debs = await buildPackages({ ...parseBuildOptions([], process.env), out: folder }, ['reeve-runtime', 'reeve-agent']);
     lab = await startLab({ name: 'install' });
     host = await lab.boot('host');
     for (const deb of debs) await host.put(deb, `/root/${basename(deb)}`);
