@@ -72,6 +72,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     else db.close();
   }
   const api = await serveApi({
+    stateDir: options.stateDir,
     socketPath: options.socketPath,
     peercred: options.peercred,
     log: options.log,

@@ -25,7 +25,7 @@ export function planService(office: () => Office): Service<OperatorCaller> {
         if (options.mode === 'stage') throw fieldInvalid('mode', 'STAGE', 'PLAN or APPLY: there is nothing to stage');
         const wanted = parseNouns(request.noun);
         const summary = `apply ${request.noun === '' ? 'everything' : request.noun} on ${selector}`;
-        const change = { summary, identity: summary, principal: context.principal.name, nouns: wanted, hosts: changeableHosts(db, selector) };
+        const change = { summary, identity: summary, principal: context.principal, nouns: wanted, hosts: changeableHosts(db, selector) };
         return formatSteps(engine.run(change, options, context.signal));
       },
     },

@@ -4,7 +4,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import type { Clock } from '../../shared/kit/clock.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { listen, type Listener, type ListenerLimits } from '../../shared/rpc/listener.js';
-import { createRpcServer, type Service } from '../../shared/rpc/server.js';
+import { createRpcServer, maxAnswerBytes, type Service } from '../../shared/rpc/server.js';
 import { addAudit } from '../inventory/audit.js';
 import type { Database } from '../inventory/database.js';
 import { createRateLimiter } from '../../shared/rpc/rate.js';
@@ -21,6 +21,8 @@ import { userService } from './user.js';
 
 /** What the operators' API is made of. */
 export interface ApiOptions {
+  /** Folder of database and keys, for messages. */
+  readonly stateDir: string;
   /** Path of the unix socket; every local account may connect, the kernel says who it is. */
   readonly socketPath: string;
   /** The program of native/peercred. */
@@ -40,10 +42,10 @@ const limits: ListenerLimits = { maxSockets: 256, maxPerAddress: 256, firstCallM
 const refusalRate = { perSecond: 5, burst: 50 };
 
 /** The services of the operators' API. */
-export function operatorServices(options: Pick<ApiOptions, 'office' | 'init'>): Service<OperatorCaller>[] {
+export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'office' | 'init'>): Service<OperatorCaller>[] {
   const office = (): Office => {
     const running = options.office();
-    if (running === undefined) throw reeveError('NOT_INITIALISED', { value: '/var/lib/reeved' });
+    if (running === undefined) throw reeveError('NOT_INITIALISED', { value: options.stateDir });
     return running;
   };
   return [
@@ -68,6 +70,7 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
     log: options.log,
     clock: options.clock,
     onBug: options.onBug,
+    maxAnswerBytes,
     authenticate: (call) => {
       const peer = peers.get(call.getPeer());
       if (peer === undefined) throw reeveError('IDENTITY_REFUSED', { reason: 'the account is not known' });

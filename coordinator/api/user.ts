@@ -16,6 +16,7 @@ import { userNoun } from '../reconcile/user.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
+import { listedHosts } from './plan.js';
 import { changes, reads } from './row.js';
 import { changeableHosts } from './select.js';
 
@@ -53,7 +54,7 @@ export function userService(office: () => Office): Service<OperatorCaller> {
         return change(office(), selected, context, { verb: 'adopt', name, detail: {} }, (before) => isManaged(before) ? before : { presence: 'present', name, account: { kind: 'adopted' } });
       },
     },
-    ListUser: { ...reads, handle: (request) => Promise.resolve({ users: list(office().db, request.selector === '' ? 'all' : request.selector, request.name) }) },
+    ListUser: { ...reads, handle: (request) => Promise.resolve({ users: list(office().db, request.selector, request.name) }) },
     ObserveUser: {
       ...reads,
       handle: async (request) => {
@@ -81,7 +82,7 @@ function change(
     {
       summary: `${summary} on ${request.selector}`,
       identity: `${summary} ${JSON.stringify(command.detail)}`,
-      principal: context.principal.name,
+      principal: context.principal,
       nouns: [userNoun],
       hosts: changeableHosts(office.db, request.selector),
       edit: (db, host, generation) => store(db, host, generation, { name: command.name, wanted }),
@@ -122,7 +123,8 @@ function isManaged(user: User | undefined): user is ManagedUser {
 }
 
 function list(db: Database, selector: string, name: string): { hostName: string; user: ReturnType<typeof formatUser>; observedUid: number; pending: boolean; pendingReason: string }[] {
-  const hosts = new Map(selectHosts(db, selector).map((host) => [host.id, host]));
+  const selected = listedHosts(selector, () => selectHosts(db, selector === '' ? 'all' : selector));
+  const hosts = new Map(selected.map((host) => [host.id, host]));
   const pending = new Map(listPending(db).filter((row) => row.noun === userNoun.name).map((row) => [row.hostId, row]));
   return listUsers(db, name)
     .filter((row) => hosts.has(row.hostId))

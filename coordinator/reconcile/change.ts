@@ -27,8 +27,8 @@ export interface ChangeRequest {
   readonly summary: string;
   /** What makes two requests the same: noun, verb, arguments; canonical text. */
   readonly identity: string;
-  /** Who asked: `uid:ada`. */
-  readonly principal: string;
+  /** Who asked: for the audit, and by name. */
+  readonly principal: { readonly name: string; readonly account: string };
   readonly nouns: readonly Noun[];
   readonly hosts: readonly HostRow[];
   /**
@@ -184,9 +184,9 @@ function store(run: Run, hash: Buffer, as: 'running' | 'pending'): { operationId
   const now = world.clock.now();
   const operationId = options.operationId ?? newId(now);
   const targets = writing(db, () => {
-    addAudit(db, { timeMs: now, principal: request.principal, action: request.summary, arguments: request.identity, phase: 'intent', operationId, code: '' });
+    addAudit(db, { timeMs: now, principal: request.principal.name, action: request.summary, arguments: request.identity, phase: 'intent', operationId, code: '' });
     const wanted = storeWanted(run);
-    addOperation(db, { id: operationId, summary: request.summary, operator: request.principal, requestHash: hash, startedAtMs: now });
+    addOperation(db, { id: operationId, summary: request.summary, operator: request.principal.account, requestHash: hash, startedAtMs: now });
     for (const { host, noun, generation } of wanted) {
       const part = { operationId, hostId: host.id, noun: noun.name, generation };
       addOperationHost(db, part);
@@ -237,7 +237,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
   const outcome = writing(world.db, () => {
     const word = closeOperation(world.db, operationId, now);
     const phase = word === 'failed' ? 'failed' : 'ok';
-    addAudit(world.db, { timeMs: now, principal: request.principal, action: request.summary, arguments: word, phase, operationId, code: '' });
+    addAudit(world.db, { timeMs: now, principal: request.principal.name, action: request.summary, arguments: word, phase, operationId, code: '' });
     return word;
   });
   queue.push({ kind: 'finished', operationId, outcome, stored: true });
@@ -246,7 +246,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
 function auditRefused(run: Run, hosts: readonly HostOutcome[]): void {
   const { world, request } = run;
   const code = hosts.find((host) => host.outcome === 'failed')?.errors[0]?.code ?? '';
-  const entry = { timeMs: world.clock.now(), principal: request.principal, action: request.summary, arguments: request.identity, phase: 'refused', operationId: '', code } as const;
+  const entry = { timeMs: world.clock.now(), principal: request.principal.name, action: request.summary, arguments: request.identity, phase: 'refused', operationId: '', code } as const;
   writing(world.db, () => addAudit(world.db, entry));
 }
 

@@ -85,7 +85,7 @@ export const catalogue = {
   SELECTOR_EMPTY: row(101, 'NOT_FOUND', 2, 'Selector "{value}" matches no host', 'See: reeve host list'),
   HOST_UNKNOWN: row(102, 'NOT_FOUND', 2, 'No host "{value}" is known', 'See: reeve host list'),
   HOST_EXISTS: row(103, 'ALREADY_EXISTS', 2, 'A host "{value}" already exists'),
-  HOST_UNREACHABLE: row(104, 'UNAVAILABLE', 3, 'Host "{host}" does not answer: {reason}', 'The change is stored and is applied when the host returns.'),
+  HOST_UNREACHABLE: row(104, 'UNAVAILABLE', 3, 'Host "{host}" does not answer: {reason}', 'See: reeve host show {host}'),
   HOST_RETIRED: row(105, 'FAILED_PRECONDITION', 2, 'Host "{value}" is retired'),
   HOST_NOT_JOINED: row(106, 'FAILED_PRECONDITION', 3, 'Host "{host}" has not joined yet', 'Run the join command of "reeve host invite" on it.'),
   HOST_REVOKED: row(107, 'FAILED_PRECONDITION', 1, 'Host "{host}" is revoked', 'To let it join again: reeve host invite {host} --rejoin'),

@@ -20,8 +20,11 @@ import { createRateLimiter, type RateLimit } from './rate.js';
 import { toStatus } from './status.js';
 import type { MethodName, RequestOf, ResponseInputOf } from './type.js';
 
-/** Largest message either way, bytes. */
+/** Largest message to or from an agent, and largest request of an operator, bytes. */
 export const maxMessageBytes = 1024 * 1024;
+
+/** Largest answer to an operator, bytes: the list of 10,000 hosts is some megabytes. */
+export const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** Largest metadata of a call, bytes. */
 const maxMetadataBytes = 8 * 1024;
@@ -92,6 +95,8 @@ export interface RpcServerOptions<Principal extends Caller> {
   readonly authenticate: (call: AuthenticatedCall) => Principal;
   /** A call that was refused before its handler ran. */
   readonly onRefused?: (method: string, caller: string, error: ReeveError) => void;
+  /** Largest answer, bytes; absent: maxMessageBytes. */
+  readonly maxAnswerBytes?: number;
   /** An error that is not in the catalogue: a bug. */
   readonly onBug?: (error: unknown) => void;
 }
@@ -119,7 +124,7 @@ const tooLarge = Symbol('too large');
 export function createRpcServer<Principal extends Caller>(options: RpcServerOptions<Principal>): Server {
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_send_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': options.maxAnswerBytes ?? maxMessageBytes,
     'grpc.max_metadata_size': maxMetadataBytes,
     'grpc.max_concurrent_streams': 64,
     'grpc.keepalive_time_ms': 30_000,
