@@ -43,7 +43,6 @@ export const catalogue = {
   GENERATION_STALE: row(31, 'ABORTED', 1, 'Generation {value} of {noun} is older than generation {wanted}, which host "{host}" already has'),
   EPOCH_STALE: row(32, 'FAILED_PRECONDITION', 1, 'This coordinator has epoch {value}, host "{host}" already obeys epoch {wanted}', 'Another coordinator of this fleet has taken over; stop this one.'),
   OPERATION_REUSED: row(33, 'ALREADY_EXISTS', 70, 'Operation {value} was used before for something else'),
-  CONFIRM_PENDING: row(34, 'FAILED_PRECONDITION', 1, 'Host "{host}" has an unconfirmed change pending: {value}', 'Wait for it to be confirmed or reverted.'),
   CONFIRM_UNKNOWN: row(35, 'NOT_FOUND', 1, 'Host "{host}" has no pending change {value}'),
   OPERATION_UNKNOWN: row(36, 'NOT_FOUND', 2, 'No operation {value} is known'),
   BUSY: row(37, 'RESOURCE_EXHAUSTED', 1, 'Too many requests at once: {rule}', 'Try again in a moment.'),
