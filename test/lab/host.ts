@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { renderNetworkFile, requireLabAddress } from './network.js';
-import { execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
+import { childrenOf, execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import type { LabRecord } from './record.js';
 import { killGroup, removeGroups, unmountBelow } from './teardown.js';
 
@@ -185,6 +185,11 @@ export class LabHost {
     this.#nspawn = child;
   }
 
+  /** The command by which root of this machine runs something in the host, for people. */
+  enterCommand(argv: readonly string[]): string[] {
+    return this.#enter(argv, {}).slice(3);
+  }
+
   #clearGroup(): void {
     killGroup(this.#cgroupDir);
     removeGroups(this.#cgroupDir);
@@ -209,11 +214,10 @@ export class LabHost {
   #findLeader(): number | undefined {
     const nspawn = this.#nspawn?.pid;
     if (nspawn === undefined) return undefined;
-    for (const child of readOrEmpty(`/proc/${String(nspawn)}/task/${String(nspawn)}/children`).split(' ')) {
-      const status = child === '' ? '' : readOrEmpty(`/proc/${child}/status`);
-      if (/^Name:\tsystemd$/m.test(status) && /^NSpid:\t\d+\t1$/m.test(status)) return Number(child);
-    }
-    return undefined;
+    return childrenOf(nspawn).find((child) => {
+      const status = readOrEmpty(`/proc/${String(child)}/status`);
+      return /^Name:\tsystemd$/m.test(status) && /^NSpid:\t\d+\t1$/m.test(status);
+    });
   }
 
   #writeRoot(path: string, text: string): void {

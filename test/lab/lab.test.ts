@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/until.js';
 import { labAvailable, startLab, type Lab, type LabHost } from './lab.js';
+import { childrenOf } from './process.js';
 import type { LabRecord } from './record.js';
 
 const HERE = import.meta.dirname;
@@ -164,9 +165,7 @@ async function startOwner(): Promise<{ owner: ChildProcess; record: LabRecord }>
 }
 
 function guardsOf(owner: ChildProcess): number[] {
-  const pid = String(owner.pid);
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
-  return children.filter((child) => readFileSync(`/proc/${String(child)}/cmdline`, 'utf8').includes('reeve-lab-guard'));
+  return childrenOf(owner.pid ?? 0).filter((child) => readFileSync(`/proc/${String(child)}/cmdline`, 'utf8').includes('reeve-lab-guard'));
 }
 
 /** Names what is left of a lab on this machine. */

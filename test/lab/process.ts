@@ -21,6 +21,8 @@ export interface ExecOptions {
 
 const SIGNAL_BASE = 128;
 const SIGKILL = 9;
+/** How long a program has to end by itself once its children are killed. */
+const GROUP_KILL_AFTER_MS = 300;
 const OUTPUT_CAP_BYTES = 64 * 1024 * 1024;
 const BASE_ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C.UTF-8' };
 
@@ -39,9 +41,10 @@ export function execute(argv: readonly string[], options: ExecOptions = {}): Pro
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let expired = false;
+    let groupKill: NodeJS.Timeout | undefined;
     const timer = setTimeout(() => {
       expired = true;
-      killProcessGroup(child.pid);
+      groupKill = killProcessGroup(child.pid);
     }, timeoutMs);
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
@@ -50,6 +53,7 @@ export function execute(argv: readonly string[], options: ExecOptions = {}): Pro
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
+      clearTimeout(groupKill);
       const result = { code: code ?? SIGNAL_BASE + SIGKILL, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
       if (expired) reject(new Error(`${describe(argv)} was still running after ${String(timeoutMs)} ms`, { cause: result }));
       else resolve(result);
@@ -57,12 +61,32 @@ export function execute(argv: readonly string[], options: ExecOptions = {}): Pro
   });
 }
 
-/** Ends a program started with `detached` and all it started in the same group, also in the namespaces of a host. */
-function killProcessGroup(pid: number | undefined): void {
+/**
+ * Ends a program started with `detached`, and all in its process group, also in the namespaces of a host. The program's own children first: nsenter
+ * then collects the one it brought into the host, which would otherwise stay a zombie there and hold up the host's next shutdown.
+ */
+function killProcessGroup(pid: number | undefined): NodeJS.Timeout | undefined {
+  if (pid === undefined) return undefined;
+  for (const child of childrenOf(pid)) kill(child);
+  return setTimeout(() => {
+    kill(-pid);
+  }, GROUP_KILL_AFTER_MS);
+}
+
+function kill(target: number): void {
   try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    process.kill(target, 'SIGKILL');
   } catch {
     // ended meanwhile
+  }
+}
+
+/** The children of a process's first thread. */
+export function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8').split(' ').filter((word) => word !== '').map(Number);
+  } catch {
+    return [];
   }
 }
 
