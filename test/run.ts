@@ -1,0 +1,57 @@
+/**
+ * `npm test`: types, lint, and every test. Packages are built once for all tests that need them. What cannot run here (no root, no systemd-nspawn) is named
+ * at the end; with REEVE_NO_SKIP set, as in CI, that is a failure.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hosts } from './support/fleet.js';
+import { packageFolders } from './support/packages.js';
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly { readonly name: string; readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[] }[];
+}
+
+const top = join(import.meta.dirname, '..');
+const tool = (name: string): string => join(top, 'node_modules', '.bin', name);
+const work = mkdtempSync(join(tmpdir(), 'reeve-test-'));
+const env: NodeJS.ProcessEnv = { ...process.env };
+let failed = false;
+
+function step(what: string, file: string, args: readonly string[]): void {
+  process.stdout.write(`\n--- ${what}\n`);
+  const started = performance.now();
+  const result = spawnSync(file, args, { cwd: top, stdio: 'inherit', env });
+  if (result.status !== 0) failed = true;
+  process.stdout.write(`--- ${what}: ${result.status === 0 ? 'ok' : 'FAILED'} in ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
+}
+
+try {
+  step('types', tool('tsc'), ['-p', '.']);
+  step('lint', tool('eslint'), ['.']);
+  if (hosts.ok) {
+    for (const kind of ['normal', 'test'] as const) {
+      process.stdout.write(`\n--- packages (${kind})\n`);
+      const out = join(work, kind);
+      execFileSync(process.execPath, ['--import', 'tsx', join(top, 'packaging/build.ts'), '--out', out, ...(kind === 'test' ? ['--test-build'] : [])], { cwd: top, stdio: 'inherit' });
+      env[packageFolders[kind]] = out;
+    }
+  }
+  const report = join(work, 'report.json');
+  step('tests', tool('vitest'), ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)]);
+  const counted = JSON.parse(readFileSync(report, 'utf8')) as Report;
+  const skipped = counted.testResults.flatMap((file) => file.assertionResults.filter((test) => test.status !== 'passed' && test.status !== 'failed').map((test) => test.fullName));
+  if (skipped.length > 0) {
+    process.stdout.write(`\nNot run here${hosts.ok ? '' : ` (${hosts.reason})`}:\n${skipped.map((name) => `  ${name}\n`).join('')}`);
+    if (process.env['REEVE_NO_SKIP'] !== undefined) failed = true;
+  }
+  if (counted.numFailedTests > 0) failed = true;
+  process.stdout.write(`\n${String(counted.numPassedTests)} passed, ${String(counted.numFailedTests)} failed, ${String(skipped.length)} skipped\n`);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);
