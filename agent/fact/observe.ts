@@ -2,7 +2,7 @@ import type { Address, Disk, Facts } from '../../shared/model/fact.js';
 
 /** File systems that hold data on this machine; everything else (network, kernel, memory) is not a disk. */
 const localTypes: ReadonlySet<string> = new Set([
-  'ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'zfs', 'f2fs', 'jfs', 'reiserfs', 'nilfs2', 'bcachefs', 'vfat', 'exfat', 'ntfs3', 'overlay',
+  'ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'zfs', 'f2fs', 'jfs', 'reiserfs', 'nilfs2', 'bcachefs', 'vfat', 'exfat', 'ntfs3',
 ]);
 
 /** Amounts of /proc/meminfo (proc(5)), bytes. */
@@ -41,7 +41,9 @@ export function parseMountinfo(text: string): readonly Pick<Disk, 'mount' | 'typ
     const [head = '', tail = ''] = line.split(' - ');
     const [, , device, , mount] = head.split(' ');
     const [type] = tail.split(' ');
-    if (device === undefined || mount === undefined || type === undefined || !localTypes.has(type)) continue;
+    if (device === undefined || mount === undefined || type === undefined) continue;
+    // An overlay is a disk where it is the root of a container; elsewhere it belongs to one.
+    if (!localTypes.has(type) && !(type === 'overlay' && mount === '/')) continue;
     const path = mount.replace(/\\([0-7]{3})/g, (_match, code: string) => String.fromCharCode(parseInt(code, 8)));
     const known = byDevice.get(device);
     if (known === undefined || path.length < known.mount.length) byDevice.set(device, { mount: path, type });

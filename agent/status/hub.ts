@@ -51,16 +51,18 @@ export interface StatusHub {
   snapshot(): Snapshot;
   /** Resolves at the next change, after `timeoutMs`, or when the signal ends. */
   changed(timeoutMs: number, signal: AbortSignal): Promise<void>;
-  /** Resolves when everything was looked at once. */
-  ready(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when everything was looked at once, and so has `also`. */
+  ready(also: Promise<void>, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** An operation of a noun began (undefined) or ended; `stamp` is of before it was observed. */
   operated(noun: string, seen: { digest: Buffer; stamp: string } | undefined): void;
   /** The certificate of the agent is another. */
   certificate(notAfter: number): void;
-  /** Somebody watches; facts are gathered while at least one does. Call what it answers when the watch ends. */
-  watchFacts(): () => void;
+  /** Somebody watches; facts are gathered while at least one does. `gathered` resolves when there are some; call `stop` when the watch ends. */
+  watchFacts(): { readonly gathered: Promise<void>; readonly stop: () => void };
   /** How many watch. */
   readonly watchers: number;
+  /** The agent stops: there is nothing more to tell. */
+  readonly closed: boolean;
   close(): void;
 }
 
@@ -92,6 +94,7 @@ class Hub implements StatusHub {
   #snapshot: Snapshot;
   #watchers = 0;
   #factsToldAt = -Infinity;
+  #gathered: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: StatusHubOptions) {
@@ -127,9 +130,9 @@ class Hub implements StatusHub {
     });
   }
 
-  async ready(timeoutMs: number, signal: AbortSignal): Promise<void> {
+  async ready(also: Promise<void>, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const wait = new AbortController();
-    await Promise.race([this.#looked, this.#timeout(timeoutMs, AbortSignal.any([signal, wait.signal]))]);
+    await Promise.race([Promise.all([this.#looked, also]), this.#timeout(timeoutMs, AbortSignal.any([signal, wait.signal]))]);
     wait.abort();
   }
 
@@ -150,16 +153,21 @@ class Hub implements StatusHub {
     this.#publish();
   }
 
-  watchFacts(): () => void {
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  watchFacts(): { gathered: Promise<void>; stop: () => void } {
     this.#watchers += 1;
-    if (this.#watchers === 1) this.#gather();
+    if (this.#watchers === 1) this.#gathered = this.#gather();
     let watching = true;
-    return () => {
+    const stop = (): void => {
       if (!watching) return;
       watching = false;
       this.#watchers -= 1;
       if (this.#watchers === 0) this.#cancel('facts');
     };
+    return { gathered: this.#gathered, stop };
   }
 
   close(): void {
@@ -205,7 +213,7 @@ class Hub implements StatusHub {
       // Another policy may allow what was denied, and the other way round.
       this.#publish();
       void this.#look();
-      if (this.#watchers > 0) this.#gather();
+      if (this.#watchers > 0) void this.#gather();
       return;
     }
     const stamp = host.stamp(part);
@@ -255,23 +263,23 @@ class Hub implements StatusHub {
     this.#later('retry', waitMs, () => this.#look());
   }
 
-  #gather(): void {
+  async #gather(): Promise<void> {
     const { host, log } = this.#options;
     this.#later('facts', factsMs, () => this.#gather());
     if (!allows(readHostPolicy(host), 'fact.read')) {
       if (this.#snapshot.facts.value !== undefined) this.#tell({ ...this.#snapshot, facts: { value: undefined, count: this.#snapshot.facts.count } });
       return;
     }
-    host.readFacts().then(
-      (facts) => {
-        const before = this.#snapshot.facts.value;
-        const now = host.clock.monotonic();
-        if (before !== undefined && !factsMoved(before, facts) && now - this.#factsToldAt < factsTellMs) return;
-        this.#factsToldAt = now;
-        this.#tell({ ...this.#snapshot, facts: { value: facts, count: this.#snapshot.facts.count + 1 } });
-      },
-      (error: unknown) => log.error({ err: error }, 'the facts could not be gathered'),
-    );
+    try {
+      const facts = await host.readFacts();
+      const before = this.#snapshot.facts.value;
+      const now = host.clock.monotonic();
+      if (before !== undefined && !factsMoved(before, facts) && now - this.#factsToldAt < factsTellMs) return;
+      this.#factsToldAt = now;
+      this.#tell({ ...this.#snapshot, facts: { value: facts, count: this.#snapshot.facts.count + 1 } });
+    } catch (error) {
+      log.error({ err: error }, 'the facts could not be gathered');
+    }
   }
 
   /** Builds status and digests anew, and tells when they differ. */

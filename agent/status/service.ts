@@ -40,9 +40,9 @@ export function statusService(options: { hub: StatusHub; clock: Clock; raiseEpoc
 /** Everything once, then what changed, and an empty event after each silent interval. */
 export async function* followHub(hub: StatusHub, options: { clock: Clock; intervalMs: number; signal: AbortSignal }): AsyncGenerator<WatchEventInput> {
   const { clock, intervalMs, signal } = options;
-  const stop = hub.watchFacts();
+  const facts = hub.watchFacts();
   try {
-    await hub.ready(firstLookMs, signal);
+    await hub.ready(facts.gathered, firstLookMs, signal);
     let told = hub.snapshot();
     yield {
       time: toTimestamp(clock.now()),
@@ -51,9 +51,9 @@ export async function* followHub(hub: StatusHub, options: { clock: Clock; interv
       digests: [...told.digests.value],
       initial: true,
     };
-    while (!signal.aborted) {
+    while (!signal.aborted && !hub.closed) {
       if (hub.snapshot() === told) await hub.changed(intervalMs, signal);
-      if (signal.aborted) return;
+      if (signal.aborted || hub.closed) return;
       const now = hub.snapshot();
       yield {
         time: toTimestamp(clock.now()),
@@ -64,7 +64,7 @@ export async function* followHub(hub: StatusHub, options: { clock: Clock; interv
       told = now;
     }
   } finally {
-    stop();
+    facts.stop();
   }
 }
 
