@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 const pure = ['shared/model/**/*.ts', 'agent/*/plan.ts', 'agent/*/render.ts', 'coordinator/desired/**/*.ts'];
 
 export default tseslint.config(
-  { ignores: ['node_modules/', 'build/', 'dist/', 'shared/gen/', 'native/**/gen/', 'packaging/runtime/node_modules/', '*.config.js'] },
+  { ignores: ['node_modules/', 'build/', 'dist/', 'shared/gen/', 'native/**/gen/', 'packaging/runtime/node_modules/', '*.config.js', 'test/setup.mjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -39,7 +39,7 @@ export default tseslint.config(
       'no-restricted-globals': ['error', 'process', 'setTimeout', 'setInterval', 'performance', 'Buffer'],
     },
   },
-  { files: ['*.config.ts', '*.config.js'], rules: { 'no-restricted-exports': 'off' } },
+  { files: ['*.config.ts', '*.config.js', 'test/setup.mjs'], rules: { 'no-restricted-exports': 'off' } },
   {
     files: ['**/*.test.ts', 'test/**/*.ts'],
     rules: {

@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   readonly heartbeatMs: () => number;
   /** Bounds how many hosts are being dialled at a time. */
   readonly dialling: Semaphore;
+  /** The same for hosts that did not answer the last time: waiting for them holds up nobody else. */
+  readonly diallingKnownDown: Semaphore;
   readonly clock: Clock;
   /** The first event came: the host is there. */
   readonly onUp: (up: { fingerprint: string; notAfterMs: number }) => void;
@@ -38,10 +40,16 @@ export interface ConnectionOptions {
   readonly onDown: (reason: string) => void;
 }
 
+/** An open connection: its channel, and a signal that ends the calls on it when the host is gone. */
+export interface Session {
+  readonly channel: Channel;
+  readonly signal: AbortSignal;
+}
+
 /** One host's connection: dials, follows, waits, dials again, until it is closed. */
 export interface Connection {
-  /** The open channel; undefined while the host is not connected. */
-  channel(): Channel | undefined;
+  /** Undefined while the host is not connected. */
+  session(): Session | undefined;
   /** Drops what is open and dials again at once. */
   redial(): void;
   close(): void;
@@ -51,17 +59,18 @@ export interface Connection {
 export function keepConnection(options: ConnectionOptions): Connection {
   const closed = new AbortController();
   let attempt = new AbortController();
-  let open: Channel | undefined;
+  let open: Session | undefined;
+  const over = (): boolean => closed.signal.aborted;
 
   const run = async (): Promise<void> => {
-    for (let failures = 0; ; ) {
+    for (let failures = 0; !over(); ) {
       attempt = new AbortController();
       const signal = AbortSignal.any([closed.signal, attempt.signal]);
-      const session = await runSession(options, signal, (channel) => (open = channel));
+      const ended = await runSession(options, failures, signal, (session) => (open = session));
       open = undefined;
-      if (closed.signal.aborted) return;
-      options.onDown(session.reason);
-      failures = session.connected ? 0 : failures + 1;
+      if (over()) return;
+      options.onDown(ended.reason);
+      failures = ended.connected ? 0 : failures + 1;
       if (attempt.signal.aborted) continue;
       // A host that was just there is dialled again soon; known-down hosts cost little. 250 ms to 30 s, jittered.
       await waitFor(250 + backoffMs(failures, { baseMs: 1_000, maxMs: 30_000, random }), signal);
@@ -69,21 +78,27 @@ export function keepConnection(options: ConnectionOptions): Connection {
   };
   void run();
   return {
-    channel: () => open,
+    session: () => open,
     redial: () => attempt.abort(),
     close: () => closed.abort(),
   };
 }
 
 /** Dials once and follows until the stream ends. */
-async function runSession(options: ConnectionOptions, signal: AbortSignal, opened: (channel: Channel) => void): Promise<{ connected: boolean; reason: string }> {
+async function runSession(
+  options: ConnectionOptions,
+  failures: number,
+  signal: AbortSignal,
+  opened: (session: Session) => void,
+): Promise<{ connected: boolean; reason: string }> {
   const link = options.link();
   if (link === undefined) {
     await waitFor(30_000, signal);
     return { connected: false, reason: 'its address is not known' };
   }
   let peer: X509Certificate | undefined;
-  const credentials = clientCredentials(options.identity(), (certificate) => {
+  const identity = options.identity();
+  const credentials = clientCredentials(identity, (certificate) => {
     const problem = peerProblem(options, certificate);
     if (problem !== undefined) return new Error(`certificate refused: ${problem}`);
     peer = certificate;
@@ -97,16 +112,21 @@ async function runSession(options: ConnectionOptions, signal: AbortSignal, opene
   try {
     const heartbeatMs = options.heartbeatMs();
     const events = channel.stream(statusService, 'Watch', { heartbeatInterval: toDuration(heartbeatMs), epoch: options.epoch }, { signal: both });
-    silence.arm(firstEventMs);
-    const first = await options.dialling.run(() => events.next());
+    const gate = failures === 0 ? options.dialling : options.diallingKnownDown;
+    const first = await gate.run(() => {
+      silence.arm(firstEventMs);
+      return events.next();
+    });
     if (first.done === true || peer === undefined) return { connected, reason: 'the agent ended the connection' };
     connected = true;
-    opened(channel);
+    opened({ channel, signal: both });
     options.onUp({ fingerprint: keyFingerprint(peer.publicKey), notAfterMs: Date.parse(peer.validTo) });
     options.onEvent(first.value, offsetOf(first.value, options.clock));
     for (;;) {
       silence.arm(Math.min(heartbeatMs * 2.5 + 5_000, Math.max(1, Date.parse(peer.validTo) - options.clock.now())));
       const next = await events.next();
+      // After a renewal of the coordinator's own certificate the old one must not be used to its end: dial with the new one.
+      if (options.identity() !== identity) return { connected, reason: 'the coordinator has a new certificate' };
       if (next.done === true) return { connected, reason: 'the agent ended the connection' };
       options.onEvent(next.value, offsetOf(next.value, options.clock));
     }

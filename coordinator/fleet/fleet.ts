@@ -4,14 +4,14 @@ import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEven
 import { createSemaphore } from '../../shared/kit/semaphore.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { parseFacts, type Facts } from '../../shared/model/fact.js';
-import type { CallOptions, Channel, ServiceName } from '../../shared/rpc/client.js';
+import type { CallOptions, ServiceName } from '../../shared/rpc/client.js';
 import type { MethodName, RequestInputOf, ResponseOf } from '../../shared/rpc/type.js';
 import { setFacts } from '../inventory/fact.js';
 import { getHost, listHosts, setAgentVersion, setAuditHead, setLastSeen, type HostRow } from '../inventory/host.js';
 import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
 import type { World } from '../world.js';
-import { keepConnection, type Connection } from './connection.js';
+import { keepConnection, type Connection, type Session } from './connection.js';
 import { directLink } from './link.js';
 import { notYet, type Live } from './live.js';
 
@@ -51,6 +51,7 @@ export function createFleet(world: World): Fleet {
   const connections = new Map<string, Connection>();
   const lives = new Map<string, Live>();
   const dialling = createSemaphore(64);
+  const diallingKnownDown = createSemaphore(512);
   const facts = new Map<string, Facts>();
   const seen = new Map<string, number>();
   let up: (hostId: string) => void = () => undefined;
@@ -89,6 +90,7 @@ export function createFleet(world: World): Fleet {
       epoch: world.epoch,
       heartbeatMs: () => Math.min(heartbeat.maxMs, Math.max(heartbeat.minMs, (connections.size / heartbeat.perSecond) * 1_000)),
       dialling,
+      diallingKnownDown,
       clock,
       onUp: ({ fingerprint, notAfterMs }) => {
         const key = getHostKey(db, fingerprint);
@@ -131,7 +133,11 @@ export function createFleet(world: World): Fleet {
     },
     refresh,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
-    call: (host, service, method, request, options) => openTo(host).unary(service, method, request, options),
+    call(host, service, method, request, options) {
+      const { channel, signal } = openTo(host);
+      const until = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
+      return channel.unary(service, method, request, { ...options, signal: until });
+    },
     flush() {
       flush();
       flushSeen();
@@ -144,14 +150,14 @@ export function createFleet(world: World): Fleet {
     },
   };
 
-  function openTo(host: HostRow): Channel {
+  function openTo(host: HostRow): Session {
     if (host.state === 'invited') throw reeveError('HOST_NOT_JOINED', { host: host.name });
     if (host.state !== 'joined') throw reeveError('HOST_REVOKED', { host: host.name });
-    const channel = connections.get(host.id)?.channel();
+    const session = connections.get(host.id)?.session();
     const live = lives.get(host.id);
-    if (channel === undefined || live === undefined) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: live?.reason ?? 'not connected yet' });
+    if (session === undefined || live === undefined) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: live?.reason ?? 'not connected yet' });
     if (live.certificateNotAfterMs <= clock.now()) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'its certificate has expired' });
-    return channel;
+    return session;
   }
 }
 
