@@ -13,12 +13,13 @@ import type { FleetAddress } from './api/fleet.js';
 import { serveApi } from './api/server.js';
 import { createFleet } from './fleet/fleet.js';
 import { addAudit } from './inventory/audit.js';
-import { openDatabase, type Database } from './inventory/database.js';
+import { checkDatabase } from './inventory/check.js';
+import { openDatabase, type Database, type OpenOptions } from './inventory/database.js';
 import { addFleet, getFleet } from './inventory/fleet.js';
 import { tidyKeys } from './inventory/key.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
 import { tidyTokens } from './inventory/token.js';
-import { writing } from './inventory/write.js';
+import { refuseWrites, writing } from './inventory/write.js';
 import type { Office } from './office.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
 import { createChangeEngine } from './reconcile/change.js';
@@ -35,6 +36,8 @@ export interface CoordinatorOptions {
   /** Address to bind the agents' ports to. */
   readonly bind: string;
   readonly nativeBinding?: string;
+  /** The program's own entry file, for the thread that checks the database; absent: it is not checked while it runs. */
+  readonly entry?: string;
   readonly enrolLimits?: EnrolLimits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -50,6 +53,9 @@ export interface Coordinator {
   close(graceMs: number): Promise<void>;
 }
 
+/** How often the whole database is checked on a copy, ms. */
+const checkMs = 86_400_000;
+
 /** How often old rows are forgotten and the certificate is looked at, ms. */
 const housekeepingMs = 3_600_000;
 
@@ -58,7 +64,7 @@ interface Running {
   readonly office: Office;
   readonly ports: AgentPorts;
   readonly stop: AbortController;
-  readonly timer: NodeJS.Timeout;
+  readonly timers: readonly NodeJS.Timeout[];
 }
 
 /** Starts a coordinator: at once when its fleet was made, else with only the API that makes it. */
@@ -90,8 +96,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     async close(graceMs) {
       await api.close(graceMs);
       if (running === undefined) return;
-      const { office, ports, stop, timer } = running;
-      clearInterval(timer);
+      const { office, ports, stop, timers } = running;
+      for (const timer of timers) clearInterval(timer);
       stop.abort();
       await ports.close(graceMs);
       await office.changes.idle();
@@ -103,7 +109,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 function openInventory(options: CoordinatorOptions): Database {
   const file = join(options.stateDir, 'reeve.db');
-  return openDatabase(file, options.nativeBinding === undefined ? {} : { nativeBinding: options.nativeBinding });
+  return openDatabase(file, openOptions(options));
+}
+
+function openOptions(options: CoordinatorOptions): OpenOptions {
+  return options.nativeBinding === undefined ? {} : { nativeBinding: options.nativeBinding };
 }
 
 /** Makes database, roots and certificate. The fleet's row comes last: a crash before it leaves a coordinator that can be initialised again. */
@@ -142,9 +152,23 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   fleet.start((hostId) => {
     settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
   });
-  const timer = setInterval(() => keepHouse(office, ports), housekeepingMs);
+  const timers = [setInterval(() => keepHouse(office, ports), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office, ports);
-  return { office, ports, stop, timer };
+  return { office, ports, stop, timers };
+}
+
+/** Checks the database; a damaged one is not written any more, and health says so. */
+async function check(options: CoordinatorOptions, office: Office): Promise<void> {
+  if (options.entry === undefined) return;
+  const order = { copy: join(options.stateDir, 'check.db'), entry: options.entry, options: openOptions(options) };
+  try {
+    const damage = await checkDatabase(office.db, order);
+    if (damage === undefined) return;
+    refuseWrites(office.db, damage);
+    office.log.error({ damage }, 'the database is damaged; nothing is written to it any more');
+  } catch (error) {
+    office.log.error({ err: error }, 'the database could not be checked');
+  }
 }
 
 /** Renews the coordinator's certificate at half its life, with jitter, and forgets what is too old to matter. */

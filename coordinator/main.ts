@@ -12,6 +12,7 @@ import { vis } from '../shared/model/vis.js';
 import { backupDatabase, restoreDatabase } from './backup.js';
 import { readConfig } from './config.js';
 import { startCoordinator } from './coordinator.js';
+import { runCheckThread } from './inventory/check.js';
 
 const help = `reeved - the coordinator of a Reeve fleet
 
@@ -86,6 +87,7 @@ async function serve(paths: { stateDir: string; socketPath: string; config: stri
     peercred: paths.peercred ?? beside('peercred', '../build/peercred/reeve-peercred'),
     bind: config.bind,
     ...native(),
+    entry: fileURLToPath(import.meta.url),
     clock: systemClock,
     log,
     onBug: (error) => end(log, error),
@@ -121,15 +123,14 @@ function beside(name: string, development: string): string {
   return existsSync(packaged) ? packaged : join(here, development);
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    if (error instanceof ReeveError) {
-      for (const item of error.items) process.stderr.write(`reeved: ${vis(formatMessage(item))}\n${formatRemedy(item) === '' ? '' : `  ${vis(formatRemedy(item))}\n`}`);
-      process.exit(catalogue[error.code].exit);
-    }
-    const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
-    process.stderr.write(`reeved: ${error instanceof Error ? vis(usage ? error.message : (error.stack ?? error.message)) : 'unknown error'}\n`);
-    process.exit(usage ? 2 : 70);
-  },
-);
+if (!runCheckThread()) main().then((code) => process.exit(code), fail);
+
+function fail(error: unknown): never {
+  if (error instanceof ReeveError) {
+    for (const item of error.items) process.stderr.write(`reeved: ${vis(formatMessage(item))}\n${formatRemedy(item) === '' ? '' : `  ${vis(formatRemedy(item))}\n`}`);
+    process.exit(catalogue[error.code].exit);
+  }
+  const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`reeved: ${error instanceof Error ? vis(usage ? error.message : (error.stack ?? error.message)) : 'unknown error'}\n`);
+  process.exit(usage ? 2 : 70);
+}

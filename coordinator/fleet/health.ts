@@ -1,5 +1,6 @@
 import { listDrift, listPending } from '../inventory/generation.js';
 import { listHosts, type HostRow } from '../inventory/host.js';
+import { damageOf } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { Fleet } from './fleet.js';
 import type { Live } from './live.js';
@@ -29,6 +30,11 @@ export function fleetHealth(world: World, fleet: Fleet): Health[] {
   const hosts = new Map(listHosts(db).map((host) => [host.id, host]));
   const lost = new Set<string>();
   const health: Health[] = [];
+  const damage = damageOf(db);
+  if (damage !== undefined) {
+    const text = `${damage}; restore the newest backup: systemctl stop reeved && reeved restore FILE && systemctl start reeved`;
+    health.push({ code: 'DATABASE_DAMAGED', title: 'the inventory is damaged, nothing is stored any more', severity: 'error', text, since: now, hostName: '' });
+  }
   for (const host of hosts.values()) {
     if (host.state !== 'joined') continue;
     const live = fleet.live(host.id);

@@ -2,8 +2,26 @@ import Sqlite from 'better-sqlite3';
 import { reeveError } from '../../shared/errors/error.js';
 import type { Database } from './database.js';
 
-/** Runs `work` in one transaction: all of it is durable when this returns, or none of it happened. Errors: AUDIT_UNWRITABLE when the disk refuses. */
+/** Databases that were found damaged, with what is wrong: they are read, and not written any more. */
+const damaged = new WeakMap<Database, string>();
+
+/** A check found damage: every write is refused from now on. */
+export function refuseWrites(db: Database, reason: string): void {
+  damaged.set(db, reason);
+}
+
+/** What a check found; undefined: nothing. */
+export function damageOf(db: Database): string | undefined {
+  return damaged.get(db);
+}
+
+/**
+ * Runs `work` in one transaction: all of it is durable when this returns, or none of it happened.
+ * Errors: AUDIT_UNWRITABLE when the disk refuses, DATABASE_UNSAFE when the database was found damaged.
+ */
 export function writing<T>(db: Database, work: () => T): T {
+  const reason = damaged.get(db);
+  if (reason !== undefined) throw reeveError('DATABASE_UNSAFE', { value: db.name, reason: `it is damaged: ${reason}` });
   try {
     return db.transaction(work).immediate();
   } catch (error) {
