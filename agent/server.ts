@@ -1,25 +1,15 @@
 import { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { reeveError } from '../shared/errors/error.js';
 import type { Logger } from '../shared/kit/log.js';
-import { userDigestModel } from '../shared/model/user.js';
 import { listen, type ListenerLimits } from '../shared/rpc/listener.js';
 import { createRpcServer } from '../shared/rpc/server.js';
 import { ReeveServerCredentials } from '../shared/rpc/tls.js';
 import { createAccess, type Coordinator, type DenyList } from './access.js';
-import { createEngine, type AnyWork } from './engine/engine.js';
-import { factService } from './fact/service.js';
+import { createAgentCore } from './core.js';
 import { openAppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { AgentIdentity } from './identity/identity.js';
-import { openJournal } from './journal/journal.js';
-import { operationService } from './operation/service.js';
-import { createStatusHub } from './status/hub.js';
-import { statusService } from './status/service.js';
-import { userWork } from './user/apply.js';
-import { observeUsers } from './user/observe.js';
-import { userService } from './user/service.js';
 
 /** What an agent is made of. Simulated agents differ in `host` only. */
 export interface AgentServerOptions {
@@ -52,27 +42,8 @@ export interface AgentServer {
 /** Starts an agent: journal, recovery, services, TLS listener. Rejects when the address cannot be bound or the journal cannot be opened. */
 export async function createAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { host, identity, log } = options;
-  const { hostName } = identity;
-  const journal = await openJournal({ file: await openAppendFile(join(options.stateDir, 'journal', 'operations')), clock: host.clock, log, hostName });
-  const stopping = new AbortController();
-  const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen) });
-  const users = userWork(host, hostName);
-  const hub = createStatusHub({
-    host,
-    journal,
-    log,
-    certificateNotAfter: notAfterOf(identity),
-    nouns: [
-      {
-        noun: 'user', operation: 'observe.user', part: 'accounts',
-        observe: (id) => engine.read('user', async () => userDigestModel(await observeUsers(host.helper, id, 'managed'))),
-      },
-    ],
-  });
-  const raiseEpoch = async (epoch: number): Promise<void> => {
-    if (epoch < journal.epoch) throw reeveError('EPOCH_STALE', { value: String(epoch), wanted: String(journal.epoch), host: hostName });
-    if (epoch > journal.epoch) await journal.raiseEpoch(epoch);
-  };
+  const file = await openAppendFile(join(options.stateDir, 'journal', 'operations'));
+  const core = await createAgentCore({ host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity) });
   const access = createAccess({
     fleetId: identity.fleetId,
     clock: host.clock,
@@ -83,12 +54,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     },
   });
   const server = createRpcServer<Coordinator>({
-    services: [
-      statusService({ hub, clock: host.clock, raiseEpoch }),
-      factService({ host, hostName }),
-      operationService({ journal, engine, hostName }),
-      userService({ engine, work: users, host, hostName }),
-    ],
+    services: core.services,
     log,
     clock: host.clock,
     authenticate: (call) => access.authenticate(call),
@@ -103,22 +69,20 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     onClose: (peer) => access.forget(peer),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  const recovered = engine.recover([users as unknown as AnyWork], stopping.signal);
+  const recovered = core.recover();
   return {
     address: listener.address as AddressInfo,
     recovered,
     updateIdentity(next) {
       credentials.update(tlsOf(next));
-      hub.certificate(notAfterOf(next));
+      core.hub.certificate(notAfterOf(next));
     },
     async close(graceMs) {
       const timer = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());
-      stopping.abort();
-      hub.close();
-      await Promise.race([Promise.all([engine.drain(), recovered]), timer]);
+      await Promise.race([core.drain(), timer]);
       await listener.close(Math.min(graceMs, 500));
       server.forceShutdown();
-      await journal.close();
+      await file.close();
     },
   };
 }

@@ -1,4 +1,5 @@
 import { constants, existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
@@ -8,6 +9,7 @@ import { vis } from '../../shared/model/vis.js';
 import { checkPolicyByHelper, chooseEditor, runEditor } from '../host/editor.js';
 import { moveWhole, readCapped, removeWhole, setMode, writeWhole } from '../host/file.js';
 import { isRoot } from '../host/privilege.js';
+import { readPolicyFile } from '../host/system.js';
 import { helperProgram } from '../paths.js';
 import type { AgentOptions } from './options.js';
 
@@ -28,7 +30,9 @@ export function runExplain(options: AgentOptions, words: readonly string[]): boo
     }
     args[key.name] = word.slice(at + 1);
   }
-  const text = readFileSync(options.paths.policy, 'utf8');
+  const file = readPolicyFile(options.paths.policy, options.custom ? [0, process.geteuid?.() ?? 0] : [0]);
+  if (file.kind === 'fault') throw reeveError('POLICY_UNUSABLE', { host: hostname(), reason: file.reason });
+  const { text } = file;
   const parsed = parsePolicy(text);
   if (parsed.kind === 'problems') throw new ReeveError(parsed.problems.map((problem) => ({ code: 'FIELD_INVALID', fields: { field: `${options.paths.policy} line ${String(problem.line)}`, value: vis(lineOf(text, problem.line)), rule: problem.text } })));
   const verdict = evaluatePolicy(parsed.policy, name, args);

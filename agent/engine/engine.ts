@@ -9,6 +9,7 @@ import type { Host, HostPart } from '../host/host.js';
 import type { Entry, Journal } from '../journal/journal.js';
 import { readHostPolicy, usablePolicy, type UsablePolicy } from '../policy/policy.js';
 import { isFinalFailure, isUnreachable, runSteps, runUndo, withHost, type StepRunner } from './apply.js';
+import { obeyEpoch } from './epoch.js';
 import type { Intent } from './intent.js';
 import { createMoved } from './moved.js';
 import type { Plan } from './step.js';
@@ -184,16 +185,11 @@ export function createEngine(options: EngineOptions): Engine {
     return (work.response.decode as (bytes: Buffer) => Response)(Buffer.from(ending.response));
   };
 
-  const checkEpoch = async (epoch: number): Promise<void> => {
-    if (epoch < journal.epoch) throw reeveError('EPOCH_STALE', { value: String(epoch), wanted: String(journal.epoch), host: hostName });
-    if (epoch > journal.epoch) await journal.raiseEpoch(epoch);
-  };
-
   return {
     async run(work, request, signal) {
       const { intent, wanted } = work.parse(request);
       if (draining) throw reeveError('BUSY', { rule: 'the agent is stopping' });
-      await checkEpoch(intent.epoch);
+      await obeyEpoch(journal, hostName, intent.epoch);
       if (intent.mode === 'plan') {
         return queue.run(work.noun, () => planOnly(work, wanted, intent).catch((error: unknown) => { throw passOn(error, hostName); }));
       }

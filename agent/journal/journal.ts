@@ -66,7 +66,6 @@ export interface Journal {
   readonly epoch: number;
   /** Remembers a higher epoch. Errors: AUDIT_UNWRITABLE. */
   raiseEpoch(value: number): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** Where a line is in the file; one that could not be written is kept instead. */
@@ -175,7 +174,6 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       return index.epoch;
     },
     raiseEpoch: (value) => write({ t: 'epoch', value }),
-    close: () => file.close(),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { StatusServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/StatusService.js';
 import type { WatchEventInput } from '../../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
-import { reeveError } from '../../shared/errors/error.js';
+import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { Clock } from '../../shared/kit/clock.js';
+import type { Logger } from '../../shared/kit/log.js';
 import { formatFacts } from '../../shared/model/fact.js';
 import { parseInteger } from '../../shared/model/field.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
@@ -18,8 +19,14 @@ const firstLookMs = 5000;
 const heartbeat = { min: 1000, max: 300_000, absent: 8000 };
 
 /** reeve.agent.v1.StatusService. */
-export function statusService(options: { hub: StatusHub; clock: Clock; raiseEpoch: (epoch: number) => Promise<void> }): Service<Coordinator> {
-  const { hub, clock } = options;
+export function statusService(options: { hub: StatusHub; clock: Clock; log: Logger; obeyEpoch: (epoch: number) => Promise<void> }): Service<Coordinator> {
+  const { hub, clock, log } = options;
+  /** A full disk refuses changes, but never the watch that tells of it. */
+  const obey = (epoch: number): Promise<void> =>
+    options.obeyEpoch(epoch).catch((error: unknown) => {
+      if (!(error instanceof ReeveError) || error.code !== 'AUDIT_UNWRITABLE') throw error;
+      log.error({ err: error }, 'the epoch of the coordinator could not be remembered');
+    });
   return defineService<StatusServiceDefinition, Coordinator>('reeve.agent.v1.StatusService', {
     GetStatus: {
       roles: ['coordinator'], risk: 'read', rate: { perSecond: 10, burst: 40 }, maxBytes: 1024, deadlineMs: 10_000,
@@ -29,7 +36,7 @@ export function statusService(options: { hub: StatusHub; clock: Clock; raiseEpoc
       roles: ['coordinator'], risk: 'read', rate: { perSecond: 1, burst: 10 }, maxBytes: 1024, deadlineMs: 0,
       handle: async function* (request, context) {
         const intervalMs = parseHeartbeat(request.heartbeatInterval);
-        await options.raiseEpoch(parseInteger('epoch', request.epoch, { min: 1, max: Number.MAX_SAFE_INTEGER }));
+        await obey(parseInteger('epoch', request.epoch, { min: 1, max: Number.MAX_SAFE_INTEGER }));
         if (hub.watchers >= mostWatches) throw reeveError('BUSY', { rule: `at most ${String(mostWatches)} watches of one host at a time` });
         yield* followHub(hub, { clock, intervalMs, signal: context.signal });
       },

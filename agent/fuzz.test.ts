@@ -1,0 +1,106 @@
+import { pino } from 'pino';
+import { expect, it } from 'vitest';
+import { createSimulatedHost } from '../test/support/simulated-host.js';
+import { ReeveError } from '../shared/errors/error.js';
+import { newId } from '../shared/kit/id.js';
+import { messageCodec } from '../shared/rpc/load.js';
+import type { MethodRow } from '../shared/rpc/server.js';
+import { createAgentCore } from './core.js';
+import type { Coordinator } from './access.js';
+import type { AppendFile } from './host/append.js';
+
+/** Messages per run; REEVE_FUZZ_MESSAGES for longer ones. */
+const messages = Number(process.env['REEVE_FUZZ_MESSAGES'] ?? '100000');
+
+/** A small generator of its own: the same seed gives the same messages. */
+function createRandom(seed: number): { below: (limit: number) => number; pick: <T>(list: readonly [T, ...T[]]) => T; list: <T>(most: number, make: () => T) => T[] } {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const below = (limit: number): number => Math.floor(next() * limit);
+  return { below, pick: (list) => list[below(list.length)] ?? list[0], list: (most, make) => Array.from({ length: below(most + 1) }, make) };
+}
+
+const noFile = (): AppendFile => {
+  let content = Buffer.alloc(0);
+  return {
+    get sizeBytes() { return content.length; },
+    append: (text) => {
+      const at = content.length;
+      content = Buffer.concat([content, Buffer.from(text)]);
+      return Promise.resolve(at);
+    },
+    read: (at, lengthBytes) => Promise.resolve(content.subarray(at, at + lengthBytes)),
+    readAll: () => Promise.resolve(content),
+    replace: (text) => Promise.resolve(void (content = Buffer.from(text))),
+    close: () => Promise.resolve(),
+  };
+};
+
+it('answers every message with a response or an error of the catalogue, soon', async () => {
+  const random = createRandom(Number(process.env['REEVE_FUZZ_SEED'] ?? '1'));
+  const { pick, list, below } = random;
+  const ids = Array.from({ length: 20 }, () => newId(Date.now()));
+  const text = (good: readonly [string, ...string[]]): string =>
+    below(25) > 0 ? pick(good) : pick(['', '-oProxyCommand=id', '../../etc/passwd', 'a\0b', 'x'.repeat(5000), '__proto__', 'constructor', '\u202eeve', '{host}', 'ada ', 'ADA', '0', "'; DROP TABLE", '\ud83d\ude00', '$(id)', 'a:b', 'root']);
+  const number = (): number => pick([0, 1, 2, 3, 999, 1000, 20001, 65534, 65535, 2 ** 31, 2 ** 32 - 1]);
+  const large = (): number => pick([0, 1, 2, 3, 5, 2 ** 32, Number.MAX_SAFE_INTEGER]);
+  const user = (): object => ({
+    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 0, 0, 0, 0, number()]),
+    shell: text(['/bin/bash', '/bin/sh', '/usr/sbin/nologin']), comment: text(['', 'Ada']), groups: list(3, () => text(['audio', 'sudo', 'video'])), keepHome: below(2) === 1,
+  });
+  const intent = (): object | null => below(10) === 0 ? null : {
+    mode: below(4), operationId: text([newId(Date.now()), pick(ids as [string, ...string[]]), newId(below(2 ** 40))]), generation: pick([0, 1, 2, 3, 3, 3]), epoch: pick([0, 1, 2, 2, 2, 2, 2, 2]),
+    expectedDigest: pick([Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(32), Buffer.alloc(31)]), policyDigest: pick([Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(32), Buffer.alloc(1)]),
+    confirmTimeout: pick([null, { seconds: large(), nanos: number() % 2 ** 31 }]),
+  };
+  const makers: Readonly<Record<string, () => object>> = {
+    ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
+    ObserveUser: () => ({ all: below(2) === 1 }),
+    GetFact: () => ({}),
+    GetStatus: () => ({}),
+    GetOperation: () => ({ operationId: text(ids as [string, ...string[]]) }),
+    Confirm: () => ({ operationId: text(ids as [string, ...string[]]), noun: text(['user', 'nat']) }),
+    Watch: () => ({ heartbeatInterval: pick([null, { seconds: large(), nanos: 0 }, { seconds: -1, nanos: -5 }]), epoch: pick([0, 1, 2]) }),
+  };
+  const host = createSimulatedHost({ users: [{ name: 'ida', uid: 30001, gid: 30001, shell: '/bin/sh', comment: '', home: '/home/ida', groups: [], locked: false, marker: '', present: true }] });
+  const log = pino({ level: 'silent' });
+  const core = await createAgentCore({ host, hostName: 'web1', file: noFile(), certificateNotAfter: Date.now() + 1e9, log });
+  await core.recover();
+  const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
+  expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());
+
+  const seen = new Map<string, number>();
+  let slowestMs = 0;
+  for (let count = 0; count < messages; count += 1) {
+    const { name, method, row } = pick(rows as [typeof rows[number], ...typeof rows]);
+    const codec = messageCodec<object, never>(`${method.slice(0, method.lastIndexOf('.'))}.${name}Request`);
+    const request = codec.decode(codec.encode(makers[name]?.() ?? {}));
+    const abort = new AbortController();
+    const begun = performance.now();
+    try {
+      const context = { principal: { name: 'coordinator', role: 'coordinator' } as const, method, signal: abort.signal, correlation: 'c', log, peer: 'p' };
+      const answer = (row as MethodRow<never, unknown, Coordinator>).handle(request, context);
+      if (answer instanceof Promise) await answer;
+      else {
+        for await (const event of answer as AsyncIterable<unknown>) {
+          expect(event).toBeDefined();
+          abort.abort();
+          break;
+        }
+      }
+      seen.set('OK', (seen.get('OK') ?? 0) + 1);
+    } catch (error) {
+      if (!(error instanceof ReeveError) || error.items.some((item) => item.code === 'INTERNAL')) throw new Error(`message ${String(count)} to ${method}`, { cause: error });
+      seen.set(error.code, (seen.get(error.code) ?? 0) + 1);
+    }
+    slowestMs = Math.max(slowestMs, performance.now() - begun);
+  }
+  expect(seen.get('OK')).toBeGreaterThan(messages / 10);
+  // The messages come far enough to meet most refusals, and not only those of the grammar.
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(['FIELD_INVALID', 'FIELD_MISSING', 'USER_UID_FIXED', 'USER_KIND_FIXED', 'STATE_MOVED', 'POLICY_CHANGED', 'EPOCH_STALE', 'GENERATION_STALE', 'OPERATION_UNKNOWN', 'OPERATION_REUSED', 'CLOCK_SKEW', 'CONFIRM_UNKNOWN']));
+  expect(slowestMs).toBeLessThan(1000);
+  await core.drain();
+}, 600_000);
