@@ -36,7 +36,7 @@ export interface CoordinatorOptions {
   /** Address to bind the agents' ports to. */
   readonly bind: string;
   readonly nativeBinding?: string;
-  /** The program's own entry file, for the thread that checks the database; absent: it is not checked while it runs. */
+  /** The program's own entry file, for the thread that checks the database; absent: the check holds up everything else. */
   readonly entry?: string;
   readonly enrolLimits?: EnrolLimits;
   readonly clock: Clock;
@@ -159,8 +159,7 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
 
 /** Checks the database; a damaged one is not written any more, and health says so. */
 async function check(options: CoordinatorOptions, office: Office): Promise<void> {
-  if (options.entry === undefined) return;
-  const order = { copy: join(options.stateDir, 'check.db'), entry: options.entry, options: openOptions(options) };
+  const order = { copy: join(options.stateDir, 'check.db'), options: openOptions(options), ...(options.entry === undefined ? {} : { entry: options.entry }) };
   try {
     const damage = await checkDatabase(office.db, order);
     if (damage === undefined) return;

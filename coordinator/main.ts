@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { formatMessage, formatRemedy, ReeveError } from '../shared/errors/error.js';
+import { formatMessage, formatRemedy, ReeveError, reeveError } from '../shared/errors/error.js';
 import { catalogue } from '../shared/errors/catalogue.js';
 import { systemClock } from '../shared/kit/clock.js';
 import { createLog, type Logger } from '../shared/kit/log.js';
@@ -12,7 +12,8 @@ import { vis } from '../shared/model/vis.js';
 import { backupDatabase, restoreDatabase } from './backup.js';
 import { readConfig } from './config.js';
 import { startCoordinator } from './coordinator.js';
-import { runCheckThread } from './inventory/check.js';
+import { checkDatabase, runCheckThread } from './inventory/check.js';
+import { openDatabase } from './inventory/database.js';
 
 const help = `reeved - the coordinator of a Reeve fleet
 
@@ -20,6 +21,7 @@ Usage:
   reeved serve               run the coordinator (systemd does this)
   reeved backup FILE         write a consistent copy of the database while it runs
   reeved restore FILE        put a copy back, while the coordinator is stopped
+  reeved check               check the whole database, on a copy; the coordinator does this daily
   reeved --version
 
 Options:
@@ -60,6 +62,7 @@ async function main(): Promise<number> {
     restoreDatabase(values.state, file, native());
     return say('Restored. The epoch was raised: no other copy of this coordinator is obeyed any more.\n');
   }
+  if (verb === 'check') return check(values.state);
   if (verb !== 'serve') {
     process.stderr.write(`reeved: "${vis(verb)}" is not a command; see reeved --help\n`);
     return 2;
@@ -87,7 +90,7 @@ async function serve(paths: { stateDir: string; socketPath: string; config: stri
     peercred: paths.peercred ?? beside('peercred', '../build/peercred/reeve-peercred'),
     bind: config.bind,
     ...native(),
-    entry: fileURLToPath(import.meta.url),
+    ...threadEntry(),
     clock: systemClock,
     log,
     onBug: (error) => end(log, error),
@@ -108,6 +111,26 @@ function dieOnBugs(log: Logger): void {
 function end(log: Logger, error: unknown): never {
   log.fatal({ err: error }, 'the coordinator met a bug and ends');
   process.exit(70);
+}
+
+/** Checks the database thoroughly; 1 when it is damaged. */
+async function check(stateDir: string): Promise<number> {
+  const source = join(stateDir, 'reeve.db');
+  if (!existsSync(source)) throw reeveError('NOT_INITIALISED', { value: stateDir });
+  const db = openDatabase(source, native());
+  try {
+    const damage = await checkDatabase(db, { copy: join(stateDir, `check-${String(process.pid)}.db`), options: native(), ...threadEntry() });
+    say(damage === undefined ? 'The database is whole.\n' : `The database is damaged: ${vis(damage)}\nRestore the newest backup: systemctl stop reeved && reeved restore FILE && systemctl start reeved\n`);
+    return damage === undefined ? 0 : 1;
+  } finally {
+    db.close();
+  }
+}
+
+/** This program's file for threads of its own; a development tree has none that a thread can load. */
+function threadEntry(): { entry?: string } {
+  const file = fileURLToPath(import.meta.url);
+  return file.endsWith('.js') ? { entry: file } : {};
 }
 
 /** The compiled SQLite binding beside the bundle of a package; in development the one of node_modules is found by itself. */

@@ -12,14 +12,17 @@ interface CheckOrder {
 
 /**
  * Checks the whole database thoroughly (integrity_check and foreign_key_check) on a copy, in a thread of its own: a large one takes seconds, in which hosts must not
- * be kept waiting. Answers what is wrong; undefined: nothing. `entry` is the program's own entry file, which hands checking threads to runCheckThread.
+ * be kept waiting. Answers what is wrong; undefined: nothing. `entry` is the
+ * program's own entry file, which hands checking threads to runCheckThread; without it the caller waits.
  */
-export async function checkDatabase(db: Database, order: { copy: string; entry: string; options: OpenOptions }): Promise<string | undefined> {
+export async function checkDatabase(db: Database, order: { copy: string; entry?: string; options: OpenOptions }): Promise<string | undefined> {
   rmSync(order.copy, { force: true });
   try {
     await db.backup(order.copy);
+    const { entry } = order;
+    if (entry === undefined) return findDamage(order.copy, order.options) || undefined;
     return await new Promise<string | undefined>((resolve, reject) => {
-      const worker = new Worker(order.entry, { workerData: { kind: 'reeve-check', file: order.copy, options: order.options } satisfies CheckOrder });
+      const worker = new Worker(entry, { workerData: { kind: 'reeve-check', file: order.copy, options: order.options } satisfies CheckOrder });
       worker.once('message', (found: string) => resolve(found === '' ? undefined : found));
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('the checking thread ended without an answer')));
