@@ -40,16 +40,10 @@ export interface ConnectionOptions {
   readonly onDown: (reason: string) => void;
 }
 
-/** An open connection: its channel, and a signal that ends the calls on it when the host is gone. */
-export interface Session {
-  readonly channel: Channel;
-  readonly signal: AbortSignal;
-}
-
 /** One host's connection: dials, follows, waits, dials again, until it is closed. */
 export interface Connection {
-  /** Undefined while the host is not connected. */
-  session(): Session | undefined;
+  /** Undefined while the host is not connected. Its calls end when the host is gone. */
+  channel(): Channel | undefined;
   /** Drops what is open and dials again at once. */
   redial(): void;
   close(): void;
@@ -59,14 +53,14 @@ export interface Connection {
 export function keepConnection(options: ConnectionOptions): Connection {
   const closed = new AbortController();
   let attempt = new AbortController();
-  let open: Session | undefined;
+  let open: Channel | undefined;
   const over = (): boolean => closed.signal.aborted;
 
   const run = async (): Promise<void> => {
     for (let failures = 0; !over(); ) {
       attempt = new AbortController();
       const signal = AbortSignal.any([closed.signal, attempt.signal]);
-      const ended = await runSession(options, failures, signal, (session) => (open = session));
+      const ended = await runSession(options, failures, signal, (channel) => (open = channel));
       open = undefined;
       if (over()) return;
       options.onDown(ended.reason);
@@ -78,7 +72,7 @@ export function keepConnection(options: ConnectionOptions): Connection {
   };
   void run();
   return {
-    session: () => open,
+    channel: () => open,
     redial: () => attempt.abort(),
     close: () => closed.abort(),
   };
@@ -89,7 +83,7 @@ async function runSession(
   options: ConnectionOptions,
   failures: number,
   signal: AbortSignal,
-  opened: (session: Session) => void,
+  opened: (channel: Channel) => void,
 ): Promise<{ connected: boolean; reason: string }> {
   const link = options.link();
   if (link === undefined) {
@@ -119,7 +113,7 @@ async function runSession(
     });
     if (first.done === true || peer === undefined) return { connected, reason: 'the agent ended the connection' };
     connected = true;
-    opened({ channel, signal: both });
+    opened(channel);
     options.onUp({ fingerprint: keyFingerprint(peer.publicKey), notAfterMs: Date.parse(peer.validTo) });
     options.onEvent(first.value, offsetOf(first.value, options.clock));
     for (;;) {

@@ -4,14 +4,14 @@ import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEven
 import { createSemaphore } from '../../shared/kit/semaphore.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { parseFacts, type Facts } from '../../shared/model/fact.js';
-import type { CallOptions, ServiceName } from '../../shared/rpc/client.js';
+import type { CallOptions, Channel, ServiceName } from '../../shared/rpc/client.js';
 import type { MethodName, RequestInputOf, ResponseOf } from '../../shared/rpc/type.js';
 import { setFacts } from '../inventory/fact.js';
 import { getHost, listHosts, setAgentVersion, setAuditHead, setLastSeen, type HostRow } from '../inventory/host.js';
 import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
 import type { World } from '../world.js';
-import { keepConnection, type Connection, type Session } from './connection.js';
+import { keepConnection, type Connection } from './connection.js';
 import { directLink } from './link.js';
 import { notYet, type Live } from './live.js';
 
@@ -133,11 +133,7 @@ export function createFleet(world: World): Fleet {
     },
     refresh,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
-    call(host, service, method, request, options) {
-      const { channel, signal } = openTo(host);
-      const until = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
-      return channel.unary(service, method, request, { ...options, signal: until });
-    },
+    call: (host, service, method, request, options) => openTo(host).unary(service, method, request, options),
     flush() {
       flush();
       flushSeen();
@@ -150,14 +146,14 @@ export function createFleet(world: World): Fleet {
     },
   };
 
-  function openTo(host: HostRow): Session {
+  function openTo(host: HostRow): Channel {
     if (host.state === 'invited') throw reeveError('HOST_NOT_JOINED', { host: host.name });
     if (host.state !== 'joined') throw reeveError('HOST_REVOKED', { host: host.name });
-    const session = connections.get(host.id)?.session();
+    const channel = connections.get(host.id)?.channel();
     const live = lives.get(host.id);
-    if (session === undefined || live === undefined) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: live?.reason ?? 'not connected yet' });
+    if (channel === undefined || live === undefined) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: live?.reason ?? 'not connected yet' });
     if (live.certificateNotAfterMs <= clock.now()) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'its certificate has expired' });
-    return session;
+    return channel;
   }
 }
 

@@ -16,7 +16,10 @@ interface CheckOrder {
  * program's own entry file, which hands checking threads to runCheckThread; without it the caller waits.
  */
 export async function checkDatabase(db: Database, order: { copy: string; entry?: string; options: OpenOptions }): Promise<string | undefined> {
-  rmSync(order.copy, { force: true });
+  const clear = (): void => {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${order.copy}${suffix}`, { force: true });
+  };
+  clear();
   try {
     await db.backup(order.copy);
     const { entry } = order;
@@ -28,7 +31,7 @@ export async function checkDatabase(db: Database, order: { copy: string; entry?:
       worker.once('exit', () => reject(new Error('the checking thread ended without an answer')));
     });
   } finally {
-    rmSync(order.copy, { force: true });
+    clear();
   }
 }
 

@@ -1,10 +1,5 @@
 /* The form of one audit record: a JSON object with the same keys in the same order in every line, and its place in the hash chain (R83). */
 #include "reeve.h"
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static const struct { const char *key; bool text; } form[AUDIT_FIELDS] = {
   {"seq", false}, {"time_ms", false}, {"mono_ms", false}, {"boot_id", true}, {"caller", false}, {"op_id", true}, {"verb", true}, {"args", true},
@@ -51,23 +46,19 @@ bool unhex(uint8_t *out, const char *p, size_t n) {
   return true;
 }
 
-/* The rotated file with the highest number below `below`: audit.log.<last seq in it, 20 digits>. */
-bool audit_newest_rotated(int folder, uint64_t below, char *name, size_t room, uint64_t *seq) {
-  int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-  bool found = false;
-  for (struct dirent *entry; dir && (entry = readdir(dir));) {
-    uint64_t v = 0;
-    const char *digits = entry->d_name + 10;
-    if (strncmp(entry->d_name, "audit.log.", 10) || strlen(digits) != 20) continue;
-    while (*digits == '0') digits++;
-    if (!parse_number(digits, strlen(digits), UINT64_MAX / 10, &v) || v >= below || (found && v <= *seq)) continue;
-    found = true;
-    *seq = v;
-    snprintf(name, room, "%s", entry->d_name);
-  }
-  if (dir) closedir(dir);
-  return found;
+/* audit.log.<last seq in it, 20 digits>: sorted by name they are in the order of the chain. */
+int audit_is_rotated(const struct dirent *entry) {
+  const char *digits = entry->d_name + 10;
+  return !strncmp(entry->d_name, "audit.log.", 10) && strlen(digits) == 20 && strspn(digits, "0123456789") == 20;
+}
+
+static int bad(const char *label, uint64_t seq, const char *why) {
+  printf("bad\t%llu\t%s: %s\n", (unsigned long long)seq, label, why);
+  return 1;
+}
+
+static bool links(const struct audit_line *l, uint64_t *number, uint8_t prev[32], uint8_t hash[32]) {
+  return parse_number(l->f[0].p, l->f[0].n, UINT64_MAX / 10, number) && unhex(prev, l->f[11].p, 32) && unhex(hash, l->f[12].p, 32);
 }
 
 static int verify_text(const char *label, const char *text, size_t n, uint64_t *seq, uint8_t head[32]) {
@@ -76,20 +67,13 @@ static int verify_text(const char *label, const char *text, size_t n, uint64_t *
     struct audit_line l;
     uint8_t prev[32], hash[32], wanted[32];
     uint64_t number;
-    if (!stop || !audit_split(&l, line, (size_t)(stop - line)) || !parse_number(l.f[0].p, l.f[0].n, UINT64_MAX / 10, &number) || !unhex(prev, l.f[11].p, 32) ||
-        !unhex(hash, l.f[12].p, 32)) {
-      printf("bad\t%llu\t%s: a record is malformed\n", (unsigned long long)*seq + 1, label);
-      return 1;
-    }
+    if (!stop || !audit_split(&l, line, (size_t)(stop - line)) || !links(&l, &number, prev, hash)) return bad(label, *seq + 1, "a record is malformed");
     if (*seq == 0 && number != 1) {  /* a file that begins later in the chain: its first link is taken as given */
       *seq = number - 1;
       memcpy(head, prev, 32);
     }
     audit_hash(&l, prev, wanted);
-    if (number != *seq + 1 || memcmp(prev, head, 32) || memcmp(hash, wanted, 32)) {
-      printf("bad\t%llu\t%s: the chain is broken\n", (unsigned long long)*seq + 1, label);
-      return 1;
-    }
+    if (number != *seq + 1 || memcmp(prev, head, 32) || memcmp(hash, wanted, 32)) return bad(label, *seq + 1, "the chain is broken");
     *seq = number;
     memcpy(head, hash, 32);
     line = stop + 1;
@@ -99,38 +83,31 @@ static int verify_text(const char *label, const char *text, size_t n, uint64_t *
 
 static int verify_file(const char *path, uint64_t *seq, uint8_t head[32]) {
   size_t n = 0;
-  char *text = read_whole(path, 64u << 20, &n);
-  if (!text) {
-    printf("bad\t%llu\t%s: it cannot be read\n", (unsigned long long)*seq + 1, path);
-    return 1;
-  }
-  int bad = verify_text(path, text, n, seq, head);
-  free(text);
-  return bad;
+  AUTO_TEXT text = read_whole(path, 64u << 20, &n);
+  return text ? verify_text(path, text, n, seq, head) : bad(path, *seq + 1, "it cannot be read");
 }
 
-/* Checks one file, or the rotated files and the newest of the state folder; prints the first bad sequence number. Exit code 0 intact, 1 not. */
+/* The rotated files and the newest of the state folder. */
+static int verify_all(uint64_t *seq, uint8_t head[32]) {
+  char file[600];
+  struct dirent **names = NULL;
+  AUTO_FD dir = state_folder("audit");
+  int bad_files = 0, n = dir < 0 ? -1 : scandirat(dir, ".", &names, audit_is_rotated, alphasort);
+  for (int i = 0; i < n && !bad_files; i++) {
+    snprintf(file, sizeof file, "%s/audit/%s", config.state, names[i]->d_name);
+    bad_files = verify_file(file, seq, head);
+  }
+  end_names(names, n);
+  snprintf(file, sizeof file, "%s/audit/audit.log", config.state);
+  return bad_files || (*seq > 0 && access(file, F_OK)) ? bad_files : verify_file(file, seq, head);
+}
+
+/* Checks one file, or all of the state folder; prints the first bad sequence number. Exit code 0 intact, 1 not. */
 int audit_verify(const char *path) {
   uint64_t seq = 0;
   uint8_t head[32] = {0};
-  char file[600], name[64];
-  int bad = 0;
-  if (path) bad = verify_file(path, &seq, head);
-  else {
-    uint64_t known[1024], below = UINT64_MAX;
-    size_t n = 0;
-    int dir = state_open("audit");
-    while (dir >= 0 && n < 1024 && audit_newest_rotated(dir, below, name, sizeof name, &known[n])) below = known[n++];
-    if (dir >= 0) close(dir);
-    while (n > 0 && !bad) {
-      snprintf(file, sizeof file, "%s/audit/audit.log.%020llu", config.state, (unsigned long long)known[--n]);
-      bad = verify_file(file, &seq, head);
-    }
-    snprintf(file, sizeof file, "%s/audit/audit.log", config.state);
-    if (!bad && (seq == 0 || access(file, F_OK) == 0)) bad = verify_file(file, &seq, head);
-  }
-  if (bad) return 1;
   char text[65];
+  if (path ? verify_file(path, &seq, head) : verify_all(&seq, head)) return 1;
   hex(text, head, 32);
   printf("intact\t%llu\t%s\n", (unsigned long long)seq, text);
   return 0;

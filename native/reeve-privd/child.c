@@ -1,38 +1,34 @@
 /* One request: read whole within a deadline, parse, check, ask the policy, write the intent, do, write the result, answer. */
 #include "reeve.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-static const struct { uint16_t verb; verb_fn *check, *work; } verbs[] = {
-  {REEVE_VERB_STATUS_GET, check_nothing, op_status_get},
-  {REEVE_VERB_OBSERVE_USER, check_observe_user, op_observe_user},
+struct row { uint16_t verb; verb_fn *check, *work; };
+static const struct row verbs[] = {
+  {REEVE_VERB_STATUS_GET, NULL, op_status_get},
+  {REEVE_VERB_OBSERVE_USER, NULL, op_observe_user},
   {REEVE_VERB_USER_ADD, check_user_add, op_user_add},
-  {REEVE_VERB_USER_SET, check_user_set, op_user_set},
-  {REEVE_VERB_USER_LOCK, check_user_named, op_user_lock},
-  {REEVE_VERB_USER_UNLOCK, check_user_named, op_user_unlock},
-  {REEVE_VERB_USER_REMOVE, check_user_named, op_user_remove},
+  {REEVE_VERB_USER_SET, NULL, op_user_set},
+  {REEVE_VERB_USER_LOCK, NULL, op_user_lock},
+  {REEVE_VERB_USER_UNLOCK, NULL, op_user_unlock},
+  {REEVE_VERB_USER_REMOVE, NULL, op_user_remove},
   {REEVE_VERB_USER_ADOPT, check_user_adopt, op_user_adopt},
-  {REEVE_VERB_USER_RELEASE, check_user_named, op_user_release},
-  {REEVE_VERB_GROUP_MEMBER, check_group_member, op_group_member},
+  {REEVE_VERB_USER_RELEASE, NULL, op_user_release},
+  {REEVE_VERB_GROUP_MEMBER, NULL, op_group_member},
 };
 
-static size_t row_of(const struct call *c) {
-  size_t i = 0;
-  while (i < sizeof verbs / sizeof *verbs && verbs[i].verb != c->verb->number) i++;
-  return i;
+static const struct row *row_of(const struct call *c) {
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) if (verbs[i].verb == c->verb->number) return &verbs[i];
+  return NULL;
 }
 
-/* The verb's own checker of values; no effect. */
+/* The values of the fields, and what the verb itself says about them; no effect. */
 uint16_t check_call(struct call *c) {
-  size_t row = row_of(c);
-  if (row == sizeof verbs / sizeof *verbs) return fail(c, REEVE_E_VERB_UNKNOWN, "value", c->verb->name, NULL);
-  return verbs[row].check(c);
+  const struct row *row = row_of(c);
+  if (!row) return fail(c, REEVE_E_VERB_UNKNOWN, "value", c->verb->name, NULL);
+  uint16_t status = check_fields(c);
+  return status || !row->check ? status : row->check(c);
 }
 
 /* Request fields as name=value, every byte but plain ones as %XX, so that a record holds no quote and no second meaning. */
@@ -40,11 +36,10 @@ static void args_text(const struct call *c, char *out, size_t room) {
   size_t n = 0;
   out[0] = 0;
   for (size_t i = 0; i < c->verb->nfields && n + 64 < room; i++) {
-    const struct value *v = &c->f[i];
-    if (!v->set) continue;
+    const char *s = c->f[i].text;
+    if (!s) continue;
     n += (size_t)snprintf(out + n, room - n, "%s%s=", n ? " " : "", c->verb->fields[i].name);
-    if (!v->text) n += (size_t)snprintf(out + n, room - n, "%llu", (unsigned long long)v->number);
-    for (const char *s = v->text; s && *s && n + 8 < room; s++) {
+    for (; *s && n + 8 < room; s++) {
       bool plain = *s > 0x20 && *s < 0x7f && !strchr("\"\\%=", *s);
       n += (size_t)snprintf(out + n, room - n, plain ? "%c" : "%%%02X", (unsigned char)*s);
     }
@@ -58,8 +53,8 @@ static uint16_t ask_policy(struct call *c) {
   if (c->policy.state != POLICY_OK) return fail(c, REEVE_E_POLICY_UNUSABLE, "reason", c->policy.reason, NULL);
   struct verdict v = policy_evaluate(&c->policy, c->verb->policy, c->args);
   if (v.allowed) return REEVE_OK;
-#define IS_ADD(c) (!strcmp((c)->f[REEVE_F_GROUP_MEMBER_ACTION].text, "add"))
-  if (c->verb->number == REEVE_VERB_GROUP_MEMBER && !v.denied && IS_ADD(c) && group_dangerous(c->f[REEVE_F_GROUP_MEMBER_GROUP].text))
+  bool joins = c->verb->number == REEVE_VERB_GROUP_MEMBER && !strcmp(c->f[REEVE_F_GROUP_MEMBER_ACTION].text, "add");
+  if (joins && !v.denied && group_dangerous(c->f[REEVE_F_GROUP_MEMBER_GROUP].text))
     return fail(c, REEVE_E_GROUP_DANGEROUS, "value", c->f[REEVE_F_GROUP_MEMBER_GROUP].text, NULL);
   policy_wanted_line(line, sizeof line, c->verb->policy, c->args, v);
   const char *from = strchr(strchr(line, ' ') + 1, ' ');
@@ -71,9 +66,7 @@ static uint16_t ask_policy(struct call *c) {
 
 /* Writing verbs of all children take turns: lock order of the house is users < keys < files < units < nft, and this is the first. */
 static int take_turn(void) {
-  int state = open(config.state, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
-  if (state >= 0) fd = open_beneath(state, "lock", O_RDWR | O_CREAT, 0);
-  if (state >= 0) close(state);
+  int fd = open_under(config.state, "lock", O_RDWR | O_CREAT);
   int64_t deadline = now_ms() + LOCK_DEADLINE_MS;
   while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
     if (errno != EWOULDBLOCK || now_ms() > deadline) {
@@ -85,24 +78,20 @@ static int take_turn(void) {
   return fd;
 }
 
-static uint16_t write_call(struct call *c, struct audit_record *r, size_t row) {
+static uint16_t write_call(struct call *c, struct audit_record *r, const struct row *row) {
   bool ends_access = c->verb->number == REEVE_VERB_USER_LOCK || c->verb->number == REEVE_VERB_USER_REMOVE;
-  int turn = take_turn();
+  AUTO_FD turn = take_turn();
   if (turn == -2) return fail(c, REEVE_E_BUSY, "rule", "another change of this host takes too long", NULL);
   if (turn < 0) return io_failed(c, "the lock of the state folder cannot be opened");
   const char *why = audit_recover();
   if (!why) why = audit_append(r, ends_access);
-  if (why) {
-    close(turn);
-    return fail(c, REEVE_E_AUDIT_UNWRITABLE, "where", "this host", "reason", why, NULL);
-  }
+  if (why) return fail(c, REEVE_E_AUDIT_UNWRITABLE, "where", "this host", "reason", why, NULL);
   FAILPOINT("audit.intent");
-  uint16_t status = verbs[row].work(c);
+  uint16_t status = row->work(c);
   FAILPOINT("audit.result");
   r->phase = AUDIT_RESULT;
   r->status = status;
   why = audit_append(r, ends_access);
-  close(turn);
   if (why) log_line("the result of %s could not be recorded: %s", c->verb->name, why);
   return status;
 }
@@ -113,13 +102,12 @@ uint16_t serve_call(struct call *c, const uint8_t *p, size_t n) {
   uint16_t status = wire_parse(c, p, n);
   if (!status) status = check_call(c);
   if (status) return status;
-  size_t row = row_of(c);
   status = ask_policy(c);
   args_text(c, args, sizeof args);
   struct audit_record r = {AUDIT_INTENT, config.caller, c->op, c->verb->name, args, c->policy.digested ? c->policy.digest : NULL, status};
   if (status) audit_refused(&r);
-  else if (c->verb->writes) status = write_call(c, &r, row);
-  else status = verbs[row].work(c);
+  else if (c->verb->writes) status = write_call(c, &r, row_of(c));
+  else status = row_of(c)->work(c);
   if (!status && c->reply.full) status = fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "reply", "rule", "at most 4 MiB", NULL);
   return status;
 }
@@ -154,14 +142,14 @@ _Noreturn void child_main(int conn, struct slot *slot) {
   int64_t deadline = now_ms() + READ_DEADLINE_MS;
   size_t got = read_all(conn, head, 4, deadline);
   if (got == 0) _exit(0);
-  uint32_t n = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
+  uint32_t n = (uint32_t)get_number(head, 4);
   if (got < 4) status = fail(&c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off", NULL);
   else if (n > REEVE_HEADER_BYTES) status = fail(&c, REEVE_E_LIMIT_EXCEEDED, "field", "request", "rule", "at most 65536 bytes", NULL);
   else if (!(body = malloc(n ? n : 1))) status = fail(&c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
-  else if ((got = read_all(conn, body, n, deadline)) < n) status = fail(&c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off or came too slowly", NULL);
+  else if (read_all(conn, body, n, deadline) < n) status = fail(&c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off or came too slowly", NULL);
   else {
     if (n >= REQUEST_HEAD) {
-      slot->verb = (uint16_t)(body[2] << 8 | body[3]);
+      slot->verb = (uint16_t)get_number(body + 2, 2);
       memcpy(slot->op, body + 4, OP_BYTES);
       slot->named = true;
     }

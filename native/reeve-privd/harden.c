@@ -1,21 +1,15 @@
 /* What the helper takes away from itself: one system call filter for it and all it starts, and the hygiene of each child (SECURITY.md 4.1). */
 #include "reeve.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
@@ -27,53 +21,41 @@
 
 #define NAMESPACE_FLAGS (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
-/* Calls that neither the helper nor useradd, usermod, userdel, groupdel, gpasswd need. Each one ends the process. */
-static const int denied[] = {
-  SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen,
-  SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_mount_setattr, SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_bpf, SYS_kexec_load, SYS_reboot,
-  SYS_unshare, SYS_setns, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
-  SYS_io_uring_register, SYS_swapon, SYS_swapoff, SYS_sethostname, SYS_setdomainname, SYS_settimeofday, SYS_clock_settime, SYS_clock_adjtime, SYS_adjtimex, SYS_acct,
-  SYS_quotactl, SYS_nfsservctl, SYS_lookup_dcookie, SYS_personality, SYS_fanotify_init, SYS_name_to_handle_at, SYS_open_by_handle_at, SYS_syslog, SYS_vhangup,
-  SYS_mbind, SYS_migrate_pages, SYS_move_pages, SYS_mknodat, SYS_memfd_secret, SYS_pidfd_getfd,
-#ifdef SYS_kexec_file_load
-  SYS_kexec_file_load,
-#endif
-#ifdef __x86_64__
-  SYS_mknod, SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_uselib, SYS_ustat, SYS_sysfs, SYS__sysctl, SYS_create_module, SYS_get_kernel_syms, SYS_query_module,
-#endif
-};
-
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, (value))
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
+#define DENY(call) IF_EQUAL(SYS_##call, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS)
+
+/* One program for the helper and all it starts. First what neither it nor useradd, usermod, userdel, groupdel, gpasswd need: each of those calls ends the
+ * process. Then arguments, of which it sees the low halves (little-endian machines): no new namespaces; sockets are local and netlink (audit records of
+ * PAM) only, others fail softly because name services of the host may try them. clone3 hides its flags from a filter, so it does not exist here; glibc
+ * then uses clone. */
+static struct sock_filter filter[] = {
+  LOAD(arch), IF_EQUAL(ARCH, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS), LOAD(nr),
+#ifdef __x86_64__
+  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS),  /* x32 */
+  DENY(mknod), DENY(iopl), DENY(ioperm), DENY(modify_ldt), DENY(uselib), DENY(ustat), DENY(sysfs), DENY(_sysctl), DENY(create_module),
+  DENY(get_kernel_syms), DENY(query_module),
+#endif
+#ifdef SYS_kexec_file_load
+  DENY(kexec_file_load),
+#endif
+  DENY(ptrace), DENY(process_vm_readv), DENY(process_vm_writev), DENY(kcmp), DENY(mount), DENY(umount2), DENY(pivot_root), DENY(chroot),
+  DENY(open_tree), DENY(move_mount), DENY(fsopen), DENY(fsconfig), DENY(fsmount), DENY(fspick), DENY(mount_setattr), DENY(init_module),
+  DENY(finit_module), DENY(delete_module), DENY(bpf), DENY(kexec_load), DENY(reboot), DENY(unshare), DENY(setns), DENY(keyctl), DENY(add_key),
+  DENY(request_key), DENY(perf_event_open), DENY(userfaultfd), DENY(io_uring_setup), DENY(io_uring_enter), DENY(io_uring_register), DENY(swapon),
+  DENY(swapoff), DENY(sethostname), DENY(setdomainname), DENY(settimeofday), DENY(clock_settime), DENY(clock_adjtime), DENY(adjtimex), DENY(acct),
+  DENY(quotactl), DENY(nfsservctl), DENY(lookup_dcookie), DENY(personality), DENY(fanotify_init), DENY(name_to_handle_at), DENY(open_by_handle_at),
+  DENY(syslog), DENY(vhangup), DENY(mbind), DENY(migrate_pages), DENY(move_pages), DENY(mknodat), DENY(memfd_secret), DENY(pidfd_getfd),
+  IF_EQUAL(SYS_clone3, 0, 1), RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+  IF_EQUAL(SYS_clone, 0, 4), LOAD(args[0]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)NAMESPACE_FLAGS, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS),
+  RETURN(SECCOMP_RET_ALLOW),
+  IF_EQUAL(SYS_socket, 0, 4), LOAD(args[0]), IF_EQUAL(AF_UNIX, 2, 0), IF_EQUAL(AF_NETLINK, 1, 0), RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+  RETURN(SECCOMP_RET_ALLOW),
+};
 
 bool seccomp_install(void) {
-  enum { LISTED = sizeof denied / sizeof *denied };
-  const struct sock_filter before[] = {
-    LOAD(arch), IF_EQUAL(ARCH, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS), LOAD(nr),
-#ifdef __x86_64__
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS),  /* x32 */
-#endif
-  };
-  /* Low halves of the first argument, little-endian machines. Sockets: local and netlink (audit records of PAM) only, others fail softly because
-   * name services of the host may try them. clone3 hides its flags from a filter, so it does not exist here; glibc then uses clone. */
-  const struct sock_filter after[] = {
-    IF_EQUAL(SYS_clone3, 0, 1), RETURN(SECCOMP_RET_ERRNO | ENOSYS),
-    IF_EQUAL(SYS_clone, 0, 4), LOAD(args[0]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)NAMESPACE_FLAGS, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW),
-    IF_EQUAL(SYS_socket, 0, 4), LOAD(args[0]), IF_EQUAL(AF_UNIX, 2, 0), IF_EQUAL(AF_NETLINK, 1, 0), RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT),
-    RETURN(SECCOMP_RET_ALLOW),
-  };
-  struct sock_filter filter[sizeof before / sizeof *before + 2 * LISTED + sizeof after / sizeof *after];
-  size_t n = 0;
-  memcpy(filter, before, sizeof before);
-  n += sizeof before / sizeof *before;
-  for (size_t i = 0; i < LISTED; i++) {
-    filter[n++] = (struct sock_filter)IF_EQUAL((uint32_t)denied[i], 0, 1);
-    filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
-  }
-  memcpy(filter + n, after, sizeof after);
-  n += sizeof after / sizeof *after;
-  struct sock_fprog program = {.len = (unsigned short)n, .filter = filter};
+  struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
   return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 

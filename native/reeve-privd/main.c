@@ -1,18 +1,12 @@
 /* reeve-privd: the root helper. Started by systemd's socket unit without arguments, or by hand. See README.md beside this file. */
 #include "reeve.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
@@ -56,9 +50,8 @@ void failpoint(const char *name) {
 
 /* /proc/sys/kernel/random/boot_id: 36 characters. */
 void boot_id(char out[37]) {
-  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  AUTO_FD fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   ssize_t n = fd < 0 ? -1 : read(fd, out, 36);
-  if (fd >= 0) close(fd);
   out[n == 36 ? 36 : 0] = 0;
 }
 
@@ -88,10 +81,8 @@ static int listen_at(const char *path) {
 }
 
 static bool find_caller(void) {
-  size_t n = 0;
-  char *text = read_whole("/etc/passwd", 4u << 20, &n);
   struct accounts a;
-  accounts_parse(&a, text, NULL, NULL);
+  accounts_parse(&a, read_whole("/etc/passwd", ACCOUNTS_MAX, NULL), NULL, NULL);
   const struct user *u = user_by_name(&a, "reeve-agent");
   if (u && u->uid != 0) config.caller = u->uid;
   accounts_free(&a);
@@ -99,46 +90,33 @@ static bool find_caller(void) {
 }
 
 static void look_at_kernel(void) {
-  int pair[2], fd = -1;
+  int pair[2];
+  AUTO_FD fd = -1;
   socklen_t n = sizeof fd;
   long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);  /* LANDLOCK_CREATE_RULESET_VERSION */
   config.landlock = abi > 0 ? (int)abi : 0;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return;
   config.pidfd = !getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &fd, &n);
-  if (fd >= 0) close(fd);
   close(pair[0]);
   close(pair[1]);
 }
 
+static int bad(const char *why) {
+  log_line("%s", why);
+  return EXIT_BAD;
+}
+
 static int run(const char *listen_path) {
-  int listener;
-  if (listen_path) {
-    if (config.caller == (uid_t)-1) {
-      log_line("--listen needs --caller-uid");
-      return EXIT_USAGE;
-    }
-    listener = listen_at(listen_path);
-  } else {
-    if (!find_caller()) {
-      log_line("there is no user reeve-agent, so nobody may call");
-      return EXIT_BAD;
-    }
-    config.activated = true;
-    listener = activated_listener();
-  }
-  if (listener < 0) {
-    log_line("there is no socket to listen on: start reeve-privd.socket, or use --listen");
-    return EXIT_BAD;
-  }
+  config.activated = !listen_path;
+  if (config.activated && !find_caller()) return bad("there is no user reeve-agent, so nobody may call");
+  int listener = config.activated ? activated_listener() : listen_at(listen_path);
+  if (listener < 0) return bad("there is no socket to listen on: start reeve-privd.socket, or use --listen");
   look_at_kernel();
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED || !harden_parent() || !state_prepare()) return EXIT_BAD;
   *shared = (struct shared){.refused_tokens = 10, .refused_at_ms = now_ms()};
   config.seccomp = seccomp_install();
-  if (!config.seccomp) {
-    log_line("the system call filter cannot be installed");
-    return EXIT_BAD;
-  }
+  if (!config.seccomp) return bad("the system call filter cannot be installed");
   main_pid = getpid();
   const char *why = audit_recover();
   if (why) log_line("the audit log cannot be written: %s", why);
@@ -183,6 +161,6 @@ int main(int argc, char **argv) {
     else return usage();
   }
   if (verify) return audit_verify(file);
-  if (!listen_path && config.caller != (uid_t)-1) return usage();
+  if ((listen_path != NULL) != (config.caller != (uid_t)-1)) return usage();  /* by hand both are given, else systemd gives the one and passwd the other */
   return run(listen_path);
 }

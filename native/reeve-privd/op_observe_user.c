@@ -1,9 +1,6 @@
 /* observe.user: accounts as they are, without starting a program. */
 #include "reeve.h"
-#include <stdlib.h>
-#include <string.h>
 
-static int by_name(const void *a, const void *b) { return strcmp(((const struct marker *)a)->name, ((const struct marker *)b)->name); }
 static int by_user(const void *a, const void *b) { return strcmp(((const struct user *)a)->name, ((const struct user *)b)->name); }
 
 #define TAG(field) REEVE_R_OBSERVE_USER_USER_##field
@@ -38,29 +35,23 @@ static void put_user(struct buf *b, const struct accounts *a, const struct user 
 }
 
 uint16_t op_observe_user(struct call *c) {
-  struct accounts a;
-  struct marker *markers;
-  size_t n;
+  struct accounts *a = &c->accounts;
+  struct marker *markers = NULL;
+  size_t n = 0, i = 0, k = 0;
   bool all = !strcmp(c->f[REEVE_F_OBSERVE_USER_SCOPE].text, "all");
-  uint16_t status = accounts_load(c, &a);
+  uint16_t status = accounts_load(c);
+  if (!status) status = markers_list(c, &markers, &n);
   if (status) return status;
-  status = markers_list(c, &markers, &n);
-  if (!status) {
-    if (n) qsort(markers, n, sizeof *markers, by_name);
-    qsort(a.users, a.nusers, sizeof *a.users, by_user);
-    size_t next = 0;
-    for (size_t i = 0; i <= a.nusers; i++) {
-      for (; next < n && (i == a.nusers || strcmp(markers[next].name, a.users[i].name) < 0); next++) {
-        struct user gone = {markers[next].name, "", "", "", markers[next].uid, markers[next].gid};
-        put_user(&c->reply, &a, &gone, &markers[next], false);
-      }
-      if (i == a.nusers) break;
-      bool ours = next < n && !strcmp(markers[next].name, a.users[i].name);
-      if (ours || all) put_user(&c->reply, &a, &a.users[i], ours ? &markers[next] : NULL, true);
-      if (ours) next++;
-    }
+  qsort(a->users, a->nusers, sizeof *a->users, by_user);
+  while (i < a->nusers || k < n) {  /* both lists are sorted: accounts, accounts with markers, markers whose account is gone */
+    int order = i == a->nusers ? 1 : k == n ? -1 : strcmp(a->users[i].name, markers[k].name);
+    if (order > 0) {
+      struct user gone = {markers[k].name, "", "", "", markers[k].uid, markers[k].gid};
+      put_user(&c->reply, a, &gone, &markers[k], false);
+    } else if (order == 0 || all) put_user(&c->reply, a, &a->users[i], order == 0 ? &markers[k] : NULL, true);
+    if (order <= 0) i++;
+    if (order >= 0) k++;
   }
   free(markers);
-  accounts_free(&a);
-  return status;
+  return REEVE_OK;
 }

@@ -1,8 +1,6 @@
 /* status.get: works without any policy, so that a broken one can be seen from afar. */
 #include "reeve.h"
-#include <fcntl.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 uint16_t op_status_get(struct call *c) {
   struct buf *b = &c->reply;
@@ -14,8 +12,7 @@ uint16_t op_status_get(struct call *c) {
   (void)uname(&kernel);
   boot_id(boot);
   audit_head(&seq, head);
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  int beneath = root < 0 ? -1 : open_beneath(root, "etc", O_PATH | O_DIRECTORY, 0);
+  AUTO_FD beneath = open_under("/", "etc", O_PATH | O_DIRECTORY);
   reply_string(b, REEVE_R_STATUS_GET_VERSION, REEVE_VERSION);
   reply_string(b, REEVE_R_STATUS_GET_POLICY_STATE, policy_state_name(p->state));
   reply_string(b, REEVE_R_STATUS_GET_POLICY_REASON, p->reason);
@@ -29,7 +26,5 @@ uint16_t op_status_get(struct call *c) {
   reply_bool(b, REEVE_R_STATUS_GET_SECCOMP, config.seccomp);
   reply_string(b, REEVE_R_STATUS_GET_BOOT_ID, boot);
   reply_string(b, REEVE_R_STATUS_GET_AUDIT_STATE, audit_trouble());
-  if (beneath >= 0) close(beneath);
-  if (root >= 0) close(root);
   return REEVE_OK;
 }

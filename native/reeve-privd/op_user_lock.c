@@ -2,13 +2,8 @@
 #include "reeve.h"
 
 uint16_t op_user_lock(struct call *c) {
-  struct accounts a;
-  struct marker m;
-  const struct user *u;
-  uint16_t status = accounts_load(c, &a);
-  if (!status) status = owned_account(c, &a, c->f[REEVE_F_USER_LOCK_NAME].text, &m, &u);
-  if (!status && u) status = lock_account(c, &a, u->name);
+  uint16_t status = account_load_ours(c, c->f[REEVE_F_USER_LOCK_NAME].text);
+  if (!status && c->user) status = account_lock(c, c->user->name);
   FAILPOINT("lock.done");
-  accounts_free(&a);
   return status;
 }

@@ -6,7 +6,7 @@ uint16_t op_user_release(struct call *c) {
   struct marker m;
   uint16_t status = marker_read(c, name, &m);
   if (status || m.state == MARKER_NONE) return status;
-  if (m.state == MARKER_ADDING || m.state == MARKER_REMOVING) return fail(c, REEVE_E_STATE_MOVED, "moved", "an earlier change of the user is not finished", NULL);
+  if (m.state == MARKER_ADDING || m.state == MARKER_REMOVING) return user_unfinished(c);
   status = marker_drop(c, name);
   FAILPOINT("release.forgotten");
   return status;

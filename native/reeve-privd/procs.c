@@ -1,15 +1,9 @@
 /* Ending all processes of an account: found by uid in /proc, addressed by pidfd so that a re-used process id is never hit. */
 #include "reeve.h"
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #define TERM_WAIT_MS 10000
 #define KILL_WAIT_MS 5000
@@ -22,18 +16,18 @@ struct target { struct range ranges[RANGES_MAX]; size_t n; };
 
 /* The uid itself and the ranges of subuid(5), which root-less containers of the account run under. */
 static void target_of(struct target *t, const char *name, uint32_t uid) {
-  char *text = read_whole("/etc/subuid", 1u << 20, NULL), *rest = text;
+  AUTO_TEXT text = read_whole("/etc/subuid", 1u << 20, NULL);
+  char *rest = text;
   t->ranges[0] = (struct range){uid, uid};
   t->n = 1;
   for (char *line; rest && (line = strsep(&rest, "\n")) && t->n < RANGES_MAX;) {
     char *owner = strsep(&line, ":"), *start = strsep(&line, ":"), *count = line;
-    uint64_t from, many;
+    uint32_t from, many;
     if (!start || !count || strcmp(owner, name)) continue;
-    if (!parse_number(start, strlen(start), UINT32_MAX, &from) || !parse_number(count, strlen(count), UINT32_MAX, &many)) continue;
-    if (from < SUBUID_FLOOR || many < 1 || from + many > UINT32_MAX) continue;
+    if (!parse_u32(start, &from) || !parse_u32(count, &many)) continue;
+    if (from < SUBUID_FLOOR || many < 1 || many > UINT32_MAX - from) continue;
     t->ranges[t->n++] = (struct range){from, from + many - 1};
   }
-  free(text);
 }
 
 static bool hit(const struct target *t, uint64_t uid) {
@@ -45,9 +39,8 @@ static bool hit(const struct target *t, uint64_t uid) {
 static bool belongs(int proc, const char *pid, const struct target *t) {
   char path[32], text[2048];
   snprintf(path, sizeof path, "%s/status", pid);
-  int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+  AUTO_FD fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
   ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
   if (n <= 0) return false;
   text[n] = 0;
   const char *state = strstr(text, "\nState:\t"), *uids = strstr(text, "\nUid:\t");

@@ -5,8 +5,15 @@
 #define _GNU_SOURCE
 #endif
 #include "gen/table.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #define REEVE_VERSION "0.1.0"
 #define REEVE_FRAME_VERSION 1
@@ -19,6 +26,12 @@
 #define IDLE_EXIT_MS 60000
 #define LOCK_DEADLINE_MS 30000
 #define TOOL_DEADLINE_MS 30000
+#define ERRORS_MAX 8192u
+#define ACCOUNTS_MAX (4u << 20)
+
+/* A descriptor and a malloc'd text that end with their block. */
+#define AUTO_FD __attribute__((cleanup(end_fd))) int
+#define AUTO_TEXT __attribute__((cleanup(end_text))) char *
 
 /* Where things are; compiled in for production, given by hand for development. */
 struct config {
@@ -43,6 +56,7 @@ struct buf { uint8_t *p; size_t n, room, limit; bool full; };
 void buf_init(struct buf *b, size_t limit);
 void buf_free(struct buf *b);
 void buf_put(struct buf *b, const void *p, size_t n);
+uint64_t get_number(const uint8_t *p, size_t n);
 void put_u16(struct buf *b, uint16_t v);
 void put_u32(struct buf *b, uint32_t v);
 
@@ -69,21 +83,42 @@ struct verdict policy_evaluate(const struct policy *p, int op, const char *const
 void policy_wanted_line(char *out, size_t room, int op, const char *const *args, struct verdict v);
 bool policy_next_uid(const struct policy *p, int op, const char *const *args, size_t key, uint64_t from, uint64_t *uid);
 bool parse_number(const char *s, size_t n, uint64_t max, uint64_t *out);
+bool parse_u32(const char *s, uint32_t *out);
+bool parse_range(const char *s, size_t n, uint64_t *low, uint64_t *high);
 int explain(const char *path);
 int check_policy(const char *path);
 
+/* Accounts, read without NSS. */
+struct user { char *name, *comment, *home, *shell; uint32_t uid, gid; };
+struct group { char *name; uint32_t gid; };
+struct membership { const char *user, *group; };
+struct secret { char *name, *password; int64_t expires; };  /* expires: days, -1 never */
+struct accounts {
+  char *passwd_text, *group_text, *shadow_text;
+  size_t shadow_bytes;
+  struct user *users; size_t nusers;
+  struct group *groups; size_t ngroups;
+  struct membership *members; size_t nmembers;  /* sorted by user, then group */
+  struct secret *secrets; size_t nsecrets;      /* sorted by name */
+};
+
+/* Markers: which accounts are ours. */
+enum marker_state { MARKER_NONE, MARKER_ADDING, MARKER_OWNED, MARKER_REMOVING, MARKER_ADOPTED, MARKER_ADOPTED_KEYS };
+struct marker { enum marker_state state; char name[NAME_MAX_LEN + 1]; uint32_t uid, gid; char kind[8]; };
+
 /* One request. */
-struct value { bool set; char *text; uint32_t n; uint64_t number; };
+struct value { bool set; char *text; uint64_t number; };  /* numbers have their decimal text too */
 struct call {
   const struct reeve_verb *verb;
   uint8_t op[OP_BYTES];
   struct value f[REEVE_MAX_FIELDS];
-  char args_text[4][64];                 /* room for policy values that are made here */
   const char *args[REEVE_MAX_KEYS];      /* values of the policy's keys; NULL: not in the request */
   struct policy policy;
+  struct accounts accounts;
+  const struct user *user;               /* by account_load: the entry the call is about, until accounts are loaded again */
+  struct marker marker;
   struct buf reply, errors;
 };
-const char *const *verb_oneof(const struct call *c, size_t field);
 void call_init(struct call *c);
 void call_free(struct call *c);
 uint16_t fail(struct call *c, int status, ...);  /* pairs of key and value, then NULL */
@@ -108,67 +143,63 @@ bool has_listed_prefix(const char *const *list, const char *s);
 bool name_reserved(const char *s);
 bool uid_forbidden(uint64_t uid);
 bool group_dangerous(const char *s);
-uint16_t check_name(struct call *c, size_t field);
-uint16_t check_shell(struct call *c, size_t field);
-uint16_t check_comment(struct call *c, size_t field);
+uint16_t check_fields(struct call *c);
 uint16_t shell_usable(struct call *c, const char *shell);
 
-/* One checker and one worker per verb; both may fail(). The checker also fills c->args. */
+/* A worker for each verb, and a checker where there is more to check than the fields one by one; both may fail(). */
 typedef uint16_t verb_fn(struct call *c);
-verb_fn check_nothing, check_observe_user, check_user_add, check_user_set, check_user_named, check_user_adopt, check_group_member;
-verb_fn op_status_get, op_observe_user, op_user_add, op_user_set, op_user_lock, op_user_unlock, op_user_remove, op_user_adopt, op_user_release, op_group_member;
+verb_fn check_user_add, check_user_adopt;
+verb_fn op_status_get, op_observe_user, op_group_member;
+verb_fn op_user_add, op_user_set, op_user_lock, op_user_unlock, op_user_remove, op_user_adopt, op_user_release;
 
-/* Accounts, read without NSS. */
-struct user { char *name, *comment, *home, *shell; uint32_t uid, gid; };
-struct group { char *name; uint32_t gid; };
-struct membership { const char *user, *group; };
-struct secret { char *name, *password; int64_t expires; };  /* expires: days, -1 never */
-struct accounts {
-  char *passwd_text, *group_text, *shadow_text;
-  struct user *users; size_t nusers;
-  struct group *groups; size_t ngroups;
-  struct membership *members; size_t nmembers;  /* sorted by user, then group */
-  struct secret *secrets; size_t nsecrets;      /* sorted by name */
-};
-char *read_whole(const char *path, size_t max, size_t *n);
+/* Accounts and markers. */
 void accounts_parse(struct accounts *a, char *passwd, char *group, char *shadow);
-uint16_t accounts_load(struct call *c, struct accounts *a);
+uint16_t accounts_load(struct call *c);
 void accounts_free(struct accounts *a);
 const struct user *user_by_name(const struct accounts *a, const char *name);
 const struct user *user_by_uid(const struct accounts *a, uint32_t uid);
 const struct group *group_by_name(const struct accounts *a, const char *name);
 const struct group *group_by_gid(const struct accounts *a, uint32_t gid);
 const struct secret *secret_by_name(const struct accounts *a, const char *name);
-bool group_has_members(const struct accounts *a, const char *group);
+bool group_in_use(const struct accounts *a, const struct group *g);
 bool is_member(const struct accounts *a, const char *user, const char *group);
 bool is_locked(const struct secret *s);
-
-/* Markers: which accounts are ours. */
-enum marker_state { MARKER_NONE, MARKER_ADDING, MARKER_OWNED, MARKER_REMOVING, MARKER_ADOPTED, MARKER_ADOPTED_KEYS };
-struct marker { enum marker_state state; char name[NAME_MAX_LEN + 1]; uint32_t uid, gid; char kind[8]; };
 bool marker_parse(struct marker *m, const char *text, size_t n);
 const char *marker_word(const struct marker *m);
 uint16_t marker_read(struct call *c, const char *name, struct marker *m);
 uint16_t marker_write(struct call *c, const struct marker *m);
 uint16_t marker_drop(struct call *c, const char *name);
 uint16_t markers_list(struct call *c, struct marker **list, size_t *n);
-uint16_t used_uids(struct call *c, char **text, size_t *n);
-bool used_uid_owner(const char *text, size_t n, uint32_t uid, char *owner, size_t room);
+uint16_t used_uids(struct call *c, char **text);
+bool used_uid_owner(const char *text, uint32_t uid, char *owner, size_t room);
 uint16_t used_uid_add(struct call *c, const char *name, uint32_t uid);
-uint16_t owned_account(struct call *c, const struct accounts *a, const char *name, struct marker *m, const struct user **u);
+
+/* The account a call is about. */
+#define ADOPTED "adopted: keys and lock only"
+#define UID_TOO_LOW "its uid is below 1000"
+uint16_t user_protected(struct call *c, const char *name, const char *rule);
+uint16_t user_unfinished(struct call *c);
+uint16_t account_load(struct call *c, const char *name);
+uint16_t account_ours(struct call *c, const char *name);
+uint16_t account_load_ours(struct call *c, const char *name);
+uint16_t account_load_made(struct call *c, const char *name);
+uint16_t account_lock(struct call *c, const char *name);
+uint16_t account_delete(struct call *c, const char *name);
 
 /* The machine. */
-struct tool { const char *path; const char *name; };
-extern const struct tool tool_useradd, tool_usermod, tool_userdel, tool_groupdel, tool_gpasswd;
-uint16_t run_tool(struct call *c, const struct tool *tool, const char *const *argv, int *code);
-uint16_t tool_failed(struct call *c, const struct tool *tool, int code);
-uint16_t lock_account(struct call *c, const struct accounts *a, const char *name);
+uint16_t run_tool(struct call *c, const char *const *argv);
 uint16_t end_processes(struct call *c, const char *name, uint32_t uid, uint32_t *ended);
 uint16_t home_free(struct call *c, const char *name);
 uint16_t home_to_trash(struct call *c, const char *name, uint32_t uid, bool half_made, char *entry, size_t room);
-int state_open(const char *dir);
 bool state_prepare(void);
+int state_folder(const char *path);
+int open_under(const char *base, const char *path, int flags);
 int open_beneath(int dir, const char *path, int flags, uint64_t extra);
+char *read_open(int fd, size_t max, size_t *n);
+char *read_whole(const char *path, size_t max, size_t *n);
+void end_fd(const int *fd);
+void end_text(char *const *text);
+void end_names(struct dirent **names, int n);
 int64_t now_ms(void);
 int64_t wall_ms(void);
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -182,7 +213,7 @@ struct audit_line { struct { const char *p; size_t n; } f[AUDIT_FIELDS]; };
 bool audit_split(struct audit_line *l, const char *line, size_t n);
 void audit_hash(const struct audit_line *l, const uint8_t prev[32], uint8_t out[32]);
 bool unhex(uint8_t *out, const char *p, size_t n);
-bool audit_newest_rotated(int dir, uint64_t below, char *name, size_t room, uint64_t *seq);
+int audit_is_rotated(const struct dirent *entry);
 const char *audit_append(const struct audit_record *r, bool use_reserve);  /* NULL, or why not */
 void audit_refused(const struct audit_record *r);
 const char *audit_recover(void);
@@ -197,7 +228,6 @@ void harden_child(int conn);
 bool seccomp_install(void);
 void violate(void);
 int serve(int listener);
-int reply_busy(int conn, uint16_t status, const struct slot *slot);
 bool send_all(int fd, const uint8_t *p, size_t n, int deadline_ms);
 _Noreturn void child_main(int conn, struct slot *slot);
 

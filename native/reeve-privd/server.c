@@ -1,21 +1,17 @@
 /* The parent: accepts, knows its caller by SO_PEERCRED, forks one child per request, reads nothing itself. */
 #include "reeve.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define LEAVE_MS 1000
 
 static int queue[QUEUE_MAX];
 static size_t queued;
 static int64_t stranger_at_ms = -1000;
+static const uint8_t zero[OP_BYTES];
 
 /* Refused connections stay open for a moment: closing one with unread bytes in it could cost the caller the answer. */
 static struct { int conn; int64_t at_ms; } leaving[16];
@@ -56,8 +52,7 @@ bool send_all(int fd, const uint8_t *p, size_t n, int deadline_ms) {
 }
 
 /* An error without a request behind it (BUSY), or for a child that the filter killed. Never waits. */
-int reply_busy(int conn, uint16_t status, const struct slot *slot) {
-  static const uint8_t zero[OP_BYTES];
+static void reply_error(int conn, uint16_t status, const struct slot *slot) {
   struct call c;
   struct buf out;
   call_init(&c);
@@ -65,16 +60,19 @@ int reply_busy(int conn, uint16_t status, const struct slot *slot) {
   if (status == REEVE_E_BUSY) fail(&c, status, "rule", "8 requests run and 32 wait", NULL);
   bool named = slot && slot->named;
   frame_reply(&out, named ? slot->verb : 0, named ? slot->op : zero, status, &c.errors);
-  bool sent = !out.full && send_all(conn, out.p, out.n, 0);
+  (void)send_all(conn, out.p, out.n, 0);
   buf_free(&out);
   call_free(&c);
-  return sent ? 0 : -1;
+}
+
+static void refuse(int conn) {
+  reply_error(conn, REEVE_E_BUSY, NULL);
+  leave(conn);
 }
 
 static bool is_caller(int conn) {
   struct ucred peer;
   socklen_t n = sizeof peer;
-  static const uint8_t zero[OP_BYTES];
   if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &peer, &n) || n != sizeof peer) return false;
   if (peer.uid == config.caller) return true;
   if (now_ms() - stranger_at_ms >= 1000) {
@@ -102,12 +100,8 @@ static void start(struct slot *slot, int conn) {
   slot->conn = conn;
   pid_t pid = fork();
   if (pid == 0) child_main(conn, slot);
-  if (pid < 0) {
-    reply_busy(conn, REEVE_E_BUSY, NULL);
-    leave(conn);
-    return;
-  }
-  slot->pid = pid;
+  if (pid < 0) refuse(conn);
+  else slot->pid = pid;
 }
 
 static void take(int conn) {
@@ -115,10 +109,7 @@ static void take(int conn) {
   if (!is_caller(conn)) close(conn);
   else if ((slot = free_slot())) start(slot, conn);
   else if (queued < QUEUE_MAX) queue[queued++] = conn;
-  else {
-    reply_busy(conn, REEVE_E_BUSY, NULL);
-    leave(conn);
-  }
+  else refuse(conn);
 }
 
 static void reap(void) {
@@ -127,7 +118,7 @@ static void reap(void) {
     for (int i = 0; i < CHILDREN_MAX; i++) {
       struct slot *slot = &shared->slots[i];
       if (slot->pid != pid) continue;
-      if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS && !slot->replied) reply_busy(slot->conn, REEVE_E_SANDBOX_VIOLATION, slot);
+      if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS && !slot->replied) reply_error(slot->conn, REEVE_E_SANDBOX_VIOLATION, slot);
       if (WIFSIGNALED(status)) log_line("a child ended by signal %d", WTERMSIG(status));
       close(slot->conn);
       slot->pid = 0;

@@ -1,50 +1,5 @@
 /* passwd, group and shadow, parsed without NSS: bounded in size, malformed lines are skipped (passwd(5), group(5), shadow(5)). */
 #include "reeve.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define ACCOUNTS_MAX (4u << 20)
-
-/* A whole regular file with a NUL after it, or NULL with errno (EFBIG: larger than max). */
-char *read_whole(const char *path, size_t max, size_t *n) {
-  struct stat st;
-  int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) return NULL;
-  char *text = NULL;
-  size_t got = 0, room = 0;
-  int problem = 0;
-  if (fstat(fd, &st)) problem = errno;
-  else if (!S_ISREG(st.st_mode)) problem = EINVAL;
-  else if (st.st_size > (off_t)max) problem = EFBIG;
-  else if (!(text = malloc((room = (size_t)st.st_size + 1) + 1))) problem = ENOMEM;
-  while (!problem && got < room) {
-    ssize_t r = read(fd, text + got, room - got);
-    if (r < 0 && errno == EINTR) continue;
-    if (r < 0) problem = errno;
-    if (r <= 0) break;
-    got += (size_t)r;
-    if (got == room) {
-      if (room > max) { problem = EFBIG; break; }
-      char *grown = realloc(text, 2 * room + 1);
-      if (!grown) { problem = ENOMEM; break; }
-      text = grown;
-      room *= 2;
-    }
-  }
-  close(fd);
-  if (problem) {
-    free(text);
-    errno = problem;
-    return NULL;
-  }
-  text[got] = 0;
-  if (n) *n = got;
-  return text;
-}
 
 /* Splits a line at colons; false unless it has exactly `count` parts. */
 static bool split(char *line, char **parts, size_t count) {
@@ -56,17 +11,20 @@ static bool split(char *line, char **parts, size_t count) {
   return n == count;
 }
 
-static bool number(const char *s, uint32_t *out) {
-  uint64_t v;
-  if (!parse_number(s, strlen(s), UINT32_MAX, &v)) return false;
+bool parse_u32(const char *s, uint32_t *out) {
+  uint64_t v = 0;
+  bool ok = parse_number(s, strlen(s), UINT32_MAX, &v);
   *out = (uint32_t)v;
-  return true;
+  return ok;
 }
 
 static bool name_fits(const char *s) { return s[0] && s[0] != '+' && s[0] != '-' && strlen(s) <= 255; }
 
-static void *grow(void *list, size_t n, size_t size) {
-  return n % 128 ? list : realloc(list, (n + 128) * size);
+/* Room for a row for each separator in `text` and one more. */
+static void *rows(const char *text, const char *separators, size_t size) {
+  size_t n = 1;
+  for (; *text; text++) n += strchr(separators, *text) != NULL;
+  return calloc(n, size);
 }
 
 static int by_member(const void *a, const void *b) {
@@ -78,55 +36,44 @@ static int by_secret(const void *a, const void *b) { return strcmp(((const struc
 
 static void parse_passwd(struct accounts *a) {
   char *p[7], *rest = a->passwd_text;
-  for (char *line; (line = strsep(&rest, "\n"));) {
+  a->users = rows(rest, "\n", sizeof *a->users);
+  for (char *line; a->users && (line = strsep(&rest, "\n"));) {
     struct user u;
-    if (!split(line, p, 7) || !name_fits(p[0]) || !number(p[2], &u.uid) || !number(p[3], &u.gid)) continue;
-    struct user *list = grow(a->users, a->nusers, sizeof *list);
-    if (!list) return;
+    if (!split(line, p, 7) || !name_fits(p[0]) || !parse_u32(p[2], &u.uid) || !parse_u32(p[3], &u.gid)) continue;
     u.name = p[0];
     u.comment = p[4];
     u.home = p[5];
     u.shell = p[6];
-    a->users = list;
     a->users[a->nusers++] = u;
   }
 }
 
 static void parse_group(struct accounts *a) {
   char *p[4], *rest = a->group_text;
-  for (char *line; (line = strsep(&rest, "\n"));) {
+  a->groups = rows(rest, "\n", sizeof *a->groups);
+  a->members = rows(rest, "\n,", sizeof *a->members);
+  for (char *line; a->groups && a->members && (line = strsep(&rest, "\n"));) {
     struct group g;
-    if (!split(line, p, 4) || !name_fits(p[0]) || !number(p[2], &g.gid)) continue;
+    if (!split(line, p, 4) || !name_fits(p[0]) || !parse_u32(p[2], &g.gid)) continue;
     g.name = p[0];
-    struct group *list = grow(a->groups, a->ngroups, sizeof *list);
-    if (!list) return;
-    a->groups = list;
     a->groups[a->ngroups++] = g;
-    for (char *member; (member = strsep(&p[3], ","));) {
-      if (!name_fits(member)) continue;
-      struct membership *members = grow(a->members, a->nmembers, sizeof *members);
-      if (!members) return;
-      a->members = members;
-      a->members[a->nmembers++] = (struct membership){member, g.name};
-    }
+    for (char *member; (member = strsep(&p[3], ","));) if (name_fits(member)) a->members[a->nmembers++] = (struct membership){member, g.name};
   }
 }
 
 static void parse_shadow(struct accounts *a) {
   char *p[9], *rest = a->shadow_text;
-  for (char *line; (line = strsep(&rest, "\n"));) {
+  a->secrets = rows(rest, "\n", sizeof *a->secrets);
+  for (char *line; a->secrets && (line = strsep(&rest, "\n"));) {
     uint32_t days;
     if (!split(line, p, 9) || !name_fits(p[0])) continue;
-    struct secret *list = grow(a->secrets, a->nsecrets, sizeof *list);
-    if (!list) return;
-    a->secrets = list;
-    a->secrets[a->nsecrets++] = (struct secret){p[0], p[1], number(p[7], &days) ? (int64_t)days : -1};
+    a->secrets[a->nsecrets++] = (struct secret){p[0], p[1], parse_u32(p[7], &days) ? (int64_t)days : -1};
   }
 }
 
 /* Takes the three texts (shadow may be NULL) and frees them in accounts_free. */
 void accounts_parse(struct accounts *a, char *passwd, char *group, char *shadow) {
-  *a = (struct accounts){.passwd_text = passwd, .group_text = group, .shadow_text = shadow};
+  *a = (struct accounts){.passwd_text = passwd, .group_text = group, .shadow_text = shadow, .shadow_bytes = shadow ? strlen(shadow) : 0};
   if (passwd) parse_passwd(a);
   if (group) parse_group(a);
   if (shadow) parse_shadow(a);
@@ -134,17 +81,19 @@ void accounts_parse(struct accounts *a, char *passwd, char *group, char *shadow)
   if (a->nsecrets) qsort(a->secrets, a->nsecrets, sizeof *a->secrets, by_secret);
 }
 
-uint16_t accounts_load(struct call *c, struct accounts *a) {
-  char *passwd = read_whole("/etc/passwd", ACCOUNTS_MAX, NULL), *group = read_whole("/etc/group", ACCOUNTS_MAX, NULL);
-  char *shadow = read_whole("/etc/shadow", ACCOUNTS_MAX, NULL);
-  accounts_parse(a, passwd, group, shadow);
-  if (passwd && group && shadow) return REEVE_OK;
+/* Into c->accounts, in place of what was there. Users and groups of before are gone then. */
+uint16_t accounts_load(struct call *c) {
+  struct accounts *a = &c->accounts;
   accounts_free(a);
+  c->user = NULL;
+  accounts_parse(a, read_whole("/etc/passwd", ACCOUNTS_MAX, NULL), read_whole("/etc/group", ACCOUNTS_MAX, NULL),
+    read_whole("/etc/shadow", ACCOUNTS_MAX, NULL));
+  if (a->users && a->groups && a->members && a->secrets) return REEVE_OK;
   return fail(c, REEVE_E_IO_FAILED, "rule", "the account files cannot be read", NULL);
 }
 
 void accounts_free(struct accounts *a) {
-  if (a->shadow_text) explicit_bzero(a->shadow_text, a->nsecrets ? strlen(a->shadow_text) : 0);
+  if (a->shadow_text) explicit_bzero(a->shadow_text, a->shadow_bytes);
   free(a->passwd_text);
   free(a->group_text);
   free(a->shadow_text);
@@ -155,33 +104,25 @@ void accounts_free(struct accounts *a) {
   *a = (struct accounts){0};
 }
 
-const struct user *user_by_name(const struct accounts *a, const char *name) {
-  for (size_t i = 0; i < a->nusers; i++) if (!strcmp(a->users[i].name, name)) return &a->users[i];
-  return NULL;
-}
+/* The first row of a list for which `test` holds, or NULL. */
+#define FIRST(list, test) \
+  for (size_t i = 0; i < a->n##list; i++) if (test) return &a->list[i]; \
+  return NULL
 
-const struct user *user_by_uid(const struct accounts *a, uint32_t uid) {
-  for (size_t i = 0; i < a->nusers; i++) if (a->users[i].uid == uid) return &a->users[i];
-  return NULL;
-}
-
-const struct group *group_by_name(const struct accounts *a, const char *name) {
-  for (size_t i = 0; i < a->ngroups; i++) if (!strcmp(a->groups[i].name, name)) return &a->groups[i];
-  return NULL;
-}
-
-const struct group *group_by_gid(const struct accounts *a, uint32_t gid) {
-  for (size_t i = 0; i < a->ngroups; i++) if (a->groups[i].gid == gid) return &a->groups[i];
-  return NULL;
-}
+const struct user *user_by_name(const struct accounts *a, const char *name) { FIRST(users, !strcmp(a->users[i].name, name)); }
+const struct user *user_by_uid(const struct accounts *a, uint32_t uid) { FIRST(users, a->users[i].uid == uid); }
+const struct group *group_by_name(const struct accounts *a, const char *name) { FIRST(groups, !strcmp(a->groups[i].name, name)); }
+const struct group *group_by_gid(const struct accounts *a, uint32_t gid) { FIRST(groups, a->groups[i].gid == gid); }
 
 const struct secret *secret_by_name(const struct accounts *a, const char *name) {
   struct secret key = {.name = (char *)name};
   return a->nsecrets ? bsearch(&key, a->secrets, a->nsecrets, sizeof key, by_secret) : NULL;
 }
 
-bool group_has_members(const struct accounts *a, const char *group) {
-  for (size_t i = 0; i < a->nmembers; i++) if (!strcmp(a->members[i].group, group)) return true;
+/* Somebody's supplementary or first group. */
+bool group_in_use(const struct accounts *a, const struct group *g) {
+  for (size_t i = 0; i < a->nmembers; i++) if (!strcmp(a->members[i].group, g->name)) return true;
+  for (size_t i = 0; i < a->nusers; i++) if (a->users[i].gid == g->gid) return true;
   return false;
 }
 

@@ -2,8 +2,6 @@
 #define REEVE_TABLE_DATA
 #include "reeve.h"
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
 void buf_init(struct buf *b, size_t limit) { *b = (struct buf){.limit = limit}; }
 void buf_free(struct buf *b) { free(b->p); *b = (struct buf){0}; }
@@ -51,12 +49,13 @@ void reply_end(struct buf *b, size_t at) {
 void call_init(struct call *c) {
   memset(c, 0, sizeof *c);
   buf_init(&c->reply, REEVE_CONTENT_BYTES);
-  buf_init(&c->errors, 8192);
+  buf_init(&c->errors, ERRORS_MAX);
 }
 
 void call_free(struct call *c) {
   for (size_t i = 0; i < REEVE_MAX_FIELDS; i++) free(c->f[i].text);
   policy_free(&c->policy);
+  accounts_free(&c->accounts);
   buf_free(&c->reply);
   buf_free(&c->errors);
 }
@@ -86,80 +85,69 @@ uint16_t fail(struct call *c, int status, ...) {
   return (uint16_t)status;
 }
 
-static uint32_t get(const uint8_t *p, size_t n) {
-  uint32_t v = 0;
+/* Big-endian, at most 8 bytes. */
+uint64_t get_number(const uint8_t *p, size_t n) {
+  uint64_t v = 0;
   for (size_t i = 0; i < n; i++) v = v << 8 | p[i];
   return v;
 }
 
-const char *const *verb_oneof(const struct call *c, size_t field) { return c->verb->fields[field].oneof; }
+static uint16_t refuse_field(struct call *c, const struct reeve_field *field, const char *value, const char *rule) {
+  return fail(c, REEVE_E_FIELD_INVALID, "field", field->name, "value", value, "rule", rule, NULL);
+}
 
+static uint16_t refuse_frame(struct call *c, const char *rule) { return fail(c, REEVE_E_FRAME_INVALID, "rule", rule, NULL); }
+
+static uint16_t take_text(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
+  if (memchr(p, 0, n)) return refuse_field(c, field, "", "NUL is not allowed");
+  v->text = malloc((size_t)n + 1);
+  if (!v->text) return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
+  memcpy(v->text, p, n);
+  v->text[n] = 0;
+  if (field->oneof && !is_listed(field->oneof, v->text)) return refuse_field(c, field, v->text, "it is not one of the words of this field");
+  return REEVE_OK;
+}
+
+/* Requests hold text and numbers only; table.json has other types for replies. */
 static uint16_t take_value(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
-  if (v->set) return fail(c, REEVE_E_FIELD_INVALID, "field", field->name, "value", "", "rule", "it is given twice", NULL);
+  if (v->set) return refuse_field(c, field, "", "it is given twice");
   v->set = true;
-  v->n = n;
-  switch (field->type) {
-    case REEVE_T_STRING:
-    case REEVE_T_BYTES:
-      if (field->type == REEVE_T_STRING && memchr(p, 0, n)) return fail(c, REEVE_E_FIELD_INVALID, "field", field->name, "value", "", "rule", "NUL is not allowed", NULL);
-      v->text = malloc((size_t)n + 1);
-      if (!v->text) return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
-      memcpy(v->text, p, n);
-      v->text[n] = 0;
-      if (field->oneof && !is_listed(field->oneof, v->text))
-        return fail(c, REEVE_E_FIELD_INVALID, "field", field->name, "value", v->text, "rule", "it is not one of the words of this field", NULL);
-      return REEVE_OK;
-    case REEVE_T_BOOL:
-      if (n != 1 || p[0] > 1) break;
-      v->number = p[0];
-      return REEVE_OK;
-    case REEVE_T_U32:
-      if (n != 4) break;
-      v->number = get(p, 4);
-      return REEVE_OK;
-    case REEVE_T_U64:
-      if (n != 8) break;
-      v->number = (uint64_t)get(p, 4) << 32 | get(p + 4, 4);
-      return REEVE_OK;
-    case REEVE_T_RECORD: break;
-  }
-  return fail(c, REEVE_E_FRAME_INVALID, "rule", "a value has a wrong length for its type", NULL);
+  if (field->type == REEVE_T_STRING) return take_text(c, field, v, p, n);
+  uint32_t wanted = field->type == REEVE_T_BOOL ? 1 : field->type == REEVE_T_U32 ? 4 : 8;
+  if (n != wanted || (field->type == REEVE_T_BOOL && p[0] > 1)) return refuse_frame(c, "a value has a wrong length for its type");
+  v->number = get_number(p, n);
+  if (asprintf(&v->text, "%llu", (unsigned long long)v->number) >= 0) return REEVE_OK;
+  v->text = NULL;
+  return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
 }
 
 /* The frame without its length: fills verb, op and f. */
 uint16_t wire_parse(struct call *c, const uint8_t *p, size_t n) {
-  if (n < REQUEST_HEAD) return fail(c, REEVE_E_FRAME_INVALID, "rule", "the frame is too short", NULL);
+  if (n < REQUEST_HEAD) return refuse_frame(c, "the frame is too short");
   memcpy(c->op, p + 4, OP_BYTES);
-  if (get(p, 2) != REEVE_FRAME_VERSION) {
-    char text[8];
-    snprintf(text, sizeof text, "%u", get(p, 2));
-    return fail(c, REEVE_E_VERSION_UNSUPPORTED, "value", text, "rule", "the helper speaks version 1", NULL);
-  }
-  uint32_t number = get(p + 2, 2);
+  char text[24];
+  uint32_t version = (uint32_t)get_number(p, 2), number = (uint32_t)get_number(p + 2, 2);
+  snprintf(text, sizeof text, "%u", version);
+  if (version != REEVE_FRAME_VERSION) return fail(c, REEVE_E_VERSION_UNSUPPORTED, "value", text, "rule", "the helper speaks version 1", NULL);
   for (size_t i = 0; i < reeve_nverbs; i++) if (reeve_verbs[i].number == number) c->verb = &reeve_verbs[i];
-  if (!c->verb) {
-    char text[8];
-    snprintf(text, sizeof text, "%u", number);
-    return fail(c, REEVE_E_VERB_UNKNOWN, "value", text, NULL);
-  }
+  snprintf(text, sizeof text, "%u", number);
+  if (!c->verb) return fail(c, REEVE_E_VERB_UNKNOWN, "value", text, NULL);
   for (size_t at = REQUEST_HEAD; at < n;) {
-    if (n - at < 6) return fail(c, REEVE_E_FRAME_INVALID, "rule", "a field is cut off", NULL);
-    uint32_t tag = get(p + at, 2), length = get(p + at + 2, 4);
+    if (n - at < 6) return refuse_frame(c, "a field is cut off");
+    uint32_t tag = (uint32_t)get_number(p + at, 2), length = (uint32_t)get_number(p + at + 2, 4);
     at += 6;
-    if (length > n - at) return fail(c, REEVE_E_FRAME_INVALID, "rule", "a field is longer than its frame", NULL);
+    if (length > n - at) return refuse_frame(c, "a field is longer than its frame");
     size_t i = 0;
     while (i < c->verb->nfields && c->verb->fields[i].tag != tag) i++;
-    if (i == c->verb->nfields) {
-      char text[24];
-      snprintf(text, sizeof text, "tag %u", tag);
-      return fail(c, REEVE_E_FIELD_UNKNOWN, "field", text, "rule", "the verb has no such field", NULL);
-    }
+    snprintf(text, sizeof text, "tag %u", tag);
+    if (i == c->verb->nfields) return fail(c, REEVE_E_FIELD_UNKNOWN, "field", text, "rule", "the verb has no such field", NULL);
     uint16_t status = take_value(c, &c->verb->fields[i], &c->f[i], p + at, length);
     if (status) return status;
     at += length;
   }
   for (size_t i = 0; i < c->verb->nfields; i++) {
-    if (c->verb->fields[i].required && !c->f[i].set) return fail(c, REEVE_E_FIELD_MISSING, "field", c->verb->fields[i].name, "rule", "the verb needs it", NULL);
+    const struct reeve_field *field = &c->verb->fields[i];
+    if (field->required && !c->f[i].set) return fail(c, REEVE_E_FIELD_MISSING, "field", field->name, "rule", "the verb needs it", NULL);
   }
   return REEVE_OK;
 }

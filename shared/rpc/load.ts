@@ -25,9 +25,8 @@ function protoRoot(): string {
 
 /** The whole contract, loaded once. */
 export function contract(): PackageDefinition {
-  const root = protoRoot();
   loaded ??= loadSync(files.map((file) => join('reeve', file)), {
-    includeDirs: [root],
+    includeDirs: [protoRoot()],
     longs: Number,
     enums: String,
     defaults: true,

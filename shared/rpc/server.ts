@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import {
   Server,
   ServerInterceptingCall,
-  ServerListenerBuilder,
   ResponderBuilder,
   status as grpcStatus,
   type ServerDuplexStream,
@@ -45,7 +44,7 @@ export interface CallContext<Principal extends Caller> {
   readonly principal: Principal;
   /** Full method, e.g. `reeve.agent.v1.UserService/ApplyUser`. */
   readonly method: string;
-  /** Ends when the caller goes away or the deadline passes. */
+  /** Ends when the caller goes away or the deadline passes before the call is answered. */
   readonly signal: AbortSignal;
   /** Names the call in the log and in error details. */
   readonly correlation: string;
@@ -158,28 +157,19 @@ export function createRpcServer<Principal extends Caller>(options: RpcServerOpti
   return server;
 }
 
-/** Compressed messages are refused before they are decoded: a small one can unfold to a very large one. */
-const refuseCompression: ServerInterceptor = (_method, call) =>
-  new ServerInterceptingCall(
-    call,
-    new ResponderBuilder()
-      .withStart((next) => {
-        next(
-          new ServerListenerBuilder()
-            .withOnReceiveMetadata((metadata, forward) => {
-              const encoding = metadata.get('grpc-encoding')[0];
-              if (encoding === undefined || encoding === 'identity') forward(metadata);
-              else call.sendStatus({ code: grpcStatus.UNIMPLEMENTED, details: 'compression is not supported' });
-            })
-            .build(),
-        );
-      })
-      .build(),
-  );
+/**
+ * Compressed messages are refused before they are decoded: a small one can unfold to a very large one. grpc-js takes the header away before it hands out a
+ * call's metadata and keeps what it said in a field of the call; were that field to go, all calls would be refused. Other calls go on without a wrapper.
+ */
+const refuseCompression: ServerInterceptor = (_method, call) => {
+  if ((call as { incomingEncoding?: unknown }).incomingEncoding === 'identity') return call as unknown as ServerInterceptingCall;
+  const refuse = (): void => call.sendStatus({ code: grpcStatus.UNIMPLEMENTED, details: 'compression is not supported' });
+  return new ServerInterceptingCall(call, new ResponderBuilder().withStart(refuse).build());
+};
 
 function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, call: AuthenticatedCall, request: unknown): Principal {
   const { row, options, method } = bound;
-  let caller = `peer:${call.getPeer()}`;
+  let caller: string | undefined;
   try {
     const principal = options.authenticate(call);
     caller = principal.name;
@@ -190,26 +180,22 @@ function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: Retur
     if (request === tooLarge) throw reeveError('LIMIT_EXCEEDED', { field: 'the request', rule: `at most ${String(row.maxBytes)} bytes` });
     return principal;
   } catch (error) {
-    if (error instanceof ReeveError) options.onRefused?.(method, caller, error);
+    if (error instanceof ReeveError) options.onRefused?.(method, caller ?? `peer:${call.getPeer()}`, error);
     throw error;
   }
 }
 
 function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
   return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>): void => {
-    const correlation = randomBytes(8).toString('hex');
-    const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(reeveError('TOOL_TIMEOUT', { value: bound.method, host: '' })), deadlineOf(call.getDeadline(), bound.row.deadlineMs));
-    call.once('cancelled', () => abort.abort());
+    const scope = unaryScope(call, bound);
     const finish = (error: unknown, response?: unknown): void => {
-      clearTimeout(timer);
+      scope.close();
       if (error === undefined) callback(null, response);
-      else callback(failure(bound, error, correlation));
+      else callback(failure(bound, error, scope.correlation));
     };
     try {
       const principal = admit(bound, limiter, call, call.request);
-      const context = makeContext(bound, principal, call.getPeer(), correlation, abort.signal);
-      (bound.row.handle(call.request, context) as Promise<unknown>).then(
+      (bound.row.handle(call.request, makeContext(bound, principal, call, scope)) as Promise<unknown>).then(
         (response) => finish(undefined, response),
         (error: unknown) => finish(error ?? new Error('rejected without an error')),
       );
@@ -219,9 +205,52 @@ function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter
   };
 }
 
+/** What names a call and ends it early. */
+interface Scope {
+  readonly correlation: string;
+  readonly signal: AbortSignal;
+}
+
+/** The scope of a unary call, each part made when it is first asked for: most calls are answered without. After close() nothing ends the signal any more. */
+function unaryScope(call: ServerUnaryCall<unknown, unknown>, bound: { readonly method: string; readonly row: { readonly deadlineMs: number } }): Scope & { close(): void } {
+  const startedAt = Date.now();
+  let correlation: string | undefined;
+  let abort: AbortController | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const cancel = (): void => abort?.abort();
+  const makeSignal = (): AbortSignal => {
+    abort = new AbortController();
+    if (call.cancelled) abort.abort();
+    else if (!closed) {
+      const leftMs = startedAt + deadlineOf(call.getDeadline(), bound.row.deadlineMs, startedAt) - Date.now();
+      timer = setTimeout(() => abort?.abort(reeveError('TOOL_TIMEOUT', { value: bound.method, host: '' })), Math.max(0, leftMs));
+      call.once('cancelled', cancel);
+    }
+    return abort.signal;
+  };
+  return {
+    get correlation() {
+      return (correlation ??= newCorrelation());
+    },
+    get signal() {
+      return abort?.signal ?? makeSignal();
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      if (abort !== undefined) call.off('cancelled', cancel);
+    },
+  };
+}
+
+function newCorrelation(): string {
+  return randomBytes(8).toString('hex');
+}
+
 function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
   return (call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>): void => {
-    const correlation = randomBytes(8).toString('hex');
+    const correlation = newCorrelation();
     const abort = new AbortController();
     call.once('cancelled', () => abort.abort());
     call.on('error', () => abort.abort());
@@ -236,7 +265,7 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
     const run = async (): Promise<void> => {
       const request = (call as ServerWritableStream<unknown, unknown>).request;
       const principal = admit(bound, limiter, call, request);
-      const context = makeContext(bound, principal, call.getPeer(), correlation, abort.signal);
+      const context = makeContext(bound, principal, call, { correlation, signal: abort.signal });
       for await (const event of untilAborted(bound.row.handle(request, context) as AsyncIterable<unknown>, abort.signal)) {
         if (!call.write(event)) await once(call, 'drain', { signal: abort.signal });
       }
@@ -277,17 +306,23 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
   }
 }
 
-function makeContext<Principal extends Caller>(bound: Bound<Principal>, principal: Principal, peer: string, correlation: string, signal: AbortSignal): CallContext<Principal> {
+function makeContext<Principal extends Caller>(bound: Bound<Principal>, principal: Principal, call: AuthenticatedCall, scope: Scope): CallContext<Principal> {
   const { options, method } = bound;
   let log: Logger | undefined;
   return {
     principal,
     method,
-    signal,
-    correlation,
-    peer,
+    get signal() {
+      return scope.signal;
+    },
+    get correlation() {
+      return scope.correlation;
+    },
+    get peer() {
+      return call.getPeer();
+    },
     get log() {
-      log ??= options.log.child({ rpc: method, caller: principal.name, correlation });
+      log ??= options.log.child({ rpc: method, caller: principal.name, correlation: scope.correlation });
       return log;
     },
   };
@@ -301,7 +336,8 @@ function failure<Principal extends Caller>(bound: Bound<Principal>, error: unkno
   return toStatus(error, correlation);
 }
 
-function deadlineOf(deadline: Date | number, limitMs: number): number {
-  const left = (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
+/** How long a call that began `at` may take, ms. */
+function deadlineOf(deadline: Date | number, limitMs: number, at: number): number {
+  const left = (typeof deadline === 'number' ? deadline : deadline.getTime()) - at;
   return Math.max(0, Math.min(limitMs, left));
 }

@@ -204,7 +204,7 @@ static void test_accounts(void) {
     strdup("root:x:0:\nalice:x:20000:\nwww-data:x:33:bob,alice\nusers:x:100:alice,\nbad:x:zz:alice\n"),
     strdup("root:*:1:0:99999:7:::\nalice:!$6$x:1:0:99999:7::1:\nbob:!:1:0:99999:7:::\nbroken:x\n"));
   CHECK(a.nusers == 2 && user_by_name(&a, "alice")->uid == 20000 && !user_by_name(&a, "neg") && user_by_uid(&a, 0));
-  CHECK(a.ngroups == 4 && is_member(&a, "alice", "www-data") && is_member(&a, "alice", "users") && !is_member(&a, "alice", "root") && group_has_members(&a, "users"));
+  CHECK(a.ngroups == 4 && is_member(&a, "alice", "www-data") && is_member(&a, "alice", "users") && !is_member(&a, "alice", "root") && group_in_use(&a, group_by_name(&a, "users")));
   CHECK(is_locked(secret_by_name(&a, "alice")) && !is_locked(secret_by_name(&a, "bob")) && !is_locked(secret_by_name(&a, "nobody")));
   accounts_free(&a);
 }
@@ -218,8 +218,8 @@ static void test_markers(void) {
   for (const char *const *s = bad; *s; s++) CHECK(!marker_parse(&m, *s, strlen(*s)));
   char owner[64];
   const char *used = "20000 alice\n20001 bob\n2000";
-  CHECK(used_uid_owner(used, strlen(used), 20001, owner, sizeof owner) && !strcmp(owner, "bob"));
-  CHECK(!used_uid_owner(used, strlen(used), 2000, owner, sizeof owner) && !used_uid_owner(used, strlen(used), 0, owner, sizeof owner));
+  CHECK(used_uid_owner(used, 20001, owner, sizeof owner) && !strcmp(owner, "bob"));
+  CHECK(!used_uid_owner(used, 2000, owner, sizeof owner) && !used_uid_owner(used, 0, owner, sizeof owner));
 }
 
 int main(int argc, char **argv) {
