@@ -43,6 +43,8 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     packages: 'bundle',
     legalComments: 'none',
     sourcemap: false,
+    // Calls of an empty function disappear with their arguments: not even the names of failpoints are in a package.
+    minifySyntax: !options.testBuild,
     define: { REEVE_TEST_BUILD: String(options.testBuild), REEVE_VERSION: JSON.stringify(options.version) },
     banner: { js: BANNER },
     plugins: [sqliteAddon(), ...(options.testBuild ? [] : [failpointsOff(options.root)])],
