@@ -1,0 +1,33 @@
+/** The failpoints that each chaos test exercises; a test asserts that together they are all there are in the code. */
+
+/** Verbs of the helper that one `reeve` command runs. */
+export type UserCommand = 'add' | 'lock' | 'remove';
+
+/** Points that every change of users passes in the agent; `agent.user.step` is passed once for each step that succeeded. */
+export const agentUserPoints = ['agent.journal.received', 'agent.journal.undo', 'agent.journal.started', 'agent.user.step', 'agent.journal.done'] as const;
+
+/** Points that every change passes in the coordinator. */
+export const coordinatorChangePoints = ['coordinator.change.stored', 'coordinator.change.sent', 'coordinator.change.answered', 'coordinator.change.recorded'] as const;
+
+/** Points of the helper by the command that passes them. */
+export const helperPoints = {
+  add: ['audit.intent', 'audit.result', 'marker.written', 'add.marked', 'add.used', 'add.cleared', 'add.made', 'add.owned', 'member.done'],
+  set: ['set.done'],
+  lock: ['audit.intent', 'audit.result', 'lock.done'],
+  unlock: ['unlock.done'],
+  remove: ['audit.intent', 'audit.result', 'remove.marked', 'remove.locked', 'remove.ended', 'remove.deleted', 'remove.moved', 'remove.forgotten'],
+  adopt: ['adopt.marked'],
+  release: ['release.forgotten'],
+} as const;
+
+/** Points of joining, by the program that dies. */
+export const joinPoints = {
+  agent: ['agent.identity.key', 'agent.enrol.sent', 'agent.identity.staged', 'agent.identity.swapped'],
+  coordinator: ['coordinator.enrol.decided', 'coordinator.enrol.stored'],
+} as const;
+
+/** Points of renewing a certificate. */
+export const renewPoints = {
+  agent: ['agent.identity.key', 'agent.identity.staged', 'agent.identity.swapped'],
+  coordinator: ['coordinator.renew.stored'],
+} as const;
