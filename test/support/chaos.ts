@@ -54,9 +54,11 @@ export interface AccountState {
   readonly home: boolean;
   /** State in the helper's marker; empty: no marker. */
   readonly marker: string;
+  /** Lines of this name in passwd, group, shadow and gshadow together: 4 or none. */
+  readonly entries: number;
   /** Entries of this account in the trash of homes. */
   readonly trash: number;
-  /** How often useradd made it and userdel took it away, in the host's log. */
+  /** How often useradd made it and userdel took it away, as they say in the host's log before they do it. */
   readonly made: number;
   readonly deleted: number;
 }
@@ -71,6 +73,7 @@ export async function accountState(host: LabHost, name: string): Promise<Account
     echo "shadow=$(getent shadow "$1")"
     echo "home=$([ -d "/home/$1" ] && echo yes)"
     echo "marker=$(sed -n s/^state=//p "/var/lib/reeve-privd/owned/user/$1" 2>/dev/null)"
+    echo "entries=$(cat /etc/passwd /etc/group /etc/shadow /etc/gshadow | grep -c "^$1:")"
     echo "trash=$(ls -d /home/.reeve-trash/"$1".* 2>/dev/null | wc -l)"
     echo "made=$(journalctl -q -t useradd --no-pager -o cat | grep -c "new user: name=$1,")"
     echo "deleted=$(journalctl -q -t userdel --no-pager -o cat | grep -c "delete user '$1'")"`;
@@ -83,6 +86,7 @@ export async function accountState(host: LabHost, name: string): Promise<Account
     locked: value('shadow').split(':')[7] === '1',
     home: value('home') === 'yes',
     marker: value('marker'),
+    entries: Number(value('entries')),
     trash: Number(value('trash')),
     made: Number(value('made')),
     deleted: Number(value('deleted')),
