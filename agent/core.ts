@@ -2,8 +2,9 @@ import type { Logger } from '../shared/kit/log.js';
 import { userDigestModel } from '../shared/model/user.js';
 import type { Service } from '../shared/rpc/server.js';
 import type { Coordinator } from './access.js';
-import { createEngine, type AnyWork } from './engine/engine.js';
+import { createEngine } from './engine/engine.js';
 import { obeyEpoch } from './engine/epoch.js';
+import type { NounWork } from './engine/noun.js';
 import { factService } from './fact/service.js';
 import type { AppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
@@ -43,7 +44,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen) });
   const users = userWork(host, hostName);
-  const works = [users as unknown as AnyWork];
+  const works = [users as NounWork];
   const hub = createStatusHub({
     host,
     journal,

@@ -7,6 +7,7 @@ import { createTestFleet } from '../test/support/fleet-certificates.js';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../test/support/simulated-host.js';
 import type { IntentInput } from '../shared/gen/proto/reeve/type/v1/Intent.js';
 import type { UserSpecInput } from '../shared/gen/proto/reeve/type/v1/UserSpec.js';
+import type { WatchEvent } from '../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
 import type { OperationServiceDefinition } from '../shared/gen/proto/reeve/agent/v1/OperationService.js';
 import type { StatusServiceDefinition } from '../shared/gen/proto/reeve/agent/v1/StatusService.js';
 import type { UserServiceDefinition } from '../shared/gen/proto/reeve/agent/v1/UserService.js';
@@ -64,6 +65,12 @@ function intent(over: IntentInput = {}): IntentInput {
 }
 
 const apply = (over: IntentInput, wanted: UserSpecInput[], on = channel) => on.unary(users, 'ApplyUser', { intent: intent(over), users: wanted }, options);
+
+async function nextOf(watch: AsyncGenerator<WatchEvent, unknown>): Promise<WatchEvent> {
+  const next = await watch.next();
+  if (next.done === true) throw new Error('the watch has ended');
+  return next.value;
+}
 
 describe('an agent', () => {
   it('plans without changing anything, applies, and then finds nothing to do', async () => {
@@ -159,16 +166,16 @@ describe('an agent', () => {
   it('tells a watcher everything at first, then what changes, and beats in between', async () => {
     const stop = new AbortController();
     const watch = channel.stream(status, 'Watch', { heartbeatInterval: { seconds: 1, nanos: 0 }, epoch: 1 }, { signal: stop.signal });
-    const first = (await watch.next()).value;
+    const first = await nextOf(watch);
     expect(first).toMatchObject({ initial: true, status: { policyState: 'ok', helperState: 'ok' }, facts: { hostname: 'simulated' }, digests: [{ noun: 'user', generation: 0 }] });
     const done = await apply({ generation: 7 }, [ada]);
     const seen: { digest: string; generation: number }[] = [];
     let beats = 0;
     while (seen.at(-1)?.generation !== 7 || beats === 0) {
-      const event = (await watch.next()).value;
-      expect(event?.initial).toBe(false);
-      if (event?.status === null && event.facts === null && event.digests.length === 0) beats += 1;
-      for (const digest of event?.digests ?? []) seen.push({ digest: digest.digest.toString('hex'), generation: digest.generation });
+      const event = await nextOf(watch);
+      expect(event.initial).toBe(false);
+      if (event.status === null && event.facts === null && event.digests.length === 0) beats += 1;
+      for (const digest of event.digests) seen.push({ digest: digest.digest.toString('hex'), generation: digest.generation });
     }
     expect(seen.at(-1)).toEqual({ digest: done.digest.toString('hex'), generation: 7 });
     stop.abort();
@@ -178,17 +185,17 @@ describe('an agent', () => {
   it('tells a watcher when somebody else changes an account or the policy', async () => {
     await apply({}, [ada]);
     const watch = channel.stream(status, 'Watch', { heartbeatInterval: { seconds: 60, nanos: 0 }, epoch: 1 }, {});
-    const first = (await watch.next()).value;
-    const before = first?.digests[0]?.digest.toString('hex');
+    const first = await nextOf(watch);
+    const before = first.digests[0]?.digest.toString('hex');
     const user = host.users.get('ada');
     if (user === undefined) throw new Error('ada is missing');
     host.users.set('ada', { ...user, shell: '/bin/sh' });
     host.touch('accounts');
     let digest = before;
-    while (digest === before) digest = (await watch.next()).value?.digests[0]?.digest.toString('hex') ?? before;
+    while (digest === before) digest = (await nextOf(watch)).digests[0]?.digest.toString('hex') ?? before;
     host.setPolicy('version 1\nallow nothing.known\n');
     let state = '';
-    while (state !== 'syntax') state = (await watch.next()).value?.status?.policyState ?? state;
+    while (state !== 'syntax') state = (await nextOf(watch)).status?.policyState ?? state;
     await expect(apply({}, [ada])).rejects.toMatchObject({ code: 'POLICY_UNUSABLE', fields: { reason: 'line 2: unknown operation "nothing.known"' } });
     await watch.return(undefined);
   });

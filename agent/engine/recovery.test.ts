@@ -14,7 +14,7 @@ import { openAppendFile } from '../host/append.js';
 import { openJournal, type Journal } from '../journal/journal.js';
 import { parseJournal } from '../journal/line.js';
 import { userWork } from '../user/apply.js';
-import { createEngine, type AnyWork, type Engine } from './engine.js';
+import { createEngine, type Engine } from './engine.js';
 
 const log = pino({ level: 'silent' });
 const method = 'reeve.agent.v1.UserService/ApplyUser';
@@ -48,7 +48,7 @@ async function start(host: SimulatedHost, file: AppendFile): Promise<{ journal: 
   const journal = await openJournal({ file, clock: host.clock, log, hostName: 'web1' });
   const engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: () => undefined });
   const work = userWork(host, 'web1');
-  await engine.recover([work as unknown as AnyWork], forever);
+  await engine.recover([work], forever);
   return { journal, engine, apply: (request) => engine.run(work, codec.decode(codec.encode(request)), forever) };
 }
 

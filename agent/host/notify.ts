@@ -8,7 +8,7 @@ export function notifyReady(program: string): Promise<void> {
   return new Promise((resolve, reject) => {
     execFile(program, ['READY=1'], { env: { NOTIFY_SOCKET: socket }, timeout: 5000 }, (error) => {
       if (error === null) resolve();
-      else reject(error);
+      else reject(new Error(`${program} failed`, { cause: error }));
     });
   });
 }

@@ -45,13 +45,14 @@ function fetchChain(endpoint: Endpoint): Promise<readonly X509Certificate[]> {
       rejectUnauthorized: false,
     });
     socket.setTimeout(fetchMs, () => socket.destroy(new Error('no answer in time')));
-    socket.once('error', (error) => reject(reeveError('COORDINATOR_UNREACHABLE', { value: where, reason: error.message }, { cause: error })));
+    socket.once('error', (error: Error) => reject(reeveError('COORDINATOR_UNREACHABLE', { value: where, reason: error.message }, { cause: error })));
     socket.once('close', () => reject(reeveError('COORDINATOR_UNREACHABLE', { value: where, reason: 'it closed the connection' })));
     socket.once('secureConnect', () => {
       const chain: X509Certificate[] = [];
       const seen = new Set<string>();
-      for (let peer: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true); peer?.raw !== undefined && !seen.has(peer.fingerprint256); peer = peer.issuerCertificate) {
-        seen.add(peer.fingerprint256);
+      // A root is its own issuer; the object has no fields at all when there is no certificate.
+      for (let peer: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true); peer?.raw !== undefined && !seen.has(peer.raw.toString('hex')); peer = peer.issuerCertificate) {
+        seen.add(peer.raw.toString('hex'));
         chain.push(new X509Certificate(peer.raw));
       }
       resolve(chain);

@@ -29,7 +29,7 @@ export function operationService(options: { journal: Journal; engine: Engine; ho
     },
     Confirm: {
       roles: ['coordinator'], risk: 'change', rate: { perSecond: 5, burst: 20 }, maxBytes: 1024, deadlineMs: 30_000,
-      handle: async (request) => {
+      handle: (request) => {
         const id = parseId('operation id', request.operationId);
         parsePattern('noun', request.noun, /^[a-z]{1,32}$/, 'the noun of the change');
         // Nothing that is offered so far can cut the coordinator off, so nothing is ever pending.

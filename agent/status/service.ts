@@ -47,6 +47,7 @@ export function statusService(options: { hub: StatusHub; clock: Clock; log: Logg
 /** Everything once, then what changed, and an empty event after each silent interval. */
 export async function* followHub(hub: StatusHub, options: { clock: Clock; intervalMs: number; signal: AbortSignal }): AsyncGenerator<WatchEventInput> {
   const { clock, intervalMs, signal } = options;
+  const ended = (): boolean => signal.aborted || hub.closed;
   const facts = hub.watchFacts();
   try {
     await hub.ready(facts.gathered, firstLookMs, signal);
@@ -58,9 +59,9 @@ export async function* followHub(hub: StatusHub, options: { clock: Clock; interv
       digests: [...told.digests.value],
       initial: true,
     };
-    while (!signal.aborted && !hub.closed) {
+    while (!ended()) {
       if (hub.snapshot() === told) await hub.changed(intervalMs, signal);
-      if (signal.aborted || hub.closed) return;
+      if (ended()) return;
       const now = hub.snapshot();
       yield {
         time: toTimestamp(clock.now()),

@@ -83,9 +83,11 @@ function expectAsWanted(host: SimulatedHost, user: User): void {
   const now = host.users.get(user.name);
   switch (user.presence) {
     case 'absent':
-      return expect(now).toBeUndefined();
+      expect(now).toBeUndefined();
+      return;
     case 'released':
-      return expect(now?.marker ?? '').toBe('');
+      expect(now?.marker ?? '').toBe('');
+      return;
     case 'present':
     case 'locked':
       if (user.account.kind === 'adopted') {

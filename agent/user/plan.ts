@@ -50,7 +50,8 @@ export function planUsers(input: UserPlanInput): Plan {
     input,
     managed: new Map(input.observed.filter((user) => user.marker !== '').map((user) => [user.name, user])),
     uids: new Map(input.accounts.passwd.map((entry) => [entry.name, entry.uid])),
-    owners: new Map(input.accounts.passwd.map((entry) => [entry.uid, entry.name])),
+    // A uid that was given to an account which is only half there is still that account's.
+    owners: new Map([...input.observed, ...input.accounts.passwd].map((entry) => [entry.uid, entry.name])),
     steps: [],
     changes: [],
     problems: [],
@@ -66,9 +67,11 @@ function planUser(draft: Draft, user: User): void {
   const now = draft.managed.get(user.name);
   switch (user.presence) {
     case 'absent':
-      return planAbsent(draft, user, now);
+      planAbsent(draft, user, now);
+      return;
     case 'released':
-      return planReleased(draft, user.name, now);
+      planReleased(draft, user.name, now);
+      return;
     case 'present':
     case 'locked':
       if (user.account.kind === 'adopted') planAdopted(draft, { name: user.name, presence: user.presence }, now);
@@ -98,7 +101,10 @@ function planAbsent(draft: Draft, user: { name: string; keepHome: boolean }, now
     if (draft.uids.has(name)) problem(draft, 'USER_FOREIGN', { value: name });
     return;
   }
-  if (isAdopted(now)) return problem(draft, 'USER_PROTECTED', { value: name, rule: 'adopted: keys and lock only' });
+  if (isAdopted(now)) {
+    problem(draft, 'USER_PROTECTED', { value: name, rule: 'adopted: keys and lock only' });
+    return;
+  }
   ask(draft, 'user.remove', { name });
   addStep(draft, 'remove', name, { verb: 'user.remove', request: { name, keepHome: user.keepHome }, undo: undefined, final: true, removesAccess: true });
   change(draft, { kind: 'remove', subject: name, fields: [] });
@@ -106,7 +112,10 @@ function planAbsent(draft: Draft, user: { name: string; keepHome: boolean }, now
 
 function planReleased(draft: Draft, name: string, now: ObservedUser | undefined): void {
   if (now === undefined) return;
-  if (now.marker === 'adding' || now.marker === 'removing') return problem(draft, 'STATE_MOVED', { moved: `an earlier change of user "${name}" is not finished` });
+  if (now.marker === 'adding' || now.marker === 'removing') {
+    problem(draft, 'STATE_MOVED', { moved: `an earlier change of user "${name}" is not finished` });
+    return;
+  }
   ask(draft, 'user.release', { name });
   addStep(draft, 'release', name, { verb: 'user.release', request: { name }, undo: undefined, final: true, removesAccess: true });
   change(draft, { kind: 'update', subject: name, fields: [{ field: 'presence', from: presenceOf(now), to: 'released' }] });
@@ -114,14 +123,26 @@ function planReleased(draft: Draft, name: string, now: ObservedUser | undefined)
 
 function planAdopted(draft: Draft, user: { name: string; presence: 'present' | 'locked' }, now: ObservedUser | undefined): void {
   const { name, presence } = user;
-  if (now !== undefined && !isAdopted(now)) return problem(draft, 'USER_KIND_FIXED', { value: name, owner: now.marker });
+  if (now !== undefined && !isAdopted(now)) {
+    problem(draft, 'USER_KIND_FIXED', { value: name, owner: now.marker });
+    return;
+  }
   const uid = draft.uids.get(name);
-  if (uid === undefined) return problem(draft, 'USER_ABSENT', { value: name });
+  if (uid === undefined) {
+    problem(draft, 'USER_ABSENT', { value: name });
+    return;
+  }
   const system = uid < userFloors.minUid || (userFloors.forbiddenUids as readonly number[]).includes(uid);
-  if (system && presence === 'locked') return problem(draft, 'USER_PROTECTED', { value: name, rule: 'only its keys can be managed' });
+  if (system && presence === 'locked') {
+    problem(draft, 'USER_PROTECTED', { value: name, rule: 'only its keys can be managed' });
+    return;
+  }
   const known = now ?? draft.input.observed.find((other) => other.name === name);
   if (now === undefined) {
-    if (name.startsWith('reeve')) return problem(draft, 'USER_RESERVED', { value: name, rule: 'the name is reserved for Reeve itself' });
+    if (name.startsWith('reeve')) {
+      problem(draft, 'USER_RESERVED', { value: name, rule: 'the name is reserved for Reeve itself' });
+      return;
+    }
     ask(draft, 'user.adopt', { name, system: system ? 'yes' : 'no' });
     addStep(draft, 'adopt', name, { verb: 'user.adopt', request: { name }, undo: { verb: 'user.release', request: { name } }, final: false, removesAccess: false });
   }
@@ -135,8 +156,14 @@ function planAdopted(draft: Draft, user: { name: string; presence: 'present' | '
 function planNew(draft: Draft, user: Made, now: ObservedUser | undefined): void {
   const { name, account } = user;
   const uid = draft.uids.get(name);
-  if (uid !== undefined && uid < userFloors.minUid) return problem(draft, 'USER_PROTECTED', { value: name, rule: 'its uid is below 1000' });
-  if (uid !== undefined && now === undefined) return problem(draft, 'USER_FOREIGN', { value: name });
+  if (uid !== undefined && uid < userFloors.minUid) {
+    problem(draft, 'USER_PROTECTED', { value: name, rule: 'its uid is below 1000' });
+    return;
+  }
+  if (uid !== undefined && now === undefined) {
+    problem(draft, 'USER_FOREIGN', { value: name });
+    return;
+  }
   checkShell(draft, account.shell);
   // A half-made account is taken down before it is made again; so are its group and home.
   const halfMade = now?.marker === 'adding' || now?.marker === 'removing';
@@ -164,7 +191,10 @@ function planNew(draft: Draft, user: Made, now: ObservedUser | undefined): void 
 
 function planKept(draft: Draft, user: Made, now: ObservedUser): void {
   const { name, account } = user;
-  if (now.marker !== account.kind) return problem(draft, 'USER_KIND_FIXED', { value: name, owner: isAdopted(now) ? 'adopted' : now.marker });
+  if (now.marker !== account.kind) {
+    problem(draft, 'USER_KIND_FIXED', { value: name, owner: isAdopted(now) ? 'adopted' : now.marker });
+    return;
+  }
   if (account.uid !== undefined && account.uid !== now.uid) problem(draft, 'USER_UID_FIXED', { value: name, owner: String(now.uid) });
   const shell = account.shell === now.shell ? undefined : account.shell;
   const comment = account.comment === now.comment ? undefined : account.comment;

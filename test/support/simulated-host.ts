@@ -126,7 +126,7 @@ interface Machine {
 
 function answer<V extends PrivdVerbName>(machine: Machine, verb: V, request: PrivdRequest<V>): PrivdReply<V> {
   const asked = request as unknown as Readonly<Record<string, string | number | boolean | undefined>>;
-  if (verb === 'status.get') return statusReply(machine) as unknown as PrivdReply<V>;
+  if (verb === 'status.get') return statusReply(machine);
   const name = String(asked['name'] ?? '');
   const user = machine.users.get(name);
   checkPolicy(machine, verb, asked, user);

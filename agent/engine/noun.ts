@@ -1,0 +1,42 @@
+import type { Canonical } from '../../shared/model/canonical.js';
+import type { HostPart } from '../host/host.js';
+import type { UsablePolicy } from '../policy/policy.js';
+import type { Intent } from './intent.js';
+import type { Plan } from './step.js';
+
+/** How a message is written down. */
+export interface Codec<Message> {
+  encode(message: Message): Buffer;
+  decode(bytes: Buffer): Message;
+}
+
+/** One noun, as the engine needs it. The engine runs every noun alike; what a noun wants and sees is its own business. */
+export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknown, Response = unknown> {
+  readonly noun: string;
+  /** The part of the host it is in. */
+  readonly part: HostPart;
+  /** Full name of the method, e.g. `reeve.agent.v1.UserService/ApplyUser`. */
+  readonly method: string;
+  readonly request: Codec<Request>;
+  readonly response: Codec<Response>;
+  /** The wanted state. Errors: those of the noun's grammar. */
+  parse(request: Request): { intent: Intent; wanted: Wanted };
+  observe(wanted: Wanted, operationId: string): Promise<Observed>;
+  /** The managed objects, each with its name: what the digest is made of. */
+  model(observed: Observed): readonly Canonical[];
+  plan(wanted: Wanted, observed: Observed, policy: UsablePolicy): Plan;
+  respond(answer: Answer<Wanted, Observed>): Response;
+  /** Called after each step: the place where tests let the agent die. */
+  stepDone(): void;
+}
+
+/** What a response is made of. */
+export interface Answer<Wanted = unknown, Observed = unknown> {
+  readonly wanted: Wanted;
+  /** As it is now. */
+  readonly observed: Observed;
+  readonly changes: Plan['changes'];
+  readonly digestBefore: Buffer;
+  readonly digest: Buffer;
+  readonly policyDigest: Buffer;
+}
