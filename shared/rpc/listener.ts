@@ -23,6 +23,13 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
 }
 
+/** A socket that was let in; `timer` runs until its first authenticated call. */
+interface Accepted {
+  readonly socket: Socket;
+  readonly address: string;
+  timer: NodeJS.Timeout | undefined;
+}
+
 /** How to listen. */
 export interface ListenerOptions {
   readonly server: Server;
@@ -39,13 +46,28 @@ export interface ListenerOptions {
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const limits = options.limits ?? defaultListenerLimits;
   const injector = options.server.createConnectionInjector(options.credentials);
-  const sockets = new Map<string, { socket: Socket; timer: NodeJS.Timeout | undefined }>();
+  const sockets = new Map<string, Accepted>();
   const perAddress = new Map<string, number>();
+
+  /** Whether another socket may come in. When all places are taken, the one that has said nothing yet and comes from the most crowded address gives way. */
+  const makeRoom = (): boolean => {
+    if (sockets.size < limits.maxSockets) return true;
+    const crowd = (entry: Accepted): number => perAddress.get(entry.address) ?? 0;
+    let victim: { peer: string; entry: Accepted } | undefined;
+    for (const [peer, entry] of sockets) {
+      if (entry.timer !== undefined && (victim === undefined || crowd(entry) > crowd(victim.entry))) victim = { peer, entry };
+    }
+    if (victim === undefined) return false;
+    clearTimeout(victim.entry.timer);
+    sockets.delete(victim.peer);
+    victim.entry.socket.destroy();
+    return true;
+  };
 
   const accept = (socket: Socket): void => {
     const address = socket.remoteAddress ?? 'local';
     const count = perAddress.get(address) ?? 0;
-    if (sockets.size >= limits.maxSockets || count >= limits.maxPerAddress) {
+    if (count >= limits.maxPerAddress || !makeRoom()) {
       socket.destroy();
       return;
     }
@@ -68,7 +90,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       peer = peerKey(socket);
       const timer = setTimeout(() => socket.destroy(), limits.firstCallMs);
       timer.unref();
-      sockets.set(peer, { socket, timer });
+      sockets.set(peer, { socket, address, timer });
       // A socket that was held back for `prepare` begins to be read in the next tick, when HTTP/2 has it.
       if (options.prepare !== undefined) socket.resume();
       injector.injectConnection(socket);

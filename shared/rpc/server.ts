@@ -4,6 +4,7 @@ import {
   Server,
   ServerInterceptingCall,
   ResponderBuilder,
+  type Metadata,
   status as grpcStatus,
   type ServerDuplexStream,
   type ServerInterceptor,
@@ -25,7 +26,7 @@ export const maxMessageBytes = 1024 * 1024;
 /** Largest answer to an operator, bytes: the list of 10,000 hosts is some megabytes. */
 export const maxAnswerBytes = 64 * 1024 * 1024;
 
-/** Largest metadata of a call, bytes. */
+/** Largest metadata of a call, bytes: names, values, and 32 for each as HTTP/2 counts them (RFC 9113 6.5.2). grpc-js has no such limit, Node's is 64 KiB. */
 const maxMetadataBytes = 8 * 1024;
 
 /** How often a live stream's right to be there is checked again, ms. */
@@ -104,6 +105,7 @@ export interface RpcServerOptions<Principal extends Caller> {
 export interface AuthenticatedCall {
   getPeer(): string;
   getAuthContext(): { sslPeerCertificate?: { raw: Buffer } };
+  readonly metadata?: Metadata;
 }
 
 /** A method's place in the contract, by which the wrapper works. */
@@ -124,7 +126,6 @@ export function createRpcServer<Principal extends Caller>(options: RpcServerOpti
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': options.maxAnswerBytes ?? maxMessageBytes,
-    'grpc.max_metadata_size': maxMetadataBytes,
     'grpc.max_concurrent_streams': 64,
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
@@ -167,6 +168,14 @@ const refuseCompression: ServerInterceptor = (_method, call) => {
   return new ServerInterceptingCall(call, new ResponderBuilder().withStart(refuse).build());
 };
 
+function metadataBytes(metadata: Metadata | undefined): number {
+  let bytes = 0;
+  for (const name of Object.keys(metadata?.getMap() ?? {})) {
+    for (const value of metadata?.get(name) ?? []) bytes += name.length + value.length + 32;
+  }
+  return bytes;
+}
+
 function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, call: AuthenticatedCall, request: unknown): Principal {
   const { row, options, method } = bound;
   let caller: string | undefined;
@@ -177,6 +186,7 @@ function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: Retur
     if (!limiter.take(`${caller} ${method}`, row.rate, options.clock.monotonic())) {
       throw reeveError('RATE_LIMITED', { value: method, rule: `${String(row.rate.perSecond)} a second` });
     }
+    if (metadataBytes(call.metadata) > maxMetadataBytes) throw reeveError('LIMIT_EXCEEDED', { field: 'the metadata', rule: `at most ${String(maxMetadataBytes)} bytes` });
     if (request === tooLarge) throw reeveError('LIMIT_EXCEEDED', { field: 'the request', rule: `at most ${String(row.maxBytes)} bytes` });
     return principal;
   } catch (error) {
