@@ -70,6 +70,7 @@ function enrol(office: Office, request: EnrolRequest, from: string): EnrolRespon
   if (!proven) throw reeveError('JOIN_REFUSED');
   const { db, clock } = office;
   const now = clock.now();
+  if (getHostKey(db, keyFingerprint(publicKey)) !== undefined) throw reeveError('JOIN_REFUSED');
   failpoint('coordinator.enrol.decided');
   const { host, certificate } = writing(db, () => {
     const hostId = request.credential === 'token' ? spendToken(db, sha256(request.token ?? Buffer.alloc(0)), now) : readmittedHost(office, request, publicKey, now);

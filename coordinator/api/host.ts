@@ -31,7 +31,7 @@ import {
   type HostRow,
 } from '../inventory/host.js';
 import { currentKey, revokeKeys } from '../inventory/key.js';
-import { addToken } from '../inventory/token.js';
+import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { audited } from './operator.js';
@@ -95,6 +95,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
         audited(office(), context.principal, `host retire ${host.name}`, host.id, () => {
           revokeKeys(db, host.id);
+          voidTokens(db, host.id);
           setHostState(db, host.id, 'retired', clock.now());
         });
         fleet.refresh(host.id);
@@ -108,6 +109,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const host = findHost(db, request.host);
         audited(office(), context.principal, `host revoke ${host.name}`, host.id, () => {
           revokeKeys(db, host.id);
+          voidTokens(db, host.id);
           setHostState(db, host.id, 'revoked', clock.now());
         });
         fleet.refresh(host.id);

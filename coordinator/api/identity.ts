@@ -58,6 +58,7 @@ export function identityService(office: Office): Service<AgentCaller> {
         const publicKey = checkPublicKey(request.publicKey);
         const proven = proofHolds({ domain: 'reeve-renew-v1', credential: principal.publicKey, publicKey, signature: request.signature, by: publicKey });
         if (!proven) throw reeveError('IDENTITY_REFUSED', { reason: 'the new key is not proven' });
+        if (getHostKey(office.db, keyFingerprint(publicKey)) !== undefined) throw reeveError('IDENTITY_REFUSED', { reason: 'the new key was used before' });
         const now = office.clock.now();
         const issued = office.authority.issueHost({ hostId: principal.hostId, publicKey, now });
         writing(office.db, () => {

@@ -113,7 +113,9 @@ export function createFleet(world: World): Fleet {
     connections.set(hostId, connection);
   };
 
+  let closed = false;
   const refresh = (hostId: string): void => {
+    if (closed) return;
     const host = getHost(db, hostId);
     const wanted = host?.state === 'joined' && currentKey(db, hostId) !== undefined;
     const connection = connections.get(hostId);
@@ -139,6 +141,7 @@ export function createFleet(world: World): Fleet {
       flushSeen();
     },
     close() {
+      closed = true;
       for (const timer of timers) clearInterval(timer);
       for (const connection of connections.values()) connection.close();
       flush();

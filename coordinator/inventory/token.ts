@@ -2,8 +2,13 @@ import type { Database } from './database.js';
 
 /** Stores the hash of a new join token; unused older ones of the host are void. */
 export function addToken(db: Database, token: { hash: Buffer; hostId: string; now: number; expiresAtMs: number }): void {
-  db.prepare('DELETE FROM join_token WHERE host_id = ? AND used_at_ms IS NULL').run(token.hostId);
+  voidTokens(db, token.hostId);
   db.prepare('INSERT INTO join_token (hash, host_id, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)').run(token.hash, token.hostId, token.now, token.expiresAtMs);
+}
+
+/** Unused tokens of a host are good for nothing any more. */
+export function voidTokens(db: Database, hostId: string): void {
+  db.prepare('DELETE FROM join_token WHERE host_id = ? AND used_at_ms IS NULL').run(hostId);
 }
 
 /** Spends a token: the id of its host, or undefined when it is unknown, used or too old. Exactly one of many parallel callers gets it. */
