@@ -201,7 +201,8 @@ function formatModule(table: Table): string {
     '  readonly number: number; readonly writes: boolean; readonly policy: string | undefined;',
     '  readonly request: readonly PrivdField[]; readonly reply: readonly PrivdField[];', '}',
     '/** One key of a policy operation; `values` closes the set of literals it takes. */',
-    "export interface PolicyKeyRow { readonly name: string; readonly match: 'prefix' | 'literal' | 'range'; readonly fallback: string; readonly values?: readonly string[] }",
+    'export interface PolicyKeyRow {',
+    "  readonly name: string; readonly match: 'prefix' | 'literal' | 'range'; readonly fallback: string; readonly values?: readonly string[];", '}',
     '/** One operation of the policy language. */',
     'export interface PolicyOperationRow { readonly name: string; readonly keys: readonly PolicyKeyRow[] }', '',
   ];
@@ -211,32 +212,38 @@ function formatModule(table: Table): string {
   }
   out.push('/** Request and reply of each verb. */', 'export interface PrivdVerbs {');
   for (const verb of verbs) {
-    out.push(`  /** ${verb.about} */`, `  readonly '${verb.name}': { readonly request: ${pascal(verb.name)}Request; readonly reply: ${pascal(verb.name)}Reply };`);
+    const type = pascal(verb.name);
+    out.push(`  /** ${verb.about} */`, `  readonly '${verb.name}': { readonly request: ${type}Request; readonly reply: ${type}Reply };`);
   }
   out.push('}', '', '/** Name of a verb. */', 'export type PrivdVerbName = keyof PrivdVerbs;', '/** Request of verb V. */',
     "export type PrivdRequest<V extends PrivdVerbName> = PrivdVerbs[V]['request'];", '/** Reply of verb V. */',
     "export type PrivdReply<V extends PrivdVerbName> = PrivdVerbs[V]['reply'];", '', '/** The verbs at run time. */',
     'export const privdVerbs: Readonly<Record<PrivdVerbName, PrivdVerb>> = {');
   for (const verb of verbs) {
-    out.push(`  '${verb.name}': {`, `    number: ${String(verb.number)}, writes: ${String(verb.writes)}, policy: ${verb.policy === null ? 'undefined' : `'${verb.policy}'`},`);
+    const policy = verb.policy === null ? 'undefined' : `'${verb.policy}'`;
+    out.push(`  '${verb.name}': {`, `    number: ${String(verb.number)}, writes: ${String(verb.writes)}, policy: ${policy},`);
     out.push('    request: [', ...verb.request.map((field) => `      ${fieldLiteral(field)},`), '    ],');
     out.push('    reply: [', ...verb.reply.map((field) => `      ${fieldLiteral(field)},`), '    ],', '  },');
   }
-  out.push('};', '', '/** Names of all verbs. */', `export const privdVerbNames: readonly PrivdVerbName[] = ${tsStrings(verbs.map((verb) => verb.name))};`, '',
+  out.push('};', '', '/** Names of all verbs. */',
+    `export const privdVerbNames: readonly PrivdVerbName[] = ${tsStrings(verbs.map((verb) => verb.name))};`, '',
     '/** The error code behind each status number. */', 'export const privdStatusCodes: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([');
   for (const [code, row] of Object.entries(catalogue)) out.push(`  [${String(row.number)}, '${code}'],`);
   out.push(']);', '', '/** The policy language: operations, keys, defaults. */', 'export const policyOperations: readonly PolicyOperationRow[] = [');
   for (const operation of table.policy.operations) {
     const keys = operation.keys.map((key) =>
       `{ name: '${key.name}', match: '${key.match}', fallback: '${key.default}'${key.values === undefined ? '' : `, values: ${tsStrings(key.values)}`} }`);
-    out.push(keys.length === 0 ? `  { name: '${operation.name}', keys: [] },` : `  { name: '${operation.name}', keys: [\n    ${keys.join(',\n    ')},\n  ] },`);
+    const list = keys.length === 0 ? '[]' : `[\n    ${keys.join(',\n    ')},\n  ]`;
+    out.push(`  { name: '${operation.name}', keys: ${list} },`);
   }
   out.push('];', '', '/** Largest policy file, bytes. */', `export const policyMaxBytes = ${String(table.policy.maxBytes)};`,
     '/** Largest request header and largest content or reply, bytes. */',
     `export const privdLimits = { headerBytes: ${String(table.limits.headerBytes)}, contentBytes: ${String(table.limits.contentBytes)} } as const;`,
     '/** Tag of an error field in a reply whose status is not 0. */', 'export const privdErrorFieldTag = 0xff01;', '',
     '/** What no operator may create on any host, whatever its policy says. */', 'export const userFloors = {');
-  for (const name of ['reserved', 'reservedPrefixes', 'dangerousGroups', 'dangerousPrefixes'] as const) out.push(`  ${name}: ${tsStrings(table.users[name])},`);
+  for (const name of ['reserved', 'reservedPrefixes', 'dangerousGroups', 'dangerousPrefixes'] as const) {
+    out.push(`  ${name}: ${tsStrings(table.users[name])},`);
+  }
   out.push(`  minUid: ${String(table.users.minUid)},`, `  forbiddenUids: [${table.users.forbiddenUids.join(', ')}],`,
     '} as const satisfies Record<string, number | readonly (string | number)[]>;', '');
   return out.join('\n');

@@ -93,8 +93,10 @@ test.each(bad)('%s in a reply is refused as HELPER_UNREACHABLE', async (_what, b
 
 test('a helper that is silent, absent or older is told apart by reason', async () => {
   answer = () => undefined;
-  await expect(client(50).call('status.get', operation, {})).rejects.toMatchObject({ code: 'HELPER_UNREACHABLE', fields: { reason: 'no answer within 50 ms' } });
-  await expect(createPrivdClient({ socketPath: join(dir, 'none'), timeoutMs: 500 }).call('status.get', operation, {})).rejects.toMatchObject({ code: 'HELPER_UNREACHABLE', fields: { reason: 'ENOENT' } });
+  const unreachable = (reason: string): object => ({ code: 'HELPER_UNREACHABLE', fields: { reason } });
+  await expect(client(50).call('status.get', operation, {})).rejects.toMatchObject(unreachable('no answer within 50 ms'));
+  const absent = createPrivdClient({ socketPath: join(dir, 'none'), timeoutMs: 500 });
+  await expect(absent.call('status.get', operation, {})).rejects.toMatchObject(unreachable('ENOENT'));
   answer = (socket) => { const bytes = reply(1, 0, Buffer.alloc(0)); bytes.writeUInt16BE(2, 4); socket.end(bytes); };
   await expect(client().call('status.get', operation, {})).rejects.toMatchObject({ code: 'VERSION_UNSUPPORTED' });
 });

@@ -114,7 +114,8 @@ static size_t format(char *line, const struct audit_record *r, uint64_t seq, con
   if (r->digest) hex(policy, r->digest, 32);
   int n = snprintf(line, LINE_MAX_BYTES, "{\"seq\":%llu,\"time_ms\":%lld,\"mono_ms\":%lld,\"boot_id\":\"%s\",\"caller\":%u,\"op_id\":\"%s\","
     "\"verb\":\"%s\",\"args\":\"%.2000s\",\"policy_digest\":\"%s\",\"phase\":\"%s\",\"status\":%u,\"prev\":\"%s\",\"hash\":\"",
-    (unsigned long long)seq, (long long)wall_ms(), (long long)now_ms(), boot, r->caller, op, r->verb, r->args, policy, phases[r->phase], r->status, before);
+    (unsigned long long)seq, (long long)wall_ms(), (long long)now_ms(), boot, r->caller, op,
+    r->verb, r->args, policy, phases[r->phase], r->status, before);
   memset(after, '0', 64);
   after[64] = 0;
   n += snprintf(line + n, LINE_MAX_BYTES - (size_t)n, "%s\"}\n", after);

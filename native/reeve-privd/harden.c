@@ -26,10 +26,10 @@
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
 #define DENY(call) IF_EQUAL(SYS_##call, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS)
 
-/* One program for the helper and all it starts. First what neither it nor useradd, usermod, userdel, groupdel, gpasswd need: each of those calls ends the
- * process. Then arguments, of which it sees the low halves (little-endian machines): no new namespaces; sockets are local and netlink (audit records of
- * PAM) only, others fail softly because name services of the host may try them. clone3 hides its flags from a filter, so it does not exist here; glibc
- * then uses clone. */
+/* One program for the helper and all it starts. First the calls that neither it nor useradd, usermod, userdel, groupdel, gpasswd need: each one
+ * ends the process. Then arguments, of which it sees the low halves (little-endian machines): no new namespaces; sockets are local and netlink (audit
+ * records of PAM) only, others fail softly because name services of the host may try them. clone3 hides its flags from a filter, so it does not
+ * exist here; glibc then uses clone. */
 static struct sock_filter filter[] = {
   LOAD(arch), IF_EQUAL(ARCH, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS), LOAD(nr),
 #ifdef __x86_64__
@@ -88,7 +88,8 @@ bool harden_parent(void) {
 
 /* In each child: nothing inherited but the connection (moved to descriptor 3) and the log. */
 void harden_child(int conn) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != main_pid || (conn != 3 && dup2(conn, 3) < 0) || syscall(SYS_close_range, 4u, ~0u, 0u)) _exit(125);
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != main_pid) _exit(125);
+  if ((conn != 3 && dup2(conn, 3) < 0) || syscall(SYS_close_range, 4u, ~0u, 0u)) _exit(125);
   if (clearenv() || setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) || setenv("LC_ALL", "C", 1)) _exit(125);
   if (fcntl(3, F_SETFD, FD_CLOEXEC) || setsid() < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) _exit(125);
   signal(SIGTERM, SIG_IGN);  /* a stop of the service waits for the change under way */

@@ -1,6 +1,7 @@
 /**
- * What a taken-over agent could send to the helper: random frames, frames that were right before one byte was changed, lengths that lie, and every valid verb
- * with values that the host's policy does not allow. Deterministic for a seed. Tests send these and then look for what changed: nothing may have.
+ * What a taken-over agent could send to the helper: random frames, frames that were right before one byte was changed, lengths that lie, and every
+ * valid verb with values that the host's policy does not allow. Deterministic for a seed. Tests send these and then look for what changed: nothing
+ * may have.
  */
 import { encodeRequest } from '../../agent/host/privd.js';
 import { privdVerbs, type PrivdRequest, type PrivdVerbName } from '../../shared/gen/privd.js';
@@ -34,10 +35,15 @@ const request = <V extends PrivdVerbName>(verb: V, values: PrivdRequest<V>): ((r
 
 /** Every verb with values that neither the presets nor the floors allow, or that the grammar refuses. None of them may change anything on any host. */
 export const forbiddenRequests: readonly ((random: Random) => Buffer)[] = [
-  ...['root', 'daemon', 'www-data', 'reeve-agent', 'reeve', 'systemd-x', '-x', '--help', '-oProxyCommand=id', 'a b', '../x', 'a/b', 'Ünal', 'UPPER', '0', '12345', 'a.b', 'x'.repeat(32), '', 'a\n', 'a:0:0'].flatMap((name) => [
+  ...[
+    'root', 'daemon', 'www-data', 'reeve-agent', 'reeve', 'systemd-x', '-x', '--help', '-oProxyCommand=id', 'a b', '../x', 'a/b', 'Ünal', 'UPPER',
+    '0', '12345', 'a.b', 'x'.repeat(32), '', 'a\n', 'a:0:0',
+  ].flatMap((name) => [
     request('user.add', { name, shell: '/bin/sh', kind: 'home' }),
     request('user.adopt', { name }),
-    ...(name === '' || name.length < 30 ? [request('user.lock', { name }), request('user.unlock', { name }), request('user.remove', { name }), request('user.set', { name, shell: '/bin/sh' })] : []),
+    ...(name.length >= 30 ? [] : [
+      request('user.lock', { name }), request('user.unlock', { name }), request('user.remove', { name }), request('user.set', { name, shell: '/bin/sh' }),
+    ]),
     request('group.member', { name, group: 'sudo', action: 'add' }),
   ]),
   ...[0, 1, 33, 999, 65534, 65535, 4294967295].map((uid) => request('user.add', { name: 'mallory', uid, shell: '/bin/sh', kind: 'home' })),

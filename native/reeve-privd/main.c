@@ -161,6 +161,7 @@ int main(int argc, char **argv) {
     else return usage();
   }
   if (verify) return audit_verify(file);
-  if ((listen_path != NULL) != (config.caller != (uid_t)-1)) return usage();  /* by hand both are given, else systemd gives the one and passwd the other */
+  /* By hand both are given; else systemd gives the socket and passwd the caller. */
+  if ((listen_path != NULL) != (config.caller != (uid_t)-1)) return usage();
   return run(listen_path);
 }

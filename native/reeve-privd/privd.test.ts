@@ -68,7 +68,8 @@ describe.skipIf(!isRoot)('the verbs of reeve-privd', () => {
     const seen = (await privd.call('observe.user', { scope: 'managed' })).user;
     expect(seen.map((user) => user.name)).toEqual(['alice', 'svc']);
     expect(seen[0]).toEqual({
-      name: 'alice', uid: 20000, gid: 20000, shell: '/bin/bash', comment: '', home: '/home/alice', group: ['games'], locked: true, marker: 'home', present: true,
+      name: 'alice', uid: 20000, gid: 20000, shell: '/bin/bash', comment: '', home: '/home/alice',
+      group: ['games'], locked: true, marker: 'home', present: true,
     });
     for (let i = 0; i < 2; i++) {
       await privd.call('user.unlock', { name: 'alice' });
@@ -153,7 +154,9 @@ describe.skipIf(!isRoot)('the verbs of reeve-privd', () => {
     expect([privd.marker('carol'), privd.passwd('carol')?.[2]]).toEqual(['', '1500']);
     privd.writePolicy(`${allowAll}allow user.adopt name=root system=yes\n`);
     expect(await privd.call('user.adopt', { name: 'root' })).toEqual({ marker: 'adopted-keys' });
-    for (const verb of ['user.lock', 'user.unlock', 'user.set', 'user.remove'] as const) await failsWith(privd.call(verb, { name: 'root' }), 'USER_PROTECTED');
+    for (const verb of ['user.lock', 'user.unlock', 'user.set', 'user.remove'] as const) {
+      await failsWith(privd.call(verb, { name: 'root' }), 'USER_PROTECTED');
+    }
     await privd.call('user.release', { name: 'root' });
     await failsWith(privd.call('user.adopt', { name: 'ghost' }), 'USER_ABSENT');
     privd.inside('userdel', '--remove', 'carol');
@@ -191,9 +194,9 @@ describe.skipIf(!isRoot)('the verbs of reeve-privd', () => {
     const spoils: [string, (home: string) => void][] = [
       ['it is a symbolic link', (home) => { symlinkSync('/etc/victim', home); }],
       ['it is not a folder', (home) => { writeFileSync(`${privd.root}/home/file`, 'x'); linkSync(`${privd.root}/home/file`, home); }],
-      ['it is not a folder', (home) => { privd.inside('mkfifo', home.slice(root.length)); }],
+      ['it is not a folder', (home) => { privd.inside('mkfifo', home.slice(privd.root.length)); }],
       ['it does not belong to the user', (home) => { mkdirSync(home); }],
-      ['it is a mount point', (home) => { mkdirSync(home); privd.inside('mount', '--bind', '/etc/victim', home.slice(root.length)); }],
+      ['it is a mount point', (home) => { mkdirSync(home); privd.inside('mount', '--bind', '/etc/victim', home.slice(privd.root.length)); }],
     ];
     for (const [at, [rule, spoil]] of spoils.entries()) {
       const name = `odd${String(at)}`;

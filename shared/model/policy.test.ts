@@ -135,7 +135,8 @@ test.skipIf(!existsSync(helper))('the helper and this module agree on random pol
     for (let i = random(8); i >= 0; i--) {
       const operation = pick(broken ? operations : operations.slice(0, -1));
       const line = [pick(['allow', 'allow', 'deny']), operation, ...Array.from({ length: random(4) }, () => word(operation, !broken))];
-      if (broken || parsePolicy(`version 1\n${line.join(' ')}`).kind === 'policy') lines.push(`${line.join(pick([' ', '  ', '\t']))}${pick(['', '', ' # why', ' #', '\t'])}`);
+      if (!broken && parsePolicy(`version 1\n${line.join(' ')}`).kind !== 'policy') continue;
+      lines.push(`${line.join(pick([' ', '  ', '\t']))}${pick(['', '', ' # why', ' #', '\t'])}`);
     }
     if (broken && random(20) === 0) lines.splice(random(lines.length), 0, pick(['\r', 'ä', '#ä', '\x01', '', 'version 1', '#']));
     return lines.join('\n') + pick(['\n', '', '\n\n']);

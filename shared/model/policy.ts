@@ -110,7 +110,9 @@ const byteLength = (text: string): number => {
 
 /** The policy in a text, or all its problems. */
 export function parsePolicy(text: string): PolicyParse {
-  if (byteLength(text) > policyMaxBytes) return { kind: 'problems', problems: [{ line: 1, text: `the file is larger than ${String(policyMaxBytes)} bytes` }] };
+  if (byteLength(text) > policyMaxBytes) {
+    return { kind: 'problems', problems: [{ line: 1, text: `the file is larger than ${String(policyMaxBytes)} bytes` }] };
+  }
   const problems: PolicyProblem[] = [];
   const lines: PolicyLine[] = [];
   let begun = false;

@@ -1,0 +1,83 @@
+/* Files and folders: opened without following links, read whole and bounded, closed at the end of their block. */
+#include "reeve.h"
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+
+/* Behind AUTO_FD and AUTO_TEXT; errno stays what it was. */
+void end_fd(const int *fd) {
+  int problem = errno;
+  if (*fd >= 0) close(*fd);
+  errno = problem;
+}
+void end_text(char *const *text) { free(*text); }
+
+/* What scandirat gave. */
+void end_names(struct dirent **names, int n) {
+  for (int i = 0; i < n; i++) free(names[i]);
+  free(names);
+}
+
+uint16_t io_failed(struct call *c, const char *what) {
+  char text[160];
+  snprintf(text, sizeof text, "%s (%s)", what, strerrorname_np(errno) ? strerrorname_np(errno) : "?");
+  return fail(c, REEVE_E_IO_FAILED, "rule", text, NULL);
+}
+
+/* openat2 that follows no link and stays below `dir`. */
+int open_beneath(int dir, const char *path, int flags, uint64_t extra) {
+  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | extra};
+  if (flags & O_CREAT) how.mode = 0600;
+  return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+int open_under(const char *base, const char *path, int flags) {
+  AUTO_FD dir = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return dir < 0 ? -1 : open_beneath(dir, path, flags, 0);
+}
+
+/* A folder below the state folder; the state folder itself was checked at start. */
+int state_folder(const char *path) { return open_under(config.state, path, O_RDONLY | O_DIRECTORY); }
+
+static bool private_folder(const char *path) {
+  struct stat st;
+  if (mkdir(path, 0700) && errno != EEXIST) return false;
+  return !lstat(path, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+}
+
+/* Makes the folders; false (and a line in the log) when one of them is not ours alone. */
+bool state_prepare(void) {
+  static const char *const folders[] = {"", "/owned", "/owned/user", "/undo", "/pending", "/audit", NULL};
+  for (const char *const *f = folders; *f; f++) {
+    char path[512];
+    snprintf(path, sizeof path, "%s%s", config.state, *f);
+    if (private_folder(path)) continue;
+    log_line("state folder \"%s\" cannot be used: it must be a folder that only root writes", *f);
+    return false;
+  }
+  return true;
+}
+
+/* A whole regular file, as long as it is now, with a NUL after it; or NULL with errno (EFBIG: larger than max). */
+char *read_open(int fd, size_t max, size_t *n) {
+  struct stat st;
+  char *text = NULL;
+  size_t got = 0;
+  ssize_t r = 0;
+  if (fstat(fd, &st)) return NULL;
+  if (!S_ISREG(st.st_mode)) errno = EINVAL;
+  else if (st.st_size > (off_t)max) errno = EFBIG;
+  else text = malloc((size_t)st.st_size + 1);
+  while (text && (r = read(fd, text + got, (size_t)st.st_size - got)) > 0) got += (size_t)r;
+  if (r < 0) {
+    end_text(&text);
+    return NULL;
+  }
+  if (text) text[got] = 0;
+  if (n) *n = got;
+  return text;
+}
+
+char *read_whole(const char *path, size_t max, size_t *n) {
+  AUTO_FD fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  return fd < 0 ? NULL : read_open(fd, max, n);
+}
