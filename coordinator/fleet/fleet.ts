@@ -169,7 +169,8 @@ function receive(world: World, hostId: string, event: WatchEvent, to: { update: 
   }
   if (event.facts !== null) {
     try {
-      const { facts } = parseFacts(event.facts);
+      const { facts, lossy } = parseFacts(event.facts);
+      if (lossy) world.log.warn({ host: hostId }, 'a host sent facts that are not allowed; they were cut or altered');
       to.update({ facts });
       to.facts.set(hostId, facts);
     } catch (error) {

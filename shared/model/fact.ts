@@ -118,7 +118,7 @@ export function parseFacts(wire: WireFacts): ParsedFacts {
   return { facts, lossy: ingest.lossy };
 }
 
-/** Facts as the wire has them. */
+/** Facts as the wire has them, within its bounds: a long text in a file of the host must not cost it its connection. */
 export function formatFacts(facts: Facts): Omit<WireFacts, 'gatheredAt' | 'load' | 'disks' | 'addresses' | 'machineHint'> & {
   gatheredAt: { seconds: number; nanos: number };
   load: number[];
@@ -127,11 +127,19 @@ export function formatFacts(facts: Facts): Omit<WireFacts, 'gatheredAt' | 'load'
   machineHint: Uint8Array;
 } {
   const seconds = Math.floor(facts.gatheredAt / 1000);
+  const cut = (text: string): string => text.slice(0, factLimits.textCharacters);
   return {
     ...facts,
+    hostname: cut(facts.hostname),
+    os: cut(facts.os),
+    osId: cut(facts.osId),
+    kernel: cut(facts.kernel),
+    arch: cut(facts.arch),
+    cpuModel: cut(facts.cpuModel),
+    virtualization: cut(facts.virtualization),
     gatheredAt: { seconds, nanos: Math.round((facts.gatheredAt - seconds * 1000) * 1e6) },
     load: [...facts.load],
-    disks: facts.disks.slice(0, factLimits.disks),
+    disks: facts.disks.slice(0, factLimits.disks).map((disk) => ({ ...disk, mount: cut(disk.mount), type: cut(disk.type) })),
     addresses: facts.addresses.slice(0, factLimits.addresses),
     machineHint: unhex(facts.machineHint),
   };
