@@ -45,6 +45,8 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     sourcemap: false,
     // Calls of an empty function disappear with their arguments: not even the names of failpoints are in a package.
     minifySyntax: !options.testBuild,
+    // Every byte of source stays in memory; names are kept, so that stacks can be read.
+    minifyWhitespace: true,
     define: { REEVE_TEST_BUILD: String(options.testBuild), REEVE_VERSION: JSON.stringify(options.version) },
     banner: { js: BANNER },
     plugins: [sqliteAddon(), ...(options.testBuild ? [] : [failpointsOff(options.root)])],

@@ -5,14 +5,22 @@ import type { MethodDefinition as GrpcMethod, ServiceDefinition } from '@grpc/gr
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import type { ErrorDetails, ErrorDetailsInput } from './type.js';
 
-/** Files of the contract, each loaded with what it imports. */
-const files = [
-  'agent/v1/fact.proto', 'agent/v1/operation.proto', 'agent/v1/status.proto', 'agent/v1/user.proto',
-  'coordinator/v1/audit.proto', 'coordinator/v1/enrol.proto', 'coordinator/v1/fleet.proto', 'coordinator/v1/host.proto', 'coordinator/v1/identity.proto',
-  'coordinator/v1/operation.proto', 'coordinator/v1/operator.proto', 'coordinator/v1/plan.proto', 'coordinator/v1/user.proto',
-] as const;
+/**
+ * Files of the contract by who needs them, each loaded with what it imports when the first of its services is asked for: an agent never loads what is for
+ * operators.
+ */
+const groups = {
+  agent: ['agent/v1/fact', 'agent/v1/operation', 'agent/v1/status', 'agent/v1/user'],
+  join: ['coordinator/v1/enrol', 'coordinator/v1/identity'],
+  operator: [
+    'coordinator/v1/audit', 'coordinator/v1/fleet', 'coordinator/v1/host', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/plan',
+    'coordinator/v1/user',
+  ],
+} as const;
 
-let loaded: PackageDefinition | undefined;
+type Group = keyof typeof groups;
+
+const loaded = new Map<Group, PackageDefinition>();
 
 /** The folder `proto`: beside the bundle in a package, at the top of the tree in development. The wire contract is never loaded from the wire. */
 function protoRoot(): string {
@@ -23,21 +31,35 @@ function protoRoot(): string {
   throw new Error('The folder "proto" is missing from this installation');
 }
 
-/** The whole contract, loaded once. */
-export function contract(): PackageDefinition {
-  loaded ??= loadSync(files.map((file) => join('reeve', file)), {
+/** One group of the contract, loaded once. */
+function load(group: Group): PackageDefinition {
+  const before = loaded.get(group);
+  if (before !== undefined) return before;
+  const made = loadSync(groups[group].map((file) => join('reeve', `${file}.proto`)), {
     includeDirs: [protoRoot()],
     longs: Number,
     enums: String,
     defaults: true,
     oneofs: true,
   });
-  return loaded;
+  loaded.set(group, made);
+  return made;
+}
+
+/** The group that a service is in. */
+function groupOf(service: string): Group {
+  if (service.startsWith('reeve.agent.')) return 'agent';
+  return /\.(?:Enrol|Identity)Service$/.test(service) ? 'join' : 'operator';
+}
+
+/** The whole contract. */
+export function contract(): PackageDefinition {
+  return { ...load('agent'), ...load('join'), ...load('operator') };
 }
 
 /** A service of the contract by its full name, e.g. `reeve.agent.v1.UserService`. */
 export function serviceDefinition(name: string): ServiceDefinition {
-  const found = contract()[name];
+  const found = load(groupOf(name))[name];
   if (found === undefined || 'format' in found) throw new Error(`The contract has no service ${name}`);
   return found;
 }
@@ -52,7 +74,9 @@ export function methodDefinition(service: string, method: string): GrpcMethod<un
 /** The codec of a message of the contract by its full name; the caller names the generated types. */
 // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- nothing to infer them from: the name is text
 export function messageCodec<Input, Output>(name: string): { encode: (value: Input) => Buffer; decode: (bytes: Buffer) => Output } {
-  const found = contract()[name] as MessageTypeDefinition<object, object> | undefined;
+  // Messages that are shared are in most groups: one that is loaded will do.
+  const known = [...loaded.values()].find((group) => Object.hasOwn(group, name)) ?? load('agent');
+  const found = known[name] as MessageTypeDefinition<object, object> | undefined;
   if (found?.format !== 'Protocol Buffer 3 DescriptorProto') throw new Error(`The contract has no message ${name}`);
   return { encode: (value) => found.serialize(value as object), decode: (bytes) => found.deserialize(bytes) as Output };
 }

@@ -85,7 +85,7 @@ describe.skipIf(!available.ok)('the agent\'s packages on a minimal host', () => 
 
   test('tell systemd when the agent is ready, from inside its sandbox', async () => {
     await host.write('/usr/lib/reeve-agent/probe.js', NOTIFY_PROBE);
-    await host.write('/run/systemd/system/reeve-agent.service.d/probe.conf', '[Service]\nExecStart=\nExecStart=/usr/lib/reeve/node --max-semi-space-size=1 /usr/lib/reeve-agent/probe.js\n');
+    await host.write('/run/systemd/system/reeve-agent.service.d/probe.conf', '[Service]\nExecStart=\nExecStart=/usr/lib/reeve/node --jitless /usr/lib/reeve-agent/probe.js\n');
     await host.run(['/usr/sbin/runuser', '-u', 'reeve-agent', '--', 'mkdir', '-p', IDENTITY]);
     await host.run(['systemctl', 'daemon-reload']);
     await host.run(['systemctl', 'start', 'reeve-agent.service'], { timeoutMs: 90_000 });
