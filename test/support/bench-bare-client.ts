@@ -31,7 +31,7 @@ export function openBareGrpc(port: number, tls: TlsIdentity): BareChannel {
 
 /** The frames of a gRPC call on node:http2, without gRPC. */
 export function openBareHttp2(port: number, tls: TlsIdentity): BareChannel {
-  const session: ClientHttp2Session = connect(`https://127.0.0.1:${String(port)}`, { key: tls.key, cert: tls.certificate, ca: tls.trust, checkServerIdentity: () => undefined });
+  const session: ClientHttp2Session = connect(`https://127.0.0.1:${String(port)}`, { key: tls.key, cert: tls.certificate, ca: tls.trust, servername: 'bench', checkServerIdentity: () => undefined });
   const frame = Buffer.alloc(5);
   return {
     noOp: () =>

@@ -1,0 +1,66 @@
+import type { AddressInfo } from 'node:net';
+import { listenForAgents } from '../../coordinator/agents.js';
+import type { Fleet } from '../../coordinator/fleet/fleet.js';
+import { createChangeEngine } from '../../coordinator/reconcile/change.js';
+import { openBareGrpc } from '../support/bench-bare-client.js';
+import type { BenchCoordinator } from '../support/bench-coordinator.js';
+import type { BenchProcess } from '../support/bench-process.js';
+import type { Figure } from './report.js';
+import { inTurns, timesOf } from './round.js';
+
+const rounds = { warmUp: 3, rounds: 20 };
+
+/** Joining without a machine: key, proof of the coordinator, enrolment, identity on disk; the joining host is a process of its own. */
+export async function benchEnrol(coordinator: BenchCoordinator, fleet: Fleet, joiner: BenchProcess, barePorts: readonly number[]): Promise<Figure[]> {
+  const { world, perHost } = coordinator;
+  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), startedAtMs: world.clock.now() };
+  const ports = await listenForAgents(office, {
+    host: '127.0.0.1',
+    agentsPort: 0,
+    enrolmentPort: 0,
+    enrolLimits: { perAddress: 1_000, total: 1_000 },
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  const { port } = ports.enrolment.address as AddressInfo;
+  const inner: number[] = [];
+  const tls = coordinator.bareClient();
+  try {
+    const all = await inTurns(
+      [
+        {
+          name: 'reeve',
+          run: async (round) => {
+            const token = coordinator.invite(`joining${String(round)}`);
+            const ms = await joiner.ask<number>({ token, pin: world.authority.pin, endpoints: [{ address: '127.0.0.1', port }] });
+            if (round >= rounds.warmUp) inner.push(ms);
+          },
+        },
+        {
+          name: 'bare',
+          run: async (round) => {
+            // Joining makes two connections: one that only proves the coordinator, one that enrols.
+            for (const bare of [barePorts[round % barePorts.length], barePorts[(round + 1) % barePorts.length]]) {
+              const channel = openBareGrpc(bare ?? 0, tls);
+              await channel.noOp();
+              channel.close();
+            }
+          },
+        },
+      ],
+      { ...rounds, restMs: 50 },
+    );
+    return [
+      {
+        id: 'join/simulated',
+        title: 'join without a machine (key, two TLS connections, enrolment, identity fsynced)',
+        unit: 'ms',
+        values: inner,
+        peers: [{ name: 'bare grpc-js, two cold connects', values: timesOf(all, 'bare').ms }],
+      },
+    ];
+  } finally {
+    await ports.close(0);
+  }
+}

@@ -1,0 +1,51 @@
+import type { LabHost } from '../lab/lab.js';
+import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { debs } from '../support/packages.js';
+import { benchCommandLine } from './command-line.js';
+import { measureIdle, measureStart, sizeOfPackages } from './footprint.js';
+import { benchJoin } from './join.js';
+import type { Figure, Skipped } from './report.js';
+import { watchSteadyState } from './steady.js';
+
+/** Benches on real hosts with the packages installed; they need root. */
+export const installedBenches: readonly string[] = ['join', 'footprint', 'steady', 'command-line'];
+
+/** How long an agent has been left alone before its memory is read, s. */
+const idleS = 60;
+
+/** How long no process may be started, s. */
+const steadyS = Number(process.env['BENCH_STEADY_S'] ?? 300);
+
+/** Boots and installs three hosts and a coordinator once for all benches that were asked for; answers those that cannot run here. */
+export async function benchInstalled(benches: readonly string[], tell: (figures: readonly Figure[]) => void): Promise<Skipped[]> {
+  if (benches.length === 0) return [];
+  const available = hosts;
+  if (!available.ok) return benches.map((id) => ({ id, reason: available.reason }));
+  const files = await debs('normal');
+  const names = benches.includes('join') ? ['web1', 'web2', 'web3'] : ['web1'];
+  const fleet = await startFleet({ name: 'bench', hosts: names, join: false });
+  try {
+    const joined = await benchJoin(fleet, names);
+    if (benches.includes('join')) tell(joined);
+    const quietSince = Date.now();
+    if (benches.includes('command-line')) tell(await benchCommandLine(fleet));
+    await rest(quietSince + idleS * 1000 - Date.now());
+    if (benches.includes('footprint')) {
+      tell(sizeOfPackages(files));
+      tell(await measureIdle(fleet.hub, names.map((name) => fleet.host(name)), idleS));
+    }
+    if (benches.includes('steady')) tell(await watchSteadyState(fleet.lab, first(fleet, names), steadyS));
+    if (benches.includes('footprint')) tell([await measureStart(first(fleet, names))]);
+    return [];
+  } finally {
+    fleet.close();
+  }
+}
+
+function first(fleet: TestFleet, names: readonly string[]): LabHost {
+  return fleet.host(names[0] ?? '');
+}
+
+async function rest(ms: number): Promise<void> {
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+}
