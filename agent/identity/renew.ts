@@ -63,6 +63,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
   let current = identity;
   let swappedAt = -Infinity;
   let attempt = 0;
+  let renewing = false;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -77,6 +78,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
   };
   const attemptNow = async (): Promise<void> => {
     const left = Date.parse(new X509Certificate(current.certificate).validTo) - now();
+    renewing = true;
     try {
       current = left > 0 ? await renew(options, current).catch((error: unknown) => comeBack(options, current, error)) : await readmit(options, current);
       swappedAt = now();
@@ -95,14 +97,16 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
       attempt += 1;
       // A certificate that expires before the next try is not worth waiting for: readmission begins then.
       schedule(now() + (left > 0 && left < delayMs ? left : delayMs));
+    } finally {
+      renewing = false;
     }
   };
 
   scheduleRenewal();
   return {
     used() {
-      // A connection that was accepted before the swap may still make its first call for 15 s after it.
-      if (now() - swappedAt > 15_000) store.forgetOld();
+      // A connection that was accepted before the swap may still make its first call for 15 s after it; a renewal under way has a key of its own there.
+      if (!renewing && now() - swappedAt > 15_000) store.forgetOld();
     },
     close() {
       closed = true;
