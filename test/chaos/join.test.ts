@@ -119,8 +119,13 @@ describe.skipIf(!hosts.ok)('kill -9 while a host joins or renews', () => {
       else await host.run(['systemctl', 'start', 'reeve-agent'], { timeoutMs: 60_000 });
       return before;
     };
-    const renewed = (before: string): Promise<unknown> =>
-      until(async () => (await identityFolder(host)).certificate !== before, { timeoutMs: 60_000, everyMs: 200, what: 'the certificate to be renewed' });
+    const renewed = async (before: string): Promise<void> => {
+      try {
+        await until(async () => (await identityFolder(host)).certificate !== before, { timeoutMs: 60_000, everyMs: 200, what: 'the certificate to be renewed' });
+      } catch (error) {
+        throw new Error(`It was not renewed; the agent said:\n${await host.run(['journalctl', '--no-pager', '--output=cat', '--lines=20', '--unit=reeve-agent'])}`, { cause: error });
+      }
+    };
 
     for (const point of [...renewPoints.agent, ...renewPoints.agent]) {
       const before = await pastHalfLife({ unit: 'reeve-agent', point });

@@ -93,7 +93,7 @@ describe('migration of the inventory', () => {
     migrate(newer, unsafe, steps);
     newer.close();
     copyFileSync(file, `${file}.before`);
-    expect(() => openDatabase(file)).toThrowError(expect.objectContaining({
+    expect(() => openDatabase(file)).toThrow(expect.objectContaining({
       code: 'DATABASE_UNSAFE',
       message: expect.stringMatching(new RegExp(`newer Reeve.*schema ${String(steps.length)}.*knows ${String(migrations.length)}`)),
     }));
