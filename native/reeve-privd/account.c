@@ -53,14 +53,25 @@ uint16_t account_lock(struct call *c, const char *name) {
 /* Entry and private group, of which the marker knows the gid. c->user is gone afterwards. */
 uint16_t account_delete(struct call *c, const char *name) {
   uint16_t status = REEVE_OK;
-  if (user_by_name(&c->accounts, name)) {
+  /* userdel writes one file after the other. If it was stopped between them, the line of shadow that is left goes only with a whole account. */
+  if (!user_by_name(&c->accounts, name) && secret_by_name(&c->accounts, name)) {
+    char uid[16];
+    snprintf(uid, sizeof uid, "%u", c->marker.uid);
+    status = run_tool(c, (const char *const[]){"useradd", "--uid", uid, "--gid", "65534", "--no-create-home", "--home-dir", "/nonexistent",
+      "--shell", "/usr/sbin/nologin", "--expiredate", "1970-01-02", "--", name, NULL});
+    if (!status) status = accounts_load(c);
+  }
+  if (!status && user_by_name(&c->accounts, name)) {
     status = run_tool(c, (const char *const[]){"userdel", "--", name, NULL});
     FAILPOINT("remove.deleted");
     if (!status) status = accounts_load(c);
     if (!status && user_by_name(&c->accounts, name))
       status = fail(c, REEVE_E_TOOL_FAILED, "value", "userdel", "rule", "it reported success and the account is still there", NULL);
   }
-  /* userdel takes the private group along unless it was stopped between the two files, or the group has other members. */
+  /* userdel takes memberships and the private group along unless it was stopped, or the group has other members. */
+  for (size_t i = 0; !status && i < c->accounts.nmembers; i++)
+    if (!strcmp(c->accounts.members[i].user, name))
+      status = run_tool(c, (const char *const[]){"gpasswd", "--delete", name, "--", c->accounts.members[i].group, NULL});
   const struct group *g = status ? NULL : group_by_name(&c->accounts, name);
   if (!g || g->gid != c->marker.gid || group_in_use(&c->accounts, g)) return status;
   status = run_tool(c, (const char *const[]){"groupdel", "--", name, NULL});
