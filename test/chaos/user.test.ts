@@ -23,7 +23,7 @@ function wanted(command: UserCommand, name: string, state: AccountState): Accoun
     locked: command === 'lock',
     home: true,
     marker: 'owned',
-    entries: 4,
+    entries: 3,
     trash: 0,
     made: 1,
     deleted: 0,
@@ -157,6 +157,14 @@ describe.skipIf(!hosts.ok)('kill -9 while users are changed', () => {
       await kill(point, ['user', 'remove', name, '--on', hostName]);
       const after = { passwd: '', group: '', member: false, locked: false, home: false, marker: '', entries: 0, trash: before.trash + 1, deleted: before.deleted + 1 };
       expect(await accountState(host, name), point).toEqual({ ...after, made: before.made });
+    }
+    // userdel writes one file after the other: these are two that were killed in between.
+    await fleet.json(argsOf('add', 'he9', hostName));
+    for (const [name, files] of [['he8', ['passwd', 'shadow']], ['he9', ['passwd']]] as const) {
+      await host.run(['sed', '-i', `/^${name}:/d`, ...files.map((file) => `/etc/${file}`)]);
+      await host.run(['sed', '-i', 's/^state=.*/state=removing/', `/var/lib/reeve-privd/owned/user/${name}`]);
+      await fleet.json(['user', 'remove', name, '--on', hostName, '--yes']);
+      expect(await accountState(host, name), 'whoever gets this name is in none of its groups').toMatchObject({ entries: 0, member: false, marker: '', trash: 1 });
     }
     await host.run(['useradd', '--create-home', 'byhand']);
     await kill('adopt.marked', ['user', 'adopt', hostName, 'byhand']);

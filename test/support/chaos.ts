@@ -54,7 +54,7 @@ export interface AccountState {
   readonly home: boolean;
   /** State in the helper's marker; empty: no marker. */
   readonly marker: string;
-  /** Lines of this name in passwd, group, shadow and gshadow together: 4 or none. */
+  /** Lines of this name in passwd, group and shadow together: 3 or none. gshadow, which userdel writes last, is left out: a line there alone gives no account. */
   readonly entries: number;
   /** Entries of this account in the trash of homes. */
   readonly trash: number;
@@ -73,7 +73,7 @@ export async function accountState(host: LabHost, name: string): Promise<Account
     echo "shadow=$(getent shadow "$1")"
     echo "home=$([ -d "/home/$1" ] && echo yes)"
     echo "marker=$(sed -n s/^state=//p "/var/lib/reeve-privd/owned/user/$1" 2>/dev/null)"
-    echo "entries=$(cat /etc/passwd /etc/group /etc/shadow /etc/gshadow | grep -c "^$1:")"
+    echo "entries=$(cat /etc/passwd /etc/group /etc/shadow | grep -c "^$1:")"
     echo "trash=$(ls -d /home/.reeve-trash/"$1".* 2>/dev/null | wc -l)"
     echo "made=$(journalctl -q -t useradd --no-pager -o cat | grep -c "new user: name=$1,")"
     echo "deleted=$(journalctl -q -t userdel --no-pager -o cat | grep -c "delete user '$1'")"`;
