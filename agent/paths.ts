@@ -22,6 +22,3 @@ export const agentAccount = 'reeve-agent';
 
 /** The helper's own program, which can also check a policy. */
 export const helperProgram = '/usr/lib/reeve-agent/reeve-privd';
-
-/** Tells systemd that the agent is ready. */
-export const notifyProgram = '/usr/lib/reeve/reeve-notify';

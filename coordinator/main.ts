@@ -6,7 +6,7 @@ import { formatMessage, formatRemedy, ReeveError, reeveError } from '../shared/e
 import { catalogue } from '../shared/errors/catalogue.js';
 import { systemClock } from '../shared/kit/clock.js';
 import { createLog, type Logger } from '../shared/kit/log.js';
-import { notifySystemd } from '../shared/kit/notify.js';
+import { notifyReady } from '../shared/kit/notify.js';
 import { version } from '../shared/kit/version.js';
 import { vis } from '../shared/model/vis.js';
 import { backupDatabase, restoreDatabase } from './backup.js';
@@ -96,7 +96,7 @@ async function serve(paths: { stateDir: string; socketPath: string; config: stri
     onBug: (error) => end(log, error),
   });
   log.info({ version, initialised: coordinator.office() !== undefined }, 'the coordinator is ready');
-  notifySystemd();
+  await notifyReady();
   const signal = await stopped;
   log.info({ signal }, 'the coordinator is stopping');
   await coordinator.close(graceMs);

@@ -2,15 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reeveError } from '../../shared/errors/error.js';
 import { createLog, type Logger } from '../../shared/kit/log.js';
+import { notifyReady } from '../../shared/kit/notify.js';
 import { agentPort } from '../../shared/model/host.js';
 import { parseAgentConfig, type AgentConfig } from '../config.js';
 import { writeWhole } from '../host/file.js';
 import { readMachineHint } from '../host/facts.js';
-import { notifyReady } from '../host/notify.js';
 import { createSystemHost } from '../host/system.js';
 import { startRenewer } from '../identity/renew.js';
 import { openIdentityStore } from '../identity/store.js';
-import { notifyProgram } from '../paths.js';
 import { createAgentServer, type AgentServer, type AgentServerOptions } from '../server.js';
 import type { AgentOptions } from './options.js';
 
@@ -49,7 +48,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
     onTried: (state) => writeWhole(join(options.paths.state, renewalFile), `${JSON.stringify(state)}\n`),
   }, identity);
   log.info({ address: server.address.address, port: server.address.port, host: identity.hostName, hostId: identity.hostId }, 'listening');
-  await notifyReady(notifyProgram).catch((error: unknown) => log.warn({ err: error }, 'the service manager could not be told'));
+  await notifyReady().catch((error: unknown) => log.warn({ err: error }, 'the service manager could not be told'));
   await stopSignal();
   log.info('stopping');
   renewer.close();

@@ -1,12 +1,17 @@
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 /** The program that speaks sd_notify(3): Node has no datagram unix sockets. */
 const program = '/usr/lib/reeve/reeve-notify';
 
-/** Tells systemd that the service is ready, when it was started by systemd. Once, at start; a failure is the service's own timeout to report. */
-export function notifySystemd(): void {
+/** Tells systemd that the service is ready, when systemd started it. Once, at start. Rejects when the program fails. */
+export function notifyReady(): Promise<void> {
   const socket = process.env['NOTIFY_SOCKET'];
-  if (socket === undefined || !existsSync(program)) return;
-  spawn(program, ['READY=1'], { stdio: 'ignore', env: { NOTIFY_SOCKET: socket }, cwd: '/' });
+  if (socket === undefined || !existsSync(program)) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    execFile(program, ['READY=1'], { env: { NOTIFY_SOCKET: socket }, timeout: 5_000, cwd: '/' }, (error) => {
+      if (error === null) resolve();
+      else reject(new Error(`${program} failed`, { cause: error }));
+    });
+  });
 }
