@@ -1,7 +1,4 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -12,15 +9,10 @@ const instrument = fileURLToPath(new URL('../support/power-cut.ts', import.meta.
 
 /** Runs the instrument in process and mount namespaces of its own: when it ends, for whatever reason, its children, mounts and loop devices are gone. */
 async function cutPower(synchronous: 'full' | 'normal', cuts: number): Promise<PowerReport> {
-  const folder = mkdtempSync(join(tmpdir(), 'reeve-power-'));
-  try {
-    const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'];
-    const argv = [...namespaces, process.execPath, '--import', 'tsx', instrument, folder, synchronous, String(cuts)];
-    const { stdout } = await promisify(execFile)('unshare', argv, { timeout: 280_000, killSignal: 'SIGKILL', maxBuffer: 1024 * 1024 });
-    return JSON.parse(stdout) as PowerReport;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'];
+  const argv = [...namespaces, process.execPath, '--import', 'tsx', instrument, synchronous, String(cuts)];
+  const { stdout } = await promisify(execFile)('unshare', argv, { timeout: 280_000, killSignal: 'SIGKILL', maxBuffer: 1024 * 1024 });
+  return JSON.parse(stdout) as PowerReport;
 }
 
 describe.skipIf(!hosts.ok)('power cuts of the coordinator’s disk', () => {

@@ -1,7 +1,7 @@
 /**
  * Power cuts of a disk that holds an inventory under load. The disk is an ext4 in a file on an XFS; a copy of that file by reflink, at a random moment, is
  * what a machine finds after its power failed. Each copy is mounted (ext4 replays its journal), opened as the coordinator opens it, and compared with what
- * was acknowledged before the copy began. Run in a mount namespace of its own: what it mounts ends with it. Arguments: FOLDER full|normal CUTS.
+ * was acknowledged before the copy began. Run in a mount namespace of its own: what it mounts ends with it. Arguments: full|normal CUTS.
  * Prints one line of JSON, a `PowerReport`.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
@@ -37,7 +37,10 @@ export interface PowerReport {
 const run = promisify(execFile);
 const writer = fileURLToPath(new URL('power-writer.ts', import.meta.url));
 
-async function makeDisk(folder: string): Promise<{ image: string; copies: string; mount: string }> {
+/** Nobody removes this folder: removing a mount point from outside while the namespace ends would keep what is mounted below it for ever. */
+const folder = '/mnt';
+
+async function makeDisk(): Promise<{ image: string; copies: string; mount: string }> {
   // In memory: a cut is made between the layers above, and a slow disk below them would only make the instrument slow.
   await run('mount', ['-t', 'tmpfs', '-o', 'size=2g', 'reeve-power', folder]);
   const [xfsImage, xfs, mount] = [join(folder, 'xfs.img'), join(folder, 'xfs'), join(folder, 'disk')];
@@ -82,8 +85,8 @@ function startLoad(file: string, synchronous: string): { child: ChildProcess; ac
   return { child, acknowledged, complaints };
 }
 
-async function main(folder: string, synchronous: string, cuts: number): Promise<PowerReport> {
-  const disk = await makeDisk(folder);
+async function main(synchronous: string, cuts: number): Promise<PowerReport> {
+  const disk = await makeDisk();
   const load = startLoad(join(disk.mount, 'reeve.db'), synchronous);
   const taken: { copy: string; acknowledged: number }[] = [];
   await until(() => load.acknowledged.length >= 20, { timeoutMs: 60_000, what: 'the first commits' });
@@ -128,5 +131,5 @@ async function main(folder: string, synchronous: string, cuts: number): Promise<
   return { cuts: taken.length, acknowledged: load.acknowledged.length, lost, cutsWithLoss, damaged, recoveryP95Ms: Math.round(recoveryP95Ms) };
 }
 
-const [folder = '', synchronous = 'full', cuts = '200'] = process.argv.slice(2);
-console.log(JSON.stringify(await main(folder, synchronous, Number(cuts))));
+const [synchronous = 'full', cuts = '200'] = process.argv.slice(2);
+console.log(JSON.stringify(await main(synchronous, Number(cuts))));
