@@ -87,7 +87,7 @@ async function demoObserving(reason: string): Promise<void> {
     run(['host', 'list'], 0);
     run(['host', 'show', 'host1'], 0);
     run(['status'], 0);
-    title("The agent's policy is \"observe\": a change is refused by the host itself");
+    title('The helper without root cannot even look at accounts, and the policy is "observe": the host refuses a change, and nothing is stored');
     run(['user', 'add', 'ada', '--on', 'host1', '--yes'], 1);
     title('Done');
     process.stdout.write('As root, on Debian with systemd-container and mmdebstrap, the same command shows two real hosts.\n');

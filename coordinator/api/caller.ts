@@ -18,13 +18,13 @@ export function roleGroup(role: Role): string {
 }
 
 /**
- * What a local account may do now: root is an admin; a named operator has its role; a member of reeve-admin, reeve-operator or reeve-viewer has the strongest
- * of those. Asked on every call, so that disabling takes effect on the next one. Errors: OPERATOR_UNKNOWN, OPERATOR_DISABLED.
+ * What a local account may do now: root is an admin, and so is the account that the coordinator itself runs under (the database is its own); a named
+ * operator has its role; a member of reeve-admin, reeve-operator or reeve-viewer has the strongest of those. Asked on every call, so that disabling takes effect on the next one. Errors: OPERATOR_UNKNOWN, OPERATOR_DISABLED.
  */
 export function operatorOf(db: Database | undefined, peer: LocalPeer): OperatorCaller {
   const account = peer.user === '' ? String(peer.uid) : peer.user;
   const name = `uid:${account}`;
-  if (peer.uid === 0) return { name, account, role: 'admin' };
+  if (peer.uid === 0 || peer.uid === process.getuid?.()) return { name, account, role: 'admin' };
   const named = db === undefined ? undefined : getOperator(db, account);
   if (named?.disabled === true) throw reeveError('OPERATOR_DISABLED', { value: account });
   const role = named?.role ?? [...roles].reverse().find((candidate) => peer.groups.includes(roleGroup(candidate)));
