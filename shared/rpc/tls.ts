@@ -1,5 +1,5 @@
 import { constants, X509Certificate, createHash, type KeyObject } from 'node:crypto';
-import { createSecureContext, type PeerCertificate, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, type PeerCertificate, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { credentials, ServerCredentials, type ChannelCredentials } from '@grpc/grpc-js';
 
 /** Key, certificate and trust of one side. PEM. */
@@ -56,10 +56,20 @@ export type PeerCheck = (certificate: X509Certificate) => Error | undefined;
  * replaced: it falls back to the CN, and Reeve's certificates have no DNS names.
  */
 export function clientCredentials(identity: TlsIdentity, check: PeerCheck): ChannelCredentials {
-  const context = createSecureContext({ ...contextOptions(identity) });
-  return credentials.createFromSecureContext(context, {
+  return credentials.createFromSecureContext(clientContext(identity), {
     checkServerIdentity: (_name: string, peer: PeerCertificate) => check(new X509Certificate(peer.raw)),
   });
+}
+
+/** Contexts of identities: a coordinator shows the same one to all its hosts, and parsing it is a good part of a connection's cost. */
+const contexts = new WeakMap<TlsIdentity, SecureContext>();
+
+function clientContext(identity: TlsIdentity): SecureContext {
+  const known = contexts.get(identity);
+  if (known !== undefined) return known;
+  const context = createSecureContext(contextOptions(identity));
+  contexts.set(identity, context);
+  return context;
 }
 
 /** sha256 of a certificate's or key's SubjectPublicKeyInfo (DER), lower-case hex: the identity of a key. */
