@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   Server,
@@ -17,6 +16,7 @@ import type { Logger } from '../kit/log.js';
 import { reeveError, ReeveError } from '../errors/error.js';
 import { serviceDefinition } from './load.js';
 import { createRateLimiter, type RateLimit } from './rate.js';
+import { newCorrelation, UnaryScope, type Scope } from './scope.js';
 import { toStatus } from './status.js';
 import type { MethodName, RequestOf, ResponseInputOf } from './type.js';
 
@@ -197,7 +197,7 @@ function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: Retur
 
 function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
   return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>): void => {
-    const scope = unaryScope(call, bound);
+    const scope = new UnaryScope(call, bound.method, bound.row.deadlineMs);
     const finish = (error: unknown, response?: unknown): void => {
       scope.close();
       if (error === undefined) callback(null, response);
@@ -205,7 +205,7 @@ function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter
     };
     try {
       const principal = admit(bound, limiter, call, call.request);
-      (bound.row.handle(call.request, makeContext(bound, principal, call, scope)) as Promise<unknown>).then(
+      (bound.row.handle(call.request, new HandlerContext(bound, principal, call, scope)) as Promise<unknown>).then(
         (response) => finish(undefined, response),
         (error: unknown) => finish(error ?? new Error('rejected without an error')),
       );
@@ -213,49 +213,6 @@ function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter
       finish(error);
     }
   };
-}
-
-/** What names a call and ends it early. */
-interface Scope {
-  readonly correlation: string;
-  readonly signal: AbortSignal;
-}
-
-/** The scope of a unary call, each part made when it is first asked for: most calls are answered without. After close() nothing ends the signal any more. */
-function unaryScope(call: ServerUnaryCall<unknown, unknown>, bound: { readonly method: string; readonly row: { readonly deadlineMs: number } }): Scope & { close(): void } {
-  const startedAt = Date.now();
-  let correlation: string | undefined;
-  let abort: AbortController | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
-  const cancel = (): void => abort?.abort();
-  const makeSignal = (): AbortSignal => {
-    abort = new AbortController();
-    if (call.cancelled) abort.abort();
-    else if (!closed) {
-      const leftMs = startedAt + deadlineOf(call.getDeadline(), bound.row.deadlineMs, startedAt) - Date.now();
-      timer = setTimeout(() => abort?.abort(reeveError('TOOL_TIMEOUT', { value: bound.method, host: '' })), Math.max(0, leftMs));
-      call.once('cancelled', cancel);
-    }
-    return abort.signal;
-  };
-  return {
-    get correlation() {
-      return (correlation ??= newCorrelation());
-    },
-    get signal() {
-      return abort?.signal ?? makeSignal();
-    },
-    close() {
-      closed = true;
-      clearTimeout(timer);
-      if (abort !== undefined) call.off('cancelled', cancel);
-    },
-  };
-}
-
-function newCorrelation(): string {
-  return randomBytes(8).toString('hex');
 }
 
 function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
@@ -275,7 +232,7 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
     const run = async (): Promise<void> => {
       const request = (call as ServerWritableStream<unknown, unknown>).request;
       const principal = admit(bound, limiter, call, request);
-      const context = makeContext(bound, principal, call, { correlation, signal: abort.signal });
+      const context = new HandlerContext(bound, principal, call, { correlation, signal: abort.signal });
       for await (const event of untilAborted(bound.row.handle(request, context) as AsyncIterable<unknown>, abort.signal)) {
         if (!call.write(event)) await once(call, 'drain', { signal: abort.signal });
       }
@@ -316,26 +273,38 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
   }
 }
 
-function makeContext<Principal extends Caller>(bound: Bound<Principal>, principal: Principal, call: AuthenticatedCall, scope: Scope): CallContext<Principal> {
-  const { options, method } = bound;
-  let log: Logger | undefined;
-  return {
-    principal,
-    method,
-    get signal() {
-      return scope.signal;
-    },
-    get correlation() {
-      return scope.correlation;
-    },
-    get peer() {
-      return call.getPeer();
-    },
-    get log() {
-      log ??= options.log.child({ rpc: method, caller: principal.name, correlation: scope.correlation });
-      return log;
-    },
-  };
+/** What a handler is given; parts that few handlers look at are made when they do. A class, as the getters of a literal would be made for every call. */
+class HandlerContext<Principal extends Caller> implements CallContext<Principal> {
+  readonly principal: Principal;
+  readonly method: string;
+  readonly #log: Logger;
+  readonly #call: AuthenticatedCall;
+  readonly #scope: Scope;
+  #child: Logger | undefined;
+
+  constructor(bound: Bound<Principal>, principal: Principal, call: AuthenticatedCall, scope: Scope) {
+    this.principal = principal;
+    this.method = bound.method;
+    this.#log = bound.options.log;
+    this.#call = call;
+    this.#scope = scope;
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  get correlation(): string {
+    return this.#scope.correlation;
+  }
+
+  get peer(): string {
+    return this.#call.getPeer();
+  }
+
+  get log(): Logger {
+    return (this.#child ??= this.#log.child({ rpc: this.method, caller: this.principal.name, correlation: this.correlation }));
+  }
 }
 
 function failure<Principal extends Caller>(bound: Bound<Principal>, error: unknown, correlation: string): ReturnType<typeof toStatus> {
@@ -344,10 +313,4 @@ function failure<Principal extends Caller>(bound: Bound<Principal>, error: unkno
     bound.options.onBug?.(error);
   }
   return toStatus(error, correlation);
-}
-
-/** How long a call that began `at` may take, ms. */
-function deadlineOf(deadline: Date | number, limitMs: number, at: number): number {
-  const left = (typeof deadline === 'number' ? deadline : deadline.getTime()) - at;
-  return Math.max(0, Math.min(limitMs, left));
 }

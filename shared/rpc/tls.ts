@@ -95,9 +95,17 @@ export function certificateProblem(certificate: X509Certificate, wanted: { uri: 
   return validityProblem(certificate, wanted.now);
 }
 
+/** When certificates are valid, unix ms: asked for at every call, and dates are slow to parse. */
+const validities = new WeakMap<X509Certificate, { readonly from: number; readonly to: number }>();
+
 /** Whether a certificate is valid now: why not, or undefined. */
 export function validityProblem(certificate: X509Certificate, now: number): string | undefined {
-  if (now < Date.parse(certificate.validFrom)) return 'it is not valid yet';
-  if (now >= Date.parse(certificate.validTo)) return 'it has expired';
+  let validity = validities.get(certificate);
+  if (validity === undefined) {
+    validity = { from: Date.parse(certificate.validFrom), to: Date.parse(certificate.validTo) };
+    validities.set(certificate, validity);
+  }
+  if (now < validity.from) return 'it is not valid yet';
+  if (now >= validity.to) return 'it has expired';
   return undefined;
 }
