@@ -5,6 +5,9 @@ import { join } from 'node:path';
 /** The programs a bench is made of, by the first file of each. */
 export const programs = ['test/bench/simulated.ts', 'test/support/bench-agents.ts', 'test/support/bench-bare.ts', 'test/support/bench-join.ts'] as const;
 
+/** The runtime's file name beside the bundles. */
+export const runtimeFile = 'node';
+
 /** The bundle's file name of a program. */
 export function programFile(entry: (typeof programs)[number]): string {
   return entry.replace(/^.*\//, '').replace(/\.ts$/, '.js');
@@ -19,7 +22,12 @@ export interface BenchProcess {
 
 /** Starts a bundled program that answers each message with one message. */
 export function startProgram(folder: string, entry: (typeof programs)[number], args: readonly string[] = []): BenchProcess {
-  const child: ChildProcess = fork(join(folder, programFile(entry)), args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], serialization: 'advanced', execArgv: profiling() });
+  const child: ChildProcess = fork(join(folder, programFile(entry)), args, {
+    execPath: join(folder, runtimeFile),
+    execArgv: profiling(),
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    serialization: 'advanced',
+  });
   return {
     async ask<Answer>(message: unknown) {
       const answer = new Promise<unknown>((resolve, reject) => {
