@@ -2,10 +2,11 @@
  * `npm run bench [-- --check] [--only NAME]...`: measures, prints a line per figure, and writes build/bench.json. With --check it ends with 1 when a bar is
  * missed. See README.md beside this file.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { RUNTIME } from '../../packaging/native.js';
 import { bundlePrograms } from '../support/bench-bundle.js';
 import { startProgram } from '../support/bench-process.js';
 import { benchInstalled, installedBenches } from './installed.js';
@@ -58,7 +59,8 @@ async function benchSimulated(benches: readonly string[], agents: number): Promi
 
 function writeReport(figures: readonly Figure[], skipped: readonly Skipped[]): void {
   mkdirSync(join(root, 'build'), { recursive: true });
-  const machine = { cpus: cpus().length, cpu: cpus()[0]?.model ?? '', node: process.version, load: loadavg() };
+  const { version } = JSON.parse(readFileSync(join(root, RUNTIME, 'package.json'), 'utf8')) as { version: string };
+  const machine = { cpus: cpus().length, cpu: cpus()[0]?.model ?? '', runtime: version, load: loadavg() };
   writeFileSync(join(root, 'build/bench.json'), `${JSON.stringify({ at: new Date().toISOString(), machine, figures: figures.map(toJson), skipped }, undefined, 2)}\n`);
 }
 
