@@ -37,11 +37,6 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(catalogue, text);
 }
 
-/** The code whose number the helper sent; undefined for a number that is not in the catalogue. */
-export function errorCodeOfNumber(number: number): ErrorCode | undefined {
-  return (Object.keys(catalogue) as ErrorCode[]).find((code) => catalogue[code].number === number);
-}
-
 /** The message of an error for people; a placeholder without a value reads `?`. */
 export function formatMessage(item: ErrorItem): string {
   return fill(catalogue[item.code].message, item.fields);

@@ -17,8 +17,3 @@ export function parseFleetId(text: string): string {
 export function idTime(id: string): number {
   return parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
-
-/** The 16 bytes of a UUID as hex, without dashes. */
-export function idHex(id: string): string {
-  return id.replaceAll('-', '');
-}

@@ -30,11 +30,6 @@ export function fromDetails(details: readonly { code: string; fields: Readonly<R
   });
 }
 
-/** Whether a failed call is known not to have reached a handler: it may be sent again. */
-export function neverHandled(error: unknown): boolean {
-  return error instanceof ReeveError && error.code === 'HOST_UNREACHABLE';
-}
-
 /**
  * The error of a failed call as a ReeveError. A call without our trailer never reached a handler's answer: `unreachable` makes the error for one that the
  * transport lost.

@@ -12,6 +12,7 @@ const floors: readonly [name: string, oldest: string][] = [
 
 test.each(floors)('%s is at least %s in the lock file', (name, oldest) => {
   const found = Object.entries(lock.packages).filter(([path]) => path === `node_modules/${name}` || path.endsWith(`/node_modules/${name}`));
+  expect(found.length, `${name} is in the lock file`).toBeGreaterThan(0);
   for (const [path, { version = '0' }] of found) {
     const [a = 0, b = 0, c = 0] = version.split('.').map(Number);
     const [x = 0, y = 0, z = 0] = oldest.split('.').map(Number);
