@@ -58,7 +58,7 @@ export function renderApiPage(): string {
     '',
     'Every method of Reeve, from the tables by which the programs themselves decide; a method that is in no table is not served. Requests, answers and errors',
     'are described in `proto/`. Rate: calls a second of one caller, and how many at once after a pause. Size: of the request, bytes. A stream has no deadline:',
-    'it lives until its caller goes or may not have it any more.',
+    'it lives until its caller goes or may not have it any more. For an operator with a scope, hosts outside it do not exist; what is "of the whole fleet" is refused.',
     '',
     'This page is generated from `proto/` and the access tables by `docs/generate.ts`.',
     '',
@@ -68,7 +68,7 @@ export function renderApiPage(): string {
 
 function renderService(service: Service<never>): string[] {
   const comments = methodComments(service.name);
-  const rows = Object.entries(service.rows).map(([name, row]) => `| ${name} | ${row.roles.join(', ')} | ${row.risk} | ${rate(row)} | ${String(row.maxBytes)} | ${deadline(row, comments.get(name)?.stream === true)} |`);
+  const rows = Object.entries(service.rows).map(([name, row]) => `| ${name} | ${row.roles.join(', ')}${row.wholeFleet === true ? ' of the whole fleet' : ''} | ${row.risk} | ${rate(row)} | ${String(row.maxBytes)} | ${deadline(row, comments.get(name)?.stream === true)} |`);
   const about = Object.keys(service.rows).map((name) => `- \`${name}\`: ${comments.get(name)?.text ?? ''}`);
   return [`### ${service.name}`, '', '| method | roles | risk | rate | size | deadline |', '|---|---|---|---|---|---|', ...rows, '', ...about, ''];
 }

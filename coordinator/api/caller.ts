@@ -1,4 +1,5 @@
 import { reeveError } from '../../shared/errors/error.js';
+import type { Label } from '../../shared/model/label.js';
 import { roles, type Role } from '../../shared/model/role.js';
 import type { Caller } from '../../shared/rpc/server.js';
 import type { Database } from '../inventory/database.js';
@@ -10,6 +11,8 @@ export interface OperatorCaller extends Caller {
   readonly role: Role;
   /** Name of the local account. */
   readonly account: string;
+  /** Limited to hosts with one of these labels; undefined: the whole fleet. */
+  readonly scope: readonly Label[] | undefined;
 }
 
 /** The group whose members have a role without being named one by one. */
@@ -24,10 +27,10 @@ export function roleGroup(role: Role): string {
 export function operatorOf(db: Database | undefined, peer: LocalPeer): OperatorCaller {
   const account = peer.user === '' ? String(peer.uid) : peer.user;
   const name = `uid:${account}`;
-  if (peer.uid === 0 || peer.uid === process.getuid?.()) return { name, account, role: 'admin' };
+  if (peer.uid === 0 || peer.uid === process.getuid?.()) return { name, account, role: 'admin', scope: undefined };
   const named = db === undefined ? undefined : getOperator(db, account);
   if (named?.disabled === true) throw reeveError('OPERATOR_DISABLED', { value: account });
   const role = named?.role ?? [...roles].reverse().find((candidate) => peer.groups.includes(roleGroup(candidate)));
   if (role === undefined) throw reeveError('OPERATOR_UNKNOWN', { value: account });
-  return { name, account, role };
+  return { name, account, role, scope: named?.scope };
 }

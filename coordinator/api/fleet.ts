@@ -6,10 +6,10 @@ import { version } from '../../shared/kit/version.js';
 import { fieldMissing } from '../../shared/model/field.js';
 import { fleetHealth } from '../fleet/health.js';
 import { listDrift, listPending } from '../inventory/generation.js';
-import { listHosts } from '../inventory/host.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
-import { administers, reads } from './row.js';
+import { administersFleet, reads } from './row.js';
+import { visibleHosts } from './select.js';
 
 /** Address and ports that agents are told. */
 export interface FleetAddress {
@@ -22,7 +22,7 @@ export interface FleetAddress {
 export function fleetService(office: () => Office, init: (address: FleetAddress, caller: OperatorCaller) => Promise<Office>): Service<OperatorCaller> {
   return defineService<FleetServiceDefinition, OperatorCaller>('reeve.coordinator.v1.FleetService', {
     InitFleet: {
-      ...administers,
+      ...administersFleet,
       handle: async (request, context) => {
         if (request.address === '') throw fieldMissing('address', 'the host name or IP address that hosts can reach this machine by');
         const made = await init(
@@ -38,9 +38,11 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
     },
     GetStatus: {
       ...reads,
-      handle: () => {
+      handle: (_request, context) => {
         const { db, fleet, authority, startedAtMs } = office();
-        const hosts = listHosts(db);
+        const hosts = visibleHosts(db, context.principal);
+        const ids = new Set(hosts.map((host) => host.id));
+        const counted = (rows: readonly { hostId: string }[]): number => new Set(rows.map((row) => row.hostId).filter((id) => ids.has(id))).size;
         const joined = hosts.filter((host) => host.state === 'joined');
         const connected = joined.filter((host) => fleet.live(host.id).state === 'connected').length;
         return Promise.resolve({
@@ -54,9 +56,9 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
             invited: hosts.filter((host) => host.state === 'invited').length,
             revoked: hosts.filter((host) => host.state === 'revoked').length,
           },
-          health: fleetHealth(office(), fleet).map((item) => ({ ...item, since: toTimestamp(item.since) })),
-          pending: new Set(listPending(db).map((row) => row.hostId)).size,
-          drifted: new Set(listDrift(db).map((row) => row.hostId)).size,
+          health: fleetHealth(office(), fleet, hosts).map((item) => ({ ...item, since: toTimestamp(item.since) })),
+          pending: counted(listPending(db)),
+          drifted: counted(listDrift(db)),
         });
       },
     },

@@ -19,11 +19,8 @@ import { listDrift, listPending } from '../inventory/generation.js';
 import {
   addHost,
   childrenOf,
-  findHost,
   getHost,
   labelsOf,
-  listHosts,
-  selectHosts,
   setHostState,
   setLabels,
   setReadmit,
@@ -35,8 +32,8 @@ import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { audited } from './operator.js';
-import { listedHosts } from './plan.js';
 import { administers, changes, reads } from './row.js';
+import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, visibleHosts, type Scoped } from './select.js';
 
 /** Policy presets that a join command can install. */
 export const policyPresets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
@@ -50,48 +47,50 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
     InviteHost: { ...administers, handle: (request, context) => Promise.resolve(invite(office(), context.principal, request)) },
     ListHost: {
       ...reads,
-      handle: (request) => {
+      handle: (request, { principal }) => {
         const { db } = office();
-        const hosts = listedHosts(request.selector, () => (request.retired ? listHosts(db, { retired: true }) : selectHosts(db, request.selector === '' ? 'all' : request.selector)));
-        return Promise.resolve({ hosts: formatHosts(office(), hosts) });
+        const hosts = request.retired ? visibleHosts(db, principal, { retired: true }) : listedHosts(db, principal, request.selector);
+        return Promise.resolve({ hosts: formatHosts(office(), principal, hosts) });
       },
     },
     GetHost: {
       ...reads,
-      handle: (request) => {
-        const host = findHost(office().db, request.name);
+      handle: (request, { principal }) => {
+        const host = hostFor(office().db, principal, request.name);
         const live = office().fleet.live(host.id);
         const facts = live.facts ?? getFacts(office().db, host.id);
         const said = facts === undefined ? null : { ...formatFacts(facts), machineHint: Buffer.from(facts.machineHint, 'hex') };
-        return Promise.resolve({ host: formatHosts(office(), [host])[0] ?? null, facts: said, status: live.status ?? null });
+        return Promise.resolve({ host: formatHosts(office(), principal, [host])[0] ?? null, facts: said, status: live.status ?? null });
       },
     },
     SetHost: {
       ...changes,
       handle: (request, context) => {
         const { db, fleet } = office();
-        const host = findHost(db, request.host);
+        const { principal } = context;
+        const host = hostFor(db, principal, request.host);
         const edit = {
           ...(request.name === undefined ? {} : { name: parseHostName(request.name) }),
           ...(request.address === undefined ? {} : { endpoint: parseEndpoint(request.address, agentPort) }),
-          ...(request.parent === undefined ? {} : { parentId: request.parent === '' ? null : findHost(db, request.parent).id }),
+          ...(request.parent === undefined ? {} : { parentId: request.parent === '' ? null : hostFor(db, principal, request.parent).id }),
         };
         const set = request.setLabels.map(parseLabel);
         const remove = request.removeLabels.map(parseLabelKey);
-        audited(office(), context.principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove }), () => {
+        audited(office(), principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove }), () => {
           updateHost(db, host, edit);
           setLabels(db, host.id, set, remove);
+          assertStaysInScope(db, principal, host, 'leave host');
         });
         if (edit.endpoint !== undefined) fleet.refresh(host.id);
-        return Promise.resolve({ host: formatHosts(office(), [findHost(db, host.id)])[0] ?? null });
+        return Promise.resolve({ host: formatHosts(office(), principal, [hostFor(db, principal, host.id)])[0] ?? null });
       },
     },
     RetireHost: {
       ...administers,
       handle: (request, context) => {
         const { db, fleet, clock } = office();
-        const host = findHost(db, request.host);
-        const children = childrenOf(db, host.id);
+        const host = hostFor(db, context.principal, request.host);
+        const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
         if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
         audited(office(), context.principal, `host retire ${host.name}`, host.id, () => {
           revokeKeys(db, host.id);
@@ -106,7 +105,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
       ...administers,
       handle: (request, context) => {
         const { db, fleet, clock } = office();
-        const host = findHost(db, request.host);
+        const host = hostFor(db, context.principal, request.host);
         audited(office(), context.principal, `host revoke ${host.name}`, host.id, () => {
           revokeKeys(db, host.id);
           voidTokens(db, host.id);
@@ -120,7 +119,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
       ...administers,
       handle: (request, context) => {
         const { db, clock } = office();
-        const hosts = selectHosts(db, request.selector).filter((host) => host.state === 'joined');
+        const hosts = hostsFor(db, context.principal, request.selector).filter((host) => host.state === 'joined');
         if (hosts.length === 0) throw reeveError('HOST_REVOKED', { host: request.selector });
         audited(office(), context.principal, `host readmit ${request.selector}`, '', () => {
           for (const host of hosts) setReadmit(db, host.id, clock.now() + readmitMs);
@@ -144,13 +143,15 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
   const now = clock.now();
   const secret = randomBytes(32);
   const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin }), () => {
-    const known = listHosts(db).find((host) => host.name === name);
-    if (known !== undefined && known.state !== 'invited' && !request.rejoin) throw reeveError('HOST_EXISTS', { value: name });
-    const parentId = request.parent === '' ? undefined : findHost(db, request.parent).id;
+    const known = hostWithName(db, name);
+    const taken = known !== undefined && ((known.state !== 'invited' && !request.rejoin) || !inScope(db, caller, known.id));
+    if (taken) throw reeveError('HOST_EXISTS', { value: name });
+    const parentId = request.parent === '' ? undefined : hostFor(db, caller, request.parent).id;
     const id = known?.id ?? newId(now);
     if (known === undefined) addHost(db, { id, name, endpoint, parentId, now });
     else updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }) });
     setLabels(db, id, labels, []);
+    assertStaysInScope(db, caller, { id, name }, 'invite host');
     addToken(db, { hash: sha256(secret), hostId: id, now, expiresAtMs: now + ttlMs });
     return id;
   });
@@ -165,7 +166,7 @@ function joinCommand(token: string, preset: string, installPolicy: boolean): str
 }
 
 /** Hosts as the wire has them. */
-export function formatHosts(office: Office, hosts: readonly HostRow[]): HostInput[] {
+export function formatHosts(office: Office, caller: Scoped, hosts: readonly HostRow[]): HostInput[] {
   const { db, fleet } = office;
   const owed = nounsByHost(listPending(db));
   const drifted = nounsByHost(listDrift(db));
@@ -179,7 +180,7 @@ export function formatHosts(office: Office, hosts: readonly HostRow[]): HostInpu
       name: host.name,
       address: host.endpoint === undefined ? '' : formatEndpoint(host.endpoint),
       labels: labelsOf(db, host.id),
-      parent: parentName(db, host),
+      parent: parentName(db, caller, host),
       state: stateOf(host, connected),
       lastSeenAt: lastSeenMs === undefined ? null : toTimestamp(lastSeenMs),
       agentVersion: host.agentVersion,
@@ -206,8 +207,8 @@ function stateOf(host: HostRow, connected: boolean): 'HOST_STATE_INVITED' | 'HOS
   }
 }
 
-function parentName(db: Database, host: HostRow): string {
-  return host.parentId === undefined ? '' : (getHost(db, host.parentId)?.name ?? '');
+function parentName(db: Database, caller: Scoped, host: HostRow): string {
+  return host.parentId === undefined || !inScope(db, caller, host.parentId) ? '' : (getHost(db, host.parentId)?.name ?? '');
 }
 
 function nounsByHost(rows: readonly { hostId: string; noun: string }[]): Map<string, string[]> {

@@ -1,17 +1,15 @@
-import { reeveError } from '../../shared/errors/error.js';
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
 import { fieldInvalid } from '../../shared/model/field.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { listPending } from '../inventory/generation.js';
-import { selectHosts } from '../inventory/host.js';
 import type { Office } from '../office.js';
 import type { Noun } from '../reconcile/noun.js';
 import { findNoun, nouns } from '../reconcile/nouns.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
 import { changes, reads } from './row.js';
-import { changeableHosts } from './select.js';
+import { changeableHosts, listedHosts } from './select.js';
 
 /** Converging, for operators. */
 export function planService(office: () => Office): Service<OperatorCaller> {
@@ -25,15 +23,15 @@ export function planService(office: () => Office): Service<OperatorCaller> {
         if (options.mode === 'stage') throw fieldInvalid('mode', 'STAGE', 'PLAN or APPLY: there is nothing to stage');
         const wanted = parseNouns(request.noun);
         const summary = `apply ${request.noun === '' ? 'everything' : request.noun} on ${selector}`;
-        const change = { summary, identity: summary, principal: context.principal, nouns: wanted, hosts: changeableHosts(db, selector) };
+        const change = { summary, identity: summary, principal: context.principal, nouns: wanted, hosts: changeableHosts(db, context.principal, selector) };
         return formatSteps(engine.run(change, options, context.signal));
       },
     },
     ListPending: {
       ...reads,
-      handle: (request) => {
+      handle: (request, context) => {
         const { db } = office();
-        const hosts = new Map(listedHosts(request.selector, () => selectHosts(db, request.selector === '' ? 'all' : request.selector)).map((host) => [host.id, host]));
+        const hosts = new Map(listedHosts(db, context.principal, request.selector).map((host) => [host.id, host]));
         const pending = listPending(db)
           .flatMap((row) => {
             const host = hosts.get(row.hostId);
@@ -52,15 +50,4 @@ function parseNouns(name: string): readonly Noun[] {
   const noun = findNoun(name);
   if (noun === undefined) throw fieldInvalid('noun', name, `one of ${nouns.map((known) => known.name).join(', ')}`);
   return [noun];
-}
-
-/** Without a selector an empty fleet is no mistake: the list is empty. */
-export function listedHosts<T>(selector: string, select: () => T[]): T[] {
-  if (selector !== '') return select();
-  try {
-    return select();
-  } catch (error) {
-    if ((error as Partial<ReturnType<typeof reeveError>>).code === 'SELECTOR_EMPTY') return [];
-    throw error;
-  }
 }

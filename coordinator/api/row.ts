@@ -3,7 +3,7 @@ import type { MethodRow } from '../../shared/rpc/server.js';
 import type { OperatorCaller } from './caller.js';
 
 /** What the rows of the operators' API have in common. */
-type Bounds = Pick<MethodRow<unknown, unknown, OperatorCaller>, 'roles' | 'risk' | 'rate' | 'maxBytes' | 'deadlineMs'>;
+type Bounds = Pick<MethodRow<unknown, unknown, OperatorCaller>, 'roles' | 'wholeFleet' | 'risk' | 'rate' | 'maxBytes' | 'deadlineMs'>;
 
 /** Looking: any operator, often. */
 export const reads: Bounds = { roles: rolesFrom('viewer'), risk: 'read', rate: { perSecond: 50, burst: 200 }, maxBytes: 16_384, deadlineMs: 30_000 };
@@ -11,5 +11,8 @@ export const reads: Bounds = { roles: rolesFrom('viewer'), risk: 'read', rate: {
 /** Changing hosts or inventory. */
 export const changes: Bounds = { roles: rolesFrom('operator'), risk: 'change', rate: { perSecond: 20, burst: 100 }, maxBytes: 65_536, deadlineMs: 60_000 };
 
-/** Certificates, operators, the fleet itself. */
+/** Certificates of hosts. */
 export const administers: Bounds = { roles: rolesFrom('admin'), risk: 'identity', rate: { perSecond: 20, burst: 200 }, maxBytes: 16_384, deadlineMs: 60_000 };
+
+/** Operators, the fleet itself: for an admin whom no scope limits. */
+export const administersFleet: Bounds = { ...administers, wholeFleet: true };

@@ -10,15 +10,14 @@ import { serviceName } from '../../shared/rpc/client.js';
 import { defineService, type CallContext, type Service } from '../../shared/rpc/server.js';
 import type { Database } from '../inventory/database.js';
 import { getGeneration, listPending } from '../inventory/generation.js';
-import { findHost, getHost, selectHosts, type HostRow } from '../inventory/host.js';
+import type { HostRow } from '../inventory/host.js';
 import { getUser, listUsers, putUser } from '../inventory/user.js';
 import { userNoun } from '../reconcile/user.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
-import { listedHosts } from './plan.js';
 import { changes, reads } from './row.js';
-import { changeableHosts } from './select.js';
+import { changeableHosts, hostFor, listedHosts, type Scoped } from './select.js';
 
 const agentUser = serviceName<AgentUser>('reeve.agent.v1.UserService');
 
@@ -54,12 +53,12 @@ export function userService(office: () => Office): Service<OperatorCaller> {
         return change(office(), selected, context, { verb: 'adopt', name, detail: {} }, (before) => isManaged(before) ? before : { presence: 'present', name, account: { kind: 'adopted' } });
       },
     },
-    ListUser: { ...reads, handle: (request) => Promise.resolve({ users: list(office().db, request.selector, request.name) }) },
+    ListUser: { ...reads, handle: (request, context) => Promise.resolve({ users: list(office().db, context.principal, request) }) },
     ObserveUser: {
       ...reads,
-      handle: async (request) => {
+      handle: async (request, context) => {
         const { db, fleet } = office();
-        const response = await fleet.call(findHost(db, request.host), agentUser, 'ObserveUser', { all: true }, { deadlineMs: 15_000 });
+        const response = await fleet.call(hostFor(db, context.principal, request.host), agentUser, 'ObserveUser', { all: true }, { deadlineMs: 15_000 });
         return { users: response.users };
       },
     },
@@ -84,7 +83,7 @@ function change(
       identity: `${summary} ${JSON.stringify(command.detail)}`,
       principal: context.principal,
       nouns: [userNoun],
-      hosts: changeableHosts(office.db, request.selector),
+      hosts: changeableHosts(office.db, context.principal, request.selector),
       edit: (db, host, generation) => store(db, host, generation, { name: command.name, wanted }),
     },
     parseChangeOptions(request.options),
@@ -122,17 +121,16 @@ function isManaged(user: User | undefined): user is ManagedUser {
   return user?.presence === 'present' || user?.presence === 'locked';
 }
 
-function list(db: Database, selector: string, name: string): { hostName: string; user: ReturnType<typeof formatUser>; observedUid: number; pending: boolean; pendingReason: string }[] {
-  const selected = listedHosts(selector, () => selectHosts(db, selector === '' ? 'all' : selector));
-  const hosts = new Map(selected.map((host) => [host.id, host]));
+function list(db: Database, caller: Scoped, request: { selector: string; name: string }): { hostName: string; user: ReturnType<typeof formatUser>; observedUid: number; pending: boolean; pendingReason: string }[] {
+  const hosts = new Map(listedHosts(db, caller, request.selector).map((host) => [host.id, host]));
   const pending = new Map(listPending(db).filter((row) => row.noun === userNoun.name).map((row) => [row.hostId, row]));
-  return listUsers(db, name)
+  return listUsers(db, request.name)
     .filter((row) => hosts.has(row.hostId))
     .map((row) => {
       const owed = pending.get(row.hostId);
       const waits = owed !== undefined && row.generation > owed.applied;
       return {
-        hostName: getHost(db, row.hostId)?.name ?? '',
+        hostName: hosts.get(row.hostId)?.name ?? '',
         user: formatUser(row.user),
         observedUid: row.observedUid ?? 0,
         pending: waits,

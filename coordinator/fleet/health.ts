@@ -1,5 +1,5 @@
 import { listDrift, listPending } from '../inventory/generation.js';
-import { listHosts, type HostRow } from '../inventory/host.js';
+import type { HostRow } from '../inventory/host.js';
 import { damageOf } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { Fleet } from './fleet.js';
@@ -23,11 +23,11 @@ const clockWarningMs = 5 * 60_000;
 /** A certificate that should have been renewed long ago, ms before its end. */
 const certificateWarningMs = 2 * 86_400_000;
 
-/** What is wrong in the fleet now, errors first, then by host. One cause, one line: a lost host is not also pending or drifted. */
-export function fleetHealth(world: World, fleet: Fleet): Health[] {
+/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted. */
+export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[]): Health[] {
   const { db } = world;
   const now = world.clock.now();
-  const hosts = new Map(listHosts(db).map((host) => [host.id, host]));
+  const hosts = new Map(about.map((host) => [host.id, host]));
   const lost = new Set<string>();
   const health: Health[] = [];
   const damage = damageOf(db);

@@ -75,9 +75,9 @@ export function addAudit(db: Database, entry: AuditEntry): void {
   db.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(seq, cut.timeMs, cut.principal, cut.action, cut.arguments, cut.phase, cut.operationId, cut.code, hash);
 }
 
-/** The newest records, newest first. */
-export function listAudit(db: Database, limit: number): AuditRow[] {
-  return (db.prepare('SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(limit) as Sql[]).map(fromSql);
+/** The newest records, newest first; of one principal when it is named. */
+export function listAudit(db: Database, limit: number, principal?: string): AuditRow[] {
+  return (db.prepare('SELECT * FROM audit WHERE ? IS NULL OR principal = ? ORDER BY seq DESC LIMIT ?').all(principal ?? null, principal ?? null, limit) as Sql[]).map(fromSql);
 }
 
 /** What checking the chain found. */

@@ -139,9 +139,9 @@ function assertNoLoop(db: Database, host: HostRow, parentId: string): void {
   if (loop !== undefined) throw reeveError('HOST_PARENT_LOOP', { value: host.name });
 }
 
-/** Names of the hosts that live on this one. */
-export function childrenOf(db: Database, id: string): string[] {
-  return db.prepare(`SELECT name FROM host WHERE parent_id = ? AND state <> 'retired' ORDER BY name`).pluck().all(id) as string[];
+/** The hosts that live on this one, sorted by name. */
+export function childrenOf(db: Database, id: string): HostRow[] {
+  return (db.prepare(`SELECT * FROM host WHERE parent_id = ? AND state <> 'retired' ORDER BY name`).all(id) as Sql[]).map(fromSql);
 }
 
 /** Marks a host as joined. The address it came from is taken when none is known. */
@@ -184,6 +184,16 @@ export function setAuditHead(db: Database, id: string, head: { seq: number; hash
 export function labelsOf(db: Database, id: string): string[] {
   const rows = db.prepare('SELECT key, value FROM host_label WHERE host_id = ? ORDER BY key').all(id) as Label[];
   return rows.map(formatLabel);
+}
+
+/** Whether a host has a label. */
+export function hasLabel(db: Database, id: string, label: Label): boolean {
+  return db.prepare('SELECT 1 FROM host_label WHERE host_id = ? AND key = ? AND value = ?').get(id, label.key, label.value) !== undefined;
+}
+
+/** Ids of all hosts with a label, also the retired. */
+export function hostsWithLabel(db: Database, label: Label): string[] {
+  return db.prepare('SELECT host_id FROM host_label WHERE key = ? AND value = ?').pluck().all(label.key, label.value) as string[];
 }
 
 /** Adds or replaces labels, and takes keys away. */

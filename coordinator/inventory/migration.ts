@@ -168,4 +168,12 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit records are never altered'); END;
   `,
+  `
+  CREATE TABLE operator_scope (
+    operator TEXT NOT NULL REFERENCES operator (name) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (operator, key, value)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -1,4 +1,5 @@
 import type { ErrorItem } from '../../shared/errors/error.js';
+import type { Label } from '../../shared/model/label.js';
 import type { Change } from '../../shared/model/change.js';
 import type { Database } from './database.js';
 
@@ -81,6 +82,20 @@ export function listOperations(db: Database, limit: number): OperationRow[] {
   return (db.prepare('SELECT * FROM operation ORDER BY id DESC LIMIT ?').all(limit) as Sql[]).map(fromSql);
 }
 
+/** The newest operations that an operator began, or that were about a host with one of these labels. */
+export function listOperationsOf(db: Database, of: { operator: string; scope: readonly Label[] }, limit: number): OperationRow[] {
+  const rows = db
+    .prepare(
+      `SELECT * FROM operation WHERE operator = ? OR EXISTS (
+         SELECT 1 FROM operation_host JOIN host_label USING (host_id)
+         JOIN json_each(?) AS label ON label.value ->> 'key' = host_label.key AND label.value ->> 'value' = host_label.value
+         WHERE operation_id = operation.id)
+       ORDER BY id DESC LIMIT ?`,
+    )
+    .all(of.operator, JSON.stringify(of.scope), limit) as Sql[];
+  return rows.map(fromSql);
+}
+
 /** The hosts of an operation. */
 export function operationHosts(db: Database, id: string): OperationHostRow[] {
   return (db.prepare('SELECT * FROM operation_host WHERE operation_id = ? ORDER BY host_id, noun').all(id) as HostSql[]).map(fromHostSql);
@@ -115,10 +130,14 @@ export function setOperationHost(db: Database, part: OperationHostRow): void {
   );
 }
 
+/** The one word for what several hosts came to. */
+export function worstOutcome(words: readonly OutcomeWord[]): OutcomeWord {
+  return (['running', 'failed', 'unknown', 'pending'] as const).find((word) => words.includes(word)) ?? 'ok';
+}
+
 /** Ends an operation by what its hosts say: failed beats unknown beats pending beats ok. Leaves it alone while a host is running. */
 export function closeOperation(db: Database, id: string, now: number): OutcomeWord {
-  const words = new Set(db.prepare('SELECT DISTINCT outcome FROM operation_host WHERE operation_id = ?').pluck().all(id) as OutcomeWord[]);
-  const outcome = (['running', 'failed', 'unknown', 'pending'] as const).find((word) => words.has(word)) ?? 'ok';
+  const outcome = worstOutcome(db.prepare('SELECT DISTINCT outcome FROM operation_host WHERE operation_id = ?').pluck().all(id) as OutcomeWord[]);
   if (outcome !== 'running') db.prepare('UPDATE operation SET outcome = ?, ended_at_ms = ? WHERE id = ?').run(outcome, now, id);
   return outcome;
 }

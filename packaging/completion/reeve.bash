@@ -39,8 +39,8 @@ _reeve() {
     'operation list'*) words='--limit --json --socket --help' ;;
     'operation show'*) words='--json --socket --help' ;;
     'operator ') words='add set enable disable list --help' ;;
-    'operator add'*) words='--role --json --socket --help' ;;
-    'operator set'*) words='--role --json --socket --help' ;;
+    'operator add'*) words='--role --label --json --socket --help' ;;
+    'operator set'*) words='--role --label --whole-fleet --json --socket --help' ;;
     'operator enable'*) words='--json --socket --help' ;;
     'operator disable'*) words='--json --socket --help' ;;
     'operator list'*) words='--json --socket --help' ;;

@@ -102,6 +102,8 @@ export const catalogue = {
   ALREADY_INITIALISED: row(119, 'ALREADY_EXISTS', 2, 'A coordinator is already set up in {value}'),
   CANCELLED: row(120, 'CANCELLED', 1, 'The command was cancelled; nothing was changed'),
 
+  SCOPE_REFUSED: row(130, 'PERMISSION_DENIED', 2, 'An operator whose scope is {value} may not {rule}', 'Ask an admin of the whole fleet.'),
+
   INTERNAL: row(255, 'INTERNAL', 70, 'Reeve made a mistake; its log has the details under {correlation}', 'Please report it with that log.'),
 } as const satisfies Record<string, ErrorRow>;
 

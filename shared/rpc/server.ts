@@ -17,6 +17,7 @@ import { reeveError, ReeveError } from '../errors/error.js';
 import { serviceDefinition } from './load.js';
 import { createRateLimiter, type RateLimit } from './rate.js';
 import { newCorrelation, UnaryScope, type Scope } from './scope.js';
+import { formatLabel, type Label } from '../model/label.js';
 import { toStatus } from './status.js';
 import type { MethodName, RequestOf, ResponseInputOf } from './type.js';
 
@@ -38,6 +39,8 @@ export interface Caller {
   readonly name: string;
   /** The roles a method's row may ask for. */
   readonly role: string;
+  /** The caller is limited to hosts that have one of these labels; undefined: to none. */
+  readonly scope?: readonly Label[] | undefined;
 }
 
 /** What a handler knows of its call. */
@@ -58,6 +61,8 @@ export interface CallContext<Principal extends Caller> {
 export interface MethodRow<Request, Response, Principal extends Caller> {
   /** Roles that may call it. */
   readonly roles: readonly string[];
+  /** Only for callers who are not limited to some hosts. */
+  readonly wholeFleet?: boolean;
   /** read: changes nothing. change: changes hosts or inventory. identity: about certificates and operators. */
   readonly risk: 'read' | 'change' | 'identity';
   /** Calls per principal. */
@@ -176,13 +181,25 @@ function metadataBytes(metadata: Metadata | undefined): number {
   return bytes;
 }
 
+/** Whether the row lets this caller in. A stream's caller must also still have the scope it was admitted with: what the stream is about was chosen by it. */
+function assertAllowed<Principal extends Caller>(bound: Bound<Principal>, principal: Principal, admitted: Principal = principal): void {
+  const { row, method } = bound;
+  if (!row.roles.includes(principal.role)) throw reeveError('ROLE_REFUSED', { value: principal.role, rule: method });
+  const scope = scopeText(principal);
+  if ((row.wholeFleet === true && principal.scope !== undefined) || scope !== scopeText(admitted)) throw reeveError('SCOPE_REFUSED', { value: scope, rule: `call ${method}` });
+}
+
+function scopeText(principal: Caller): string {
+  return principal.scope?.map(formatLabel).join(' or ') ?? 'all';
+}
+
 function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, call: AuthenticatedCall, request: unknown): Principal {
   const { row, options, method } = bound;
   let caller: string | undefined;
   try {
     const principal = options.authenticate(call);
     caller = principal.name;
-    if (!row.roles.includes(principal.role)) throw reeveError('ROLE_REFUSED', { value: principal.role, rule: method });
+    assertAllowed(bound, principal);
     if (!limiter.take(`${caller} ${method}`, row.rate, options.clock.monotonic())) {
       throw reeveError('RATE_LIMITED', { value: method, rule: `${String(row.rate.perSecond)} a second` });
     }
@@ -221,10 +238,10 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
     const abort = new AbortController();
     call.once('cancelled', () => abort.abort());
     call.on('error', () => abort.abort());
+    let admitted: Principal | undefined;
     const check = setInterval(() => {
       try {
-        const again = bound.options.authenticate(call);
-        if (!bound.row.roles.includes(again.role)) throw reeveError('ROLE_REFUSED', { value: again.role, rule: bound.method });
+        assertAllowed(bound, bound.options.authenticate(call), admitted);
       } catch (error) {
         abort.abort(error);
       }
@@ -232,6 +249,7 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
     const run = async (): Promise<void> => {
       const request = (call as ServerWritableStream<unknown, unknown>).request;
       const principal = admit(bound, limiter, call, request);
+      admitted = principal;
       const context = new HandlerContext(bound, principal, call, { correlation, signal: abort.signal });
       for await (const event of untilAborted(bound.row.handle(request, context) as AsyncIterable<unknown>, abort.signal)) {
         if (!call.write(event)) await once(call, 'drain', { signal: abort.signal });

@@ -70,6 +70,9 @@ const operatorServices = doors().find((door) => door.title.includes('operators')
 const operatorMethods = operatorServices.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, row })));
 const unimplemented = 12;
 
+/** Methods whose every call is about the whole fleet: an operator with a scope may not call them, whatever its role. */
+const ofTheWholeFleet = ['AuditService/VerifyAudit', 'FleetService/InitFleet', 'OperatorService/AddOperator', 'OperatorService/SetOperator'];
+
 describe('methods', () => {
   it('of the contract are those of the tables, service by service, and those that are documented', () => {
     const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
@@ -153,8 +156,10 @@ describe('a local account', () => {
 });
 
 describe.skipIf(process.getuid?.() !== 0)('the operators’ API over its socket (as root, who can become others)', () => {
-  type Who = 'viewer' | 'operator' | 'admin' | 'unknown' | 'disabled';
-  const who: readonly Who[] = ['viewer', 'operator', 'admin', 'unknown', 'disabled'];
+  type Who = 'viewer' | 'operator' | 'admin' | 'unknown' | 'disabled' | 'scoped viewer' | 'scoped operator' | 'scoped admin';
+  const who: readonly Who[] = ['viewer', 'operator', 'admin', 'unknown', 'disabled', 'scoped viewer', 'scoped operator', 'scoped admin'];
+  const roleOf = (name: Who): string => (name === 'disabled' ? 'admin' : name.replace('scoped ', ''));
+  const labelsOf = (name: Who): string[] => (name.startsWith('scoped') ? ['site=ams', 'site=fra'] : []);
   const accounts = new Map<Who, LocalAccount & { channel: Channel; target: string; close(): Promise<void> }>();
 
   beforeAll(async () => {
@@ -162,7 +167,7 @@ describe.skipIf(process.getuid?.() !== 0)('the operators’ API over its socket 
     await Promise.all(
       who.map(async (name, index) => {
         const account = found[index] ?? { name: '', uid: -1 };
-        if (name !== 'unknown') await fleet.api.unary(operatorService, 'AddOperator', { name: account.name, role: name === 'disabled' ? 'admin' : name }, options);
+        if (name !== 'unknown') await fleet.api.unary(operatorService, 'AddOperator', { name: account.name, role: roleOf(name), labels: labelsOf(name) }, options);
         if (name === 'disabled') await fleet.api.unary(operatorService, 'SetOperator', { name: account.name, disabled: true }, options);
         accounts.set(name, { ...account, ...(await apiAs(account.uid, fleet)), target: `unix:${fleet.stateDir}/relay/${String(account.uid)}.sock` });
       }),
@@ -179,13 +184,15 @@ describe.skipIf(process.getuid?.() !== 0)('the operators’ API over its socket 
   const refusalOf = (name: Who, row: MethodRow<never, unknown, never>): string | undefined => {
     if (name === 'unknown') return 'OPERATOR_UNKNOWN';
     if (name === 'disabled') return 'OPERATOR_DISABLED';
-    return row.roles.includes(name) ? undefined : 'ROLE_REFUSED';
+    if (!row.roles.includes(roleOf(name))) return 'ROLE_REFUSED';
+    return labelsOf(name).length > 0 && row.wholeFleet === true ? 'SCOPE_REFUSED' : undefined;
   };
   const table = operatorMethods.flatMap(({ method, row }) => who.map((name) => ({ name, method, refusal: refusalOf(name, row) })));
 
   it('knows each account', async () => {
     for (const name of roles) {
-      expect(await account(name).channel.unary(operatorService, 'WhoAmI', {}, options)).toEqual({ name: account(name).name, role: name });
+      expect(await account(name).channel.unary(operatorService, 'WhoAmI', {}, options)).toEqual({ name: account(name).name, role: name, labels: [] });
+      expect(await account(`scoped ${name}`).channel.unary(operatorService, 'WhoAmI', {}, options)).toEqual({ name: account(`scoped ${name}`).name, role: name, labels: ['site=ams', 'site=fra'] });
     }
     await expect(account('unknown').channel.unary(operatorService, 'WhoAmI', {}, options)).rejects.toMatchObject({ code: 'OPERATOR_UNKNOWN' });
     await expect(account('disabled').channel.unary(operatorService, 'WhoAmI', {}, options)).rejects.toMatchObject({ code: 'OPERATOR_DISABLED' });
@@ -199,6 +206,7 @@ describe.skipIf(process.getuid?.() !== 0)('the operators’ API over its socket 
       if (row.risk !== 'read') expect(row.roles, method).not.toContain('viewer');
       if (row.risk === 'identity') expect(row.roles, method).toEqual(['admin']);
     }
+    expect(operatorMethods.filter(({ row }) => row.wholeFleet === true).map(({ method }) => method.replace('reeve.coordinator.v1.', '')).sort()).toEqual(ofTheWholeFleet);
   });
 
   it.each(table.filter((cell) => cell.refusal !== undefined))('refuses $method to $name with $refusal, and writes it down', async ({ name, method, refusal }) => {
@@ -211,7 +219,7 @@ describe.skipIf(process.getuid?.() !== 0)('the operators’ API over its socket 
 
   it.each(table.filter((cell) => cell.refusal === undefined))('lets $name call $method', async ({ name, method }) => {
     const answer = await callEmpty(account(name).target, credentials.createInsecure(), method);
-    expect(answer.code).not.toMatch(/^(?:ROLE_REFUSED|OPERATOR_|IDENTITY_)/);
+    expect(answer.code).not.toMatch(/^(?:ROLE_REFUSED|SCOPE_REFUSED|OPERATOR_|IDENTITY_)/);
     expect(answer.code).not.toBe('INTERNAL');
     expect(answer.status).not.toBe(unimplemented);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { importsOf, shippedFiles } from './tree.js';
+import { importsOf, shippedFiles, textOf } from './tree.js';
 
 interface Law {
   readonly name: string;
@@ -9,6 +9,9 @@ interface Law {
 
 const within = (...folders: string[]) => (file: string): boolean => folders.some((folder) => file.startsWith(folder));
 const pure = (file: string): boolean => /^(?:shared\/model\/|coordinator\/desired\/|agent\/[a-z]+\/(?:plan|render)\.ts$)/.test(file);
+
+/** The functions of the inventory that find hosts by what a caller typed, imported under whatever name. */
+const resolvers = /import\s*(?:\*|\{[^}]*\b(?:findHost|selectHosts|listHosts)\b)[^;]*from '\.\.\/inventory\/host\.js'/;
 
 const laws: readonly Law[] = [
   {
@@ -34,6 +37,11 @@ const laws: readonly Law[] = [
     name: 'the command line imports shared only',
     fix: 'ask reeved through the API like everyone else',
     breaks: (file, imported) => within('coordinator/cli/')(file) && within('coordinator/')(imported) && !within('coordinator/cli/')(imported),
+  },
+  {
+    name: 'API handlers resolve hosts only through coordinator/api/select.ts',
+    fix: 'hostFor, hostsFor, visibleHosts, listedHosts or changeableHosts with the caller: hosts outside its scope do not exist for it',
+    breaks: (file, imported) => within('coordinator/api/')(file) && file !== 'coordinator/api/select.ts' && imported === 'coordinator/inventory/host.ts' && resolvers.test(textOf(file)),
   },
   { name: 'yargs and forge stay out of the agent', fix: 'they cost memory on every host', breaks: (file, imported) => within('agent/')(file) && /^(?:yargs|node-forge|better-sqlite3)$/.test(imported) },
 ];

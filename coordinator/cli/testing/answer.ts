@@ -118,7 +118,7 @@ export const answers: Handlers = {
   }),
   'OperatorService.AddOperator': () => ({ operator: { name: 'ada', role: 'operator' } }),
   'OperatorService.SetOperator': () => ({ operator: { name: 'ada', role: 'viewer', disabled: true } }),
-  'OperatorService.ListOperator': () => ({ operators: [{ name: 'ada', role: 'operator' }, { name: 'bob', role: 'viewer', disabled: true }] }),
+  'OperatorService.ListOperator': () => ({ operators: [{ name: 'ada', role: 'operator' }, { name: 'bob', role: 'viewer', disabled: true, labels: ['site=ams', 'site=fra'] }] }),
   'OperatorService.WhoAmI': () => ({ name: 'ada', role: 'operator' }),
   'AuditService.ListAudit': () => ({ records: [{ seq: 17, time: ago(60), principal: 'uid:ada', action: 'UserService/AddUser', arguments: 'name=ada selector=all', phase: 'ok', operationId: id(99), hash: Buffer.alloc(32, 9) }] }),
   'AuditService.VerifyAudit': () => ({ intact: true, records: 17 }),

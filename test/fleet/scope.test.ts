@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { doors } from '../../docs/api-page.js';
+import { ReeveError } from '../../shared/errors/error.js';
+import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
+import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
+import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
+import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
+import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
+import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
+import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
+import { apiAs, debianAccounts } from '../support/local-account.js';
+import { createTurnedClock, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { createSimulatedHost } from '../support/simulated-host.js';
+
+const audits = serviceName<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
+const fleets = serviceName<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');
+const hosts = serviceName<HostServiceDefinition>('reeve.coordinator.v1.HostService');
+const operations = serviceName<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
+const operators = serviceName<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
+const plans = serviceName<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
+const users = serviceName<UserServiceDefinition>('reeve.coordinator.v1.UserService');
+const options = { deadlineMs: 20_000 };
+const clock = createTurnedClock();
+const ada = { name: 'ada', kind: 'USER_KIND_HOME', shell: '/bin/bash' } as const;
+const apply = { mode: 'CHANGE_MODE_APPLY' } as const;
+
+/** Every method that takes a host or a selector, with a request about it. */
+const about: Record<string, (host: string) => object> = {
+  'HostService/ListHost': (selector) => ({ selector }),
+  'HostService/GetHost': (name) => ({ name }),
+  'HostService/SetHost': (host) => ({ host, setLabels: ['a=b'] }),
+  'HostService/RetireHost': (host) => ({ host }),
+  'HostService/RevokeHost': (host) => ({ host }),
+  'HostService/ReadmitHost': (selector) => ({ selector }),
+  'PlanService/Reconcile': (selector) => ({ selector, options: apply }),
+  'PlanService/ListPending': (selector) => ({ selector }),
+  'UserService/AddUser': (selector) => ({ selector, user: ada, options: apply }),
+  'UserService/LockUser': (selector) => ({ selector, name: 'ada', options: apply }),
+  'UserService/UnlockUser': (selector) => ({ selector, name: 'ada', options: apply }),
+  'UserService/RemoveUser': (selector) => ({ selector, name: 'ada', options: apply }),
+  'UserService/AdoptUser': (host) => ({ host, name: 'ada', options: apply }),
+  'UserService/ListUser': (selector) => ({ selector }),
+  'UserService/ObserveUser': (host) => ({ host }),
+};
+
+/** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
+const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI'];
+
+describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, who can become others)', () => {
+  let fleet: LoopbackFleet;
+  let inside: LoopbackAgent;
+  let outside: LoopbackAgent;
+  let scoped: { channel: Channel; name: string; close(): Promise<void> };
+
+  beforeAll(async () => {
+    fleet = await startLoopbackFleet({ clock });
+    inside = await fleet.addAgent('in1', { host: createSimulatedHost({ helperMs: 0 }) });
+    outside = await fleet.addAgent('out1', { host: createSimulatedHost({ helperMs: 0 }) });
+    await label('in1', 'site=ams');
+    await label('out1', 'site=fra');
+    const [account] = debianAccounts(1);
+    await fleet.api.unary(operators, 'AddOperator', { name: account?.name ?? '', role: 'admin', labels: ['site=ams', 'team=a'] }, options);
+    scoped = { name: account?.name ?? '', ...(await apiAs(account?.uid ?? -1, fleet)) };
+  });
+
+  afterAll(async () => {
+    await scoped.close();
+    await fleet.close();
+    expect(fleet.bugs).toEqual([]);
+  });
+
+  const label = (host: string, ...setLabels: string[]): Promise<unknown> => fleet.api.unary(hosts, 'SetHost', { host, setLabels }, options);
+  const changed = async (channel: Channel, selector: string, user: object): Promise<{ operationId: string; hosts: string[] }> => {
+    let operationId = '';
+    const names: string[] = [];
+    for await (const event of channel.stream(users, 'AddUser', { selector, user, options: apply }, {})) {
+      if (event.host) names.push(event.host.hostName);
+      if (event.finished) ({ operationId } = event.finished);
+    }
+    return { operationId, hosts: names.sort() };
+  };
+  /** What a call ended with: its error as text, or "answered". */
+  const ending = async (method: string, request: object): Promise<string> => {
+    clock.pass(60_000);
+    const [service = '', name = ''] = method.split('/');
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:PlanService\/Reconcile|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
+    try {
+      if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;
+      else await scoped.channel.unary(full, name as never, request as never, options);
+      return 'answered';
+    } catch (error) {
+      return error instanceof ReeveError ? `${error.code} ${JSON.stringify(error.fields)}` : String(error);
+    }
+  };
+
+  it('is asked of every method there is', () => {
+    const served = doors().find((door) => door.title.includes('operators'))?.services ?? [];
+    const methods = served.flatMap((service) => Object.entries(service.rows).filter(([, row]) => row.wholeFleet !== true).map(([name]) => `${service.name.replace('reeve.coordinator.v1.', '')}/${name}`));
+    expect(methods.filter((method) => !Object.hasOwn(about, method) && !others.includes(method)), 'say in this file what they answer about a host outside the scope').toEqual([]);
+  });
+
+  it.each(Object.keys(about))('is told by %s of a host outside it what it is told of one that never was', async (method) => {
+    const request = about[method] ?? (() => ({}));
+    for (const name of ['out1', outside.hostId]) {
+      const seen = await ending(method, request(name));
+      expect(seen.replaceAll(name, 'X')).toBe('HOST_UNKNOWN {"value":"X"}');
+    }
+    expect(await ending(method, request('never'))).toBe('HOST_UNKNOWN {"value":"never"}');
+    if (method !== 'UserService/AdoptUser' && /selector/.test(String(request))) expect(await ending(method, request('site=fra'))).toBe('SELECTOR_EMPTY {"value":"site=fra"}');
+    expect(outside.host.calls.filter((call) => call.startsWith('user.'))).toEqual([]);
+  });
+
+  it('means its scope by "all", and leaves the other hosts alone', async () => {
+    expect((await changed(scoped.channel, 'all', { ...ada, name: 'bob' })).hosts).toEqual(['in1']);
+    expect(inside.host.users.has('bob')).toBe(true);
+    expect(outside.host.users.has('bob')).toBe(false);
+  });
+
+  it('sees of hosts, operations, users, audit and status only what is its own', async () => {
+    const both = await changed(fleet.api, 'all', { ...ada, name: 'carol' });
+    const foreign = await changed(fleet.api, 'out1', { ...ada, name: 'dave' });
+    expect(both.hosts).toEqual(['in1', 'out1']);
+    const ask = scoped.channel;
+    expect((await ask.unary(hosts, 'ListHost', {}, options)).hosts.map((host) => host.name)).toEqual(['in1']);
+    expect((await ask.unary(hosts, 'ListHost', { retired: true }, options)).hosts.map((host) => host.name)).toEqual(['in1']);
+    expect((await ask.unary(operations, 'GetOperation', { id: both.operationId }, options)).hosts.map((part) => part.hostName)).toEqual(['in1']);
+    await expect(ask.unary(operations, 'GetOperation', { id: foreign.operationId }, options)).rejects.toMatchObject({ code: 'OPERATION_UNKNOWN' });
+    const listed = (await ask.unary(operations, 'ListOperation', {}, options)).operations.map((operation) => operation.id);
+    expect(listed).toContain(both.operationId);
+    expect(listed).not.toContain(foreign.operationId);
+    const listedUsers = (await ask.unary(users, 'ListUser', {}, options)).users;
+    expect(new Set(listedUsers.map((row) => row.hostName))).toEqual(new Set(['in1']));
+    expect((await ask.unary(users, 'ListUser', { name: 'dave' }, options)).users).toEqual([]);
+    const records = (await ask.unary(audits, 'ListAudit', { limit: 1000 }, options)).records;
+    expect(records.length).toBeGreaterThan(0);
+    expect(new Set(records.map((record) => record.principal))).toEqual(new Set([`uid:${scoped.name}`]));
+    expect((await ask.unary(operators, 'ListOperator', {}, options)).operators.map((row) => row.name)).toEqual([scoped.name]);
+    const known = await ask.unary(fleets, 'GetStatus', {}, options);
+    expect(known.hosts).toMatchObject({ total: 1, connected: 1, lost: 0, invited: 0, revoked: 0 });
+  });
+
+  it('sees no trouble of other hosts, and of a host that is lost only its own', async () => {
+    await fleet.api.unary(hosts, 'InviteHost', { name: 'out2', labels: ['site=fra'] }, options);
+    await outside.close();
+    await fleet.waitState(outside.hostId, 'lost');
+    expect((await fleet.api.unary(fleets, 'GetStatus', {}, options)).health.map((item) => item.hostName)).toContain('out1');
+    const { hosts: counts, health, pending, drifted } = await scoped.channel.unary(fleets, 'GetStatus', {}, options);
+    expect({ counts, health, pending, drifted }).toMatchObject({ counts: { total: 1, lost: 0, invited: 0 }, health: [], pending: 0, drifted: 0 });
+    for await (const _event of fleet.api.stream(users, 'AddUser', { selector: 'out1', user: { ...ada, name: 'erin' }, options: { mode: 'CHANGE_MODE_STAGE' } }, {})) continue;
+    expect((await fleet.api.unary(plans, 'ListPending', {}, options)).pending).toHaveLength(1);
+    expect((await scoped.channel.unary(plans, 'ListPending', {}, options)).pending).toEqual([]);
+    expect((await scoped.channel.unary(fleets, 'GetStatus', {}, options)).pending).toBe(0);
+  });
+
+  it('hands no host away, and may swap one label of the scope for another', async () => {
+    const set = (request: object): Promise<unknown> => scoped.channel.unary(hosts, 'SetHost', { host: 'in1', ...request }, options);
+    await expect(set({ setLabels: ['site=fra'] })).rejects.toMatchObject({ code: 'SCOPE_REFUSED', fields: { value: 'site=ams or team=a', rule: 'leave host "in1" without one of these labels' } });
+    await expect(set({ removeLabels: ['site'] })).rejects.toMatchObject({ code: 'SCOPE_REFUSED' });
+    expect((await scoped.channel.unary(hosts, 'GetHost', { name: 'in1' }, options)).host?.labels).toEqual(['site=ams']);
+    await set({ setLabels: ['team=a'], removeLabels: ['site'] });
+    await set({ setLabels: ['site=ams', 'role=db'], removeLabels: ['team'] });
+    expect((await fleet.api.unary(hosts, 'GetHost', { name: 'in1' }, options)).host?.labels).toEqual(['role=db', 'site=ams']);
+    await expect(set({ parent: 'out1' })).rejects.toMatchObject({ code: 'HOST_UNKNOWN' });
+  });
+
+  it('invites hosts into its scope only, and not those that others have', async () => {
+    const invite = (request: object): Promise<unknown> => scoped.channel.unary(hosts, 'InviteHost', request, options);
+    await expect(invite({ name: 'new1' })).rejects.toMatchObject({ code: 'SCOPE_REFUSED' });
+    await expect(invite({ name: 'new1', labels: ['site=fra'] })).rejects.toMatchObject({ code: 'SCOPE_REFUSED' });
+    await expect(fleet.api.unary(hosts, 'GetHost', { name: 'new1' }, options)).rejects.toMatchObject({ code: 'HOST_UNKNOWN' });
+    await invite({ name: 'new1', labels: ['site=ams'] });
+    for (const name of ['out1', 'out2']) await expect(invite({ name, labels: ['site=ams'], rejoin: true })).rejects.toMatchObject({ code: 'HOST_EXISTS' });
+    expect((await fleet.api.unary(hosts, 'GetHost', { name: 'out2' }, options)).host).toMatchObject({ labels: ['site=fra'], state: 'HOST_STATE_INVITED' });
+  });
+
+  it('does not learn the names of a host’s relatives outside it', async () => {
+    await fleet.api.unary(hosts, 'SetHost', { host: 'in1', parent: 'out1' }, options);
+    expect((await scoped.channel.unary(hosts, 'GetHost', { name: 'in1' }, options)).host?.parent).toBe('');
+    await fleet.api.unary(hosts, 'SetHost', { host: 'in1', parent: '' }, options);
+    await fleet.api.unary(hosts, 'SetHost', { host: 'out2', parent: 'in1' }, options);
+    await expect(scoped.channel.unary(hosts, 'RetireHost', { host: 'in1' }, options)).rejects.toMatchObject({ code: 'HOST_HAS_CHILDREN', fields: { rule: 'a host outside your scope' } });
+  });
+
+  it('takes effect on the next call', async () => {
+    await fleet.api.unary(operators, 'SetOperator', { name: scoped.name, scope: { labels: ['site=fra'] } }, options);
+    expect((await scoped.channel.unary(hosts, 'ListHost', {}, options)).hosts.map((host) => host.name)).toEqual(['out1', 'out2']);
+    await expect(scoped.channel.unary(hosts, 'GetHost', { name: 'in1' }, options)).rejects.toMatchObject({ code: 'HOST_UNKNOWN' });
+    await fleet.api.unary(operators, 'SetOperator', { name: scoped.name, scope: {} }, options);
+    expect((await scoped.channel.unary(hosts, 'ListHost', {}, options)).hosts).toHaveLength(4);
+  });
+});
