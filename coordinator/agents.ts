@@ -1,11 +1,10 @@
 import type { Server } from '@grpc/grpc-js';
 import { listen, type Listener } from '../shared/rpc/listener.js';
-import { createRateLimiter } from '../shared/rpc/rate.js';
 import { createRpcServer } from '../shared/rpc/server.js';
 import { ReeveServerCredentials } from '../shared/rpc/tls.js';
 import { defaultEnrolLimits, enrolService, type EnrolLimits, type Stranger } from './api/enrol.js';
 import { agentOf, identityService, type AgentCaller } from './api/identity.js';
-import { auditRefusal } from './api/server.js';
+import { createRefusals } from './api/refusal.js';
 import type { Office } from './office.js';
 
 /** The two ports that agents dial. */
@@ -30,8 +29,8 @@ export interface AgentPortOptions {
 /** Opens the agents' API (their certificates required) and enrolment (no certificate yet). */
 export async function listenForAgents(office: Office, options: AgentPortOptions): Promise<AgentPorts> {
   const { log, clock } = office;
-  const limiter = createRateLimiter();
-  const onRefused = (method: string, caller: string, error: { code: string }): void => auditRefusal(office.db, limiter, clock, { method, caller, code: error.code });
+  const refusals = createRefusals({ db: () => office.db, clock, log });
+  const onRefused = refusals.note;
   const identity = office.authority.coordinator();
   const agentCredentials = new ReeveServerCredentials(identity, { requireClient: true });
   const enrolCredentials = new ReeveServerCredentials(identity, { requireClient: false });
@@ -75,6 +74,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     },
     async close(graceMs) {
       await Promise.all([agents.close(graceMs), enrolment.close(graceMs)]);
+      refusals.close();
     },
   };
 }

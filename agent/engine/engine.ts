@@ -146,9 +146,12 @@ class IntentEngine implements Engine {
 
   /** The stored answer of an operation that came before; undefined: it has not, or it never began. */
   async #stored(work: NounWork, operationId: string, digest: string): Promise<unknown> {
-    const { journal } = this.#options;
+    const { journal, hostName } = this.#options;
     const entry = journal.find(operationId, work.method);
-    if (entry === undefined) return undefined;
+    if (entry === undefined) {
+      if (idTime(operationId) <= journal.forgottenTo) throw reeveError('OPERATION_FORGOTTEN', { value: operationId, host: hostName });
+      return undefined;
+    }
     if (entry.digest !== digest) throw reeveError('OPERATION_REUSED', { value: operationId });
     if (entry.endedAt === undefined || (entry.state === 'failed' && !entry.started)) return undefined;
     const ending = await journal.ending(entry);

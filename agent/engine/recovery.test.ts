@@ -161,7 +161,7 @@ describe('the journal', () => {
     expect(file.content.toString()).not.toContain('"t":"undo"');
     expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['epoch', 'generation', 'received', 'ok']);
     const later = await openJournal({ file, clock: late, log, hostName: 'web1' });
-    expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['epoch', 'generation']);
+    expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['forgotten', 'epoch', 'generation']);
     expect(later).toMatchObject({ epoch: 2 });
     expect(later.generation('user')).toBe(3);
   });
@@ -243,5 +243,32 @@ describe('the helper', () => {
     await expect(failed).rejects.toBeInstanceOf(ReeveError);
     await expect(failed).rejects.toMatchObject({ code: 'USER_PROCESSES_REMAIN', fields: { host: 'web1' } });
     expect(host.users.has('ada')).toBe(true);
+  });
+});
+
+describe('an operation that was forgotten', () => {
+  const day = 86_400_000;
+
+  it('because the clock was ahead is not run again when the clock is right again', async () => {
+    let aheadMs = 0;
+    const host = createSimulatedHost({ users: [bob], clock: { now: () => Date.now() + aheadMs, monotonic: () => performance.now() } });
+    const file = memoryFile();
+    const id = newId(Date.now());
+    const first = await start(host, file);
+    await first.apply(request(id));
+    const made = statesOf(host);
+    host.users.delete('ada');
+    host.homes.delete('ada');
+    aheadMs = 9 * day;
+    const ahead = await start(host, file);
+    expect(ahead.journal.findOperation(id)).toBeUndefined();
+    aheadMs = 0;
+    for (let restarts = 0; restarts < 2; restarts += 1) {
+      const again = await start(host, file);
+      await expect(again.apply(request(id))).rejects.toMatchObject({ code: 'OPERATION_FORGOTTEN', fields: { value: id, host: 'web1' } });
+      expect(host.users.has('ada')).toBe(false);
+    }
+    await (await start(host, file)).apply(request(newId(Date.now() + 1)));
+    expect(statesOf(host)).toBe(made);
   });
 });

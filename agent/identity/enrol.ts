@@ -8,6 +8,7 @@ import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { parseReachableEndpoint, type JoinToken } from '../../shared/model/join-token.js';
 import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
+import { fromTimestamp } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
 import type { AgentIdentity, NewKey } from './identity.js';
 import { loadKey, makeKey, proofBytes, signProof } from './key.js';
@@ -98,7 +99,7 @@ async function enrol(
     const request = { ...ask(key), machineHint: options.machineHint, agentVersion: version };
     const answer = await channel.unary(enrolService, 'Enrol', request, { deadlineMs: enrolMs }).catch((error: unknown) => { throw lostAnswer(error, request); });
     failpoint('agent.enrol.sent');
-    const identity = identityOf(answer, key, proved);
+    const identity = identityOf(answer, key, proved, now());
     checkIdentity(identity, key.publicKey, now());
     store.adopt(place, identity);
     return identity;
@@ -117,7 +118,7 @@ function lostAnswer(error: unknown, request: EnrolRequestInput): unknown {
   return reeveError('COORDINATOR_UNREACHABLE', { ...error.fields, reason }, { cause: error });
 }
 
-function identityOf(answer: EnrolResponse, key: NewKey, proved: { fleetId: string; controlRoot: string }): AgentIdentity {
+function identityOf(answer: EnrolResponse, key: NewKey, proved: { fleetId: string; controlRoot: string }, now: number): AgentIdentity {
   if (answer.fleetId !== proved.fleetId) throw reeveError('IDENTITY_REFUSED', { reason: 'the answer is of another fleet' });
   return {
     fleetId: answer.fleetId,
@@ -130,5 +131,6 @@ function identityOf(answer: EnrolResponse, key: NewKey, proved: { fleetId: strin
     agentsRoot: answer.agentsRoot,
     agentsApi: answer.agentsApi,
     enrolment: answer.enrolment,
+    issued: { coordinatorMs: fromTimestamp(answer.time) ?? now, hostMs: now },
   };
 }

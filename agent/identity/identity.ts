@@ -17,6 +17,16 @@ export interface AgentIdentity {
   readonly agentsApi: readonly string[];
   /** Where its enrolment is. */
   readonly enrolment: readonly string[];
+  /** When the certificate was issued; absent in identities that an older agent stored. */
+  readonly issued?: Issued;
+}
+
+/** One moment by two clocks. notBefore of a certificate lies days before its issue, so that its life cannot be told from its dates. */
+export interface Issued {
+  /** By the clock of the coordinator, unix ms. */
+  readonly coordinatorMs: number;
+  /** By the clock of this host, unix ms. */
+  readonly hostMs: number;
 }
 
 /** A new key and its public half as the wire has it. */

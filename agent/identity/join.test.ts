@@ -184,9 +184,18 @@ describe('renewing', () => {
   });
 
   it('happens at half of the life, a tenth earlier or later', () => {
-    expect(renewalTime(0, 1000, 0.5)).toBe(500);
-    expect(renewalTime(0, 1000, 0)).toBe(400);
-    expect(renewalTime(0, 1000, 0.999999)).toBeCloseTo(600, 0);
+    const dates = { validFrom: 0, validTo: 1000, issued: undefined };
+    expect(renewalTime(dates, 0, 0.5)).toBe(500);
+    expect(renewalTime(dates, 0, 0)).toBe(400);
+    expect(renewalTime(dates, 0, 0.999999)).toBeCloseTo(600, 0);
+  });
+
+  it('is counted from the issue by the host’s own clock, and not waited for by a clock that has gone back', () => {
+    const day = 86_400_000;
+    const dates = { validFrom: 96 * day, validTo: 107 * day, issued: { coordinatorMs: 100 * day, hostMs: 97 * day } };
+    expect(renewalTime(dates, 98 * day, 0.5)).toBe(100.5 * day);
+    expect(renewalTime(dates, 97 * day - 5 * 60_000, 0.5)).toBe(100.5 * day);
+    expect(renewalTime(dates, 90 * day, 0.5)).toBe(90 * day);
   });
 });
 

@@ -7,9 +7,10 @@ import { random } from '../../shared/kit/random.js';
 import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
+import { fromTimestamp } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
 import { inOrder, readmit, type EnrolOptions } from './enrol.js';
-import type { AgentIdentity } from './identity.js';
+import type { AgentIdentity, Issued } from './identity.js';
 import { loadKey, makeKey, proofBytes, signProof } from './key.js';
 import { checkIdentity } from './verify.js';
 
@@ -21,7 +22,7 @@ const renewMs = 30_000;
 /** Waits between two tries: from a minute to five when it matters, longest an hour while the certificate is still good for long. */
 const wait = { baseMs: 60_000, urgentMs: 5 * 60_000, maxMs: 3600_000 };
 
-/** Longest time a timer of Node can be set to with a safe margin, ms. */
+/** Longest time between two looks at the clock, which may be set at any time, ms. */
 const timerMs = 24 * 3600_000;
 
 /** What became of the last try, for `reeve-agent status`. */
@@ -48,13 +49,18 @@ export interface Renewer {
   close(): void;
 }
 
+/** A clock that has gone back by more than this since the certificate was issued was wrong then: when to renew is not known by it. */
+const wentBackMs = 10 * 60_000;
+
 /**
  * When to renew: at half of the certificate's life, earlier or later by up to a tenth of it, so that a fleet that was made in one minute does not renew
- * in one minute. Unix ms; `jitter` is in [0, 1).
+ * in one minute. Life is told by the coordinator's clock and waited for by the host's, which may differ by days; at once when the host's has gone back.
+ * Unix ms; `jitter` is in [0, 1).
  */
-export function renewalTime(validFrom: number, validTo: number, jitter: number): number {
-  const life = validTo - validFrom;
-  return validFrom + life * (0.5 + 0.1 * (2 * jitter - 1));
+export function renewalTime(certificate: { validFrom: number; validTo: number; issued: Issued | undefined }, now: number, jitter: number): number {
+  const { coordinatorMs, hostMs } = certificate.issued ?? { coordinatorMs: certificate.validFrom, hostMs: certificate.validFrom };
+  if (now < hostMs - wentBackMs) return now;
+  return hostMs + (certificate.validTo - coordinatorMs) * (0.5 + 0.1 * (2 * jitter - 1));
 }
 
 /** Begins to watch the certificate. */
@@ -67,14 +73,16 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const schedule = (at: number): void => {
+  const schedule = (at: () => number): void => {
     if (closed) return;
-    timer = setTimeout(() => (now() >= at ? void attemptNow() : schedule(at)), Math.min(Math.max(at - now(), 0), timerMs));
+    timer = setTimeout(() => (now() >= at() ? void attemptNow() : schedule(at)), Math.min(Math.max(at() - now(), 0), timerMs));
     timer.unref();
   };
   const scheduleRenewal = (): void => {
     const certificate = new X509Certificate(current.certificate);
-    schedule(renewalTime(Date.parse(certificate.validFrom), Date.parse(certificate.validTo), random()));
+    const dates = { validFrom: Date.parse(certificate.validFrom), validTo: Date.parse(certificate.validTo), issued: current.issued };
+    const jitter = random();
+    schedule(() => renewalTime(dates, now(), jitter));
   };
   const attemptNow = async (): Promise<void> => {
     const left = Date.parse(new X509Certificate(current.certificate).validTo) - now();
@@ -96,7 +104,8 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
       const delayMs = wait.baseMs / 2 + backoffMs(attempt, { baseMs: wait.baseMs, maxMs, random });
       attempt += 1;
       // A certificate that expires before the next try is not worth waiting for: readmission begins then.
-      schedule(now() + (left > 0 && left < delayMs ? left : delayMs));
+      const again = now() + (left > 0 && left < delayMs ? left : delayMs);
+      schedule(() => again);
     } finally {
       renewing = false;
     }
@@ -149,6 +158,7 @@ async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: 
       certificate: answer.certificate,
       agentsApi: answer.agentsApi.length > 0 ? answer.agentsApi : current.agentsApi,
       enrolment: answer.enrolment.length > 0 ? answer.enrolment : current.enrolment,
+      issued: { coordinatorMs: fromTimestamp(answer.time) ?? now(), hostMs: now() },
     };
     checkIdentity(next, key.publicKey, now());
     store.adopt(place, next);

@@ -4,7 +4,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { parseFleetId, parseId } from '../../shared/model/id.js';
 import { makeFolder, moveWhole, removeWhole, swapLink, syncFolder, writeWhole } from '../host/file.js';
-import type { AgentIdentity } from './identity.js';
+import type { AgentIdentity, Issued } from './identity.js';
 
 /**
  * The identity on disk: `identity/<n>/` holds one key with its certificate and roots, `identity/current` points at the one in use. A new one is written
@@ -46,8 +46,8 @@ export function openIdentityStore(stateDir: string): IdentityStore {
       writeWhole(join(place, 'certificate.pem'), identity.certificate);
       writeWhole(join(place, 'control-root.pem'), identity.controlRoot);
       writeWhole(join(place, 'agents-root.pem'), identity.agentsRoot);
-      const { fleetId, hostId, hostName, agentsApi, enrolment } = identity;
-      writeWhole(join(place, 'identity.json'), `${JSON.stringify({ fleetId, hostId, hostName, agentsApi, enrolment }, undefined, 2)}\n`);
+      const { fleetId, hostId, hostName, agentsApi, enrolment, issued } = identity;
+      writeWhole(join(place, 'identity.json'), `${JSON.stringify({ fleetId, hostId, hostName, agentsApi, enrolment, issued }, undefined, 2)}\n`);
       const whole = place.slice(0, -'.new'.length);
       moveWhole(place, whole);
       failpoint('agent.identity.staged');
@@ -61,6 +61,11 @@ export function openIdentityStore(stateDir: string): IdentityStore {
       for (const name of folders()) if (name !== used) removeWhole(join(base, name));
     },
   };
+}
+
+function parseIssued(value: unknown): { issued?: Issued } {
+  const { coordinatorMs, hostMs } = (value ?? {}) as Partial<Record<keyof Issued, unknown>>;
+  return typeof coordinatorMs === 'number' && typeof hostMs === 'number' ? { issued: { coordinatorMs, hostMs } } : {};
 }
 
 function loadIdentity(base: string): AgentIdentity | undefined {
@@ -81,6 +86,7 @@ function loadIdentity(base: string): AgentIdentity | undefined {
       agentsRoot: read('agents-root.pem'),
       agentsApi: list('agentsApi'),
       enrolment: list('enrolment'),
+      ...parseIssued(about['issued']),
     };
   } catch (error) {
     throw reeveError('IO_FAILED', { host: 'this host', rule: `the identity in ${folder} is damaged; join again` }, { cause: error });

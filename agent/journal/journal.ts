@@ -2,6 +2,7 @@ import { reeveError, type ErrorItem } from '../../shared/errors/error.js';
 import type { Clock } from '../../shared/kit/clock.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import type { Logger } from '../../shared/kit/log.js';
+import { idTime } from '../../shared/model/id.js';
 import type { AppendFile } from '../host/append.js';
 import { formatLine, parseJournal, type JournalLine, type StoredStep } from './line.js';
 
@@ -62,6 +63,8 @@ export interface Journal {
   ending(entry: Entry): Promise<Ending>;
   /** The newest generation of a noun that was applied; 0: none. */
   generation(noun: string): number;
+  /** Operations made up to this time (unix ms, by their ids) may have been here and be forgotten; 0: none is. */
+  readonly forgottenTo: number;
   /** The highest epoch that was seen; 0: none. */
   readonly epoch: number;
   /** Remembers a higher epoch. Errors: AUDIT_UNWRITABLE. */
@@ -170,6 +173,9 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       return { kind: 'failed', errors: [{ code: 'INTERNAL', fields: { correlation: entry.id } }] };
     },
     generation: (noun) => index.generations.get(noun) ?? 0,
+    get forgottenTo() {
+      return index.forgottenTo;
+    },
     get epoch() {
       return index.epoch;
     },
@@ -180,6 +186,7 @@ function journalOf(options: JournalOptions, index: Index): Journal {
 /** What is known of each operation, without its bodies. */
 class Index {
   epoch = 0;
+  forgottenTo = 0;
   readonly generations = new Map<string, number>();
   readonly #slots = new Map<string, Slot>();
 
@@ -197,6 +204,7 @@ class Index {
 
   clear(): void {
     this.epoch = 0;
+    this.forgottenTo = 0;
     this.generations.clear();
     this.#slots.clear();
   }
@@ -204,6 +212,10 @@ class Index {
   add(line: JournalLine, place: Place): void {
     if (line.t === 'epoch') {
       this.epoch = Math.max(this.epoch, line.value);
+      return;
+    }
+    if (line.t === 'forgotten') {
+      this.forgottenTo = Math.max(this.forgottenTo, line.value);
       return;
     }
     if (line.t === 'generation') {
@@ -243,7 +255,10 @@ class Index {
   }
 }
 
-/** Rewrites the file with what still matters: epoch, generations, open operations whole, ended ones without their requests. */
+/**
+ * Rewrites the file with what still matters: epoch, generations, open operations whole, ended ones without their requests. Which times are forgotten is
+ * kept: with a clock that was ahead and goes back, an operation forgotten too early would else be taken for a new one.
+ */
 async function compact(options: JournalOptions, index: Index): Promise<void> {
   const { file, clock } = options;
   const lineAt = async (place: Place): Promise<string> =>
@@ -252,7 +267,7 @@ async function compact(options: JournalOptions, index: Index): Promise<void> {
   if (index.epoch > 0) kept.push(formatLine({ t: 'epoch', value: index.epoch }));
   for (const [noun, value] of index.generations) kept.push(formatLine({ t: 'generation', noun, value }));
   for (const { entry, request, undo, end } of index.slots()) {
-    if (entry.endedAt !== undefined && clock.now() - entry.endedAt > keepMs) continue;
+    if (isOld(entry, clock.now())) continue;
     const { id, method, noun, digest, generation, receivedAt: at } = entry;
     if (end !== undefined) kept.push(formatLine({ t: 'received', id, method, noun, digest, generation, at, request: '' }), await lineAt(end));
     else if (request !== undefined) {
@@ -261,8 +276,15 @@ async function compact(options: JournalOptions, index: Index): Promise<void> {
       if (entry.started) kept.push(formatLine({ t: 'started', id, method }));
     }
   }
+  let { forgottenTo } = index;
+  for (const { entry } of index.slots()) if (isOld(entry, clock.now())) forgottenTo = Math.max(forgottenTo, idTime(entry.id));
+  if (forgottenTo > 0) kept.unshift(formatLine({ t: 'forgotten', value: forgottenTo }));
   const content = kept.join('');
   await file.replace(content);
   index.clear();
   for (const placed of parseJournal(Buffer.from(content)).lines) index.add(placed.line, placed);
+}
+
+function isOld(entry: Entry, now: number): boolean {
+  return entry.endedAt !== undefined && now - entry.endedAt > keepMs;
 }

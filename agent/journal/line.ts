@@ -10,6 +10,7 @@ export interface StoredStep {
 /** One line of the journal. `id` and `method` name the operation. */
 export type JournalLine =
   | { readonly t: 'epoch'; readonly value: number }
+  | { readonly t: 'forgotten'; /** Operations made up to this time (unix ms, by their ids) may be missing here. */ readonly value: number }
   | { readonly t: 'generation'; readonly noun: string; readonly value: number }
   | {
       readonly t: 'received';
@@ -77,6 +78,7 @@ function parseLine(text: string): JournalLine | undefined {
 /** Types of the fields of each kind of line. */
 const shapes: Readonly<Record<string, Readonly<Record<string, 'string' | 'number' | 'boolean' | 'steps' | 'errors'>>>> = {
   epoch: { value: 'number' },
+  forgotten: { value: 'number' },
   generation: { noun: 'string', value: 'number' },
   received: { id: 'string', method: 'string', noun: 'string', digest: 'string', generation: 'number', at: 'number', request: 'string' },
   undo: { id: 'string', method: 'string', steps: 'steps' },

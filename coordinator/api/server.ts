@@ -5,9 +5,6 @@ import type { Clock } from '../../shared/kit/clock.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { listen, type Listener, type ListenerLimits } from '../../shared/rpc/listener.js';
 import { createRpcServer, maxAnswerBytes, type Service } from '../../shared/rpc/server.js';
-import { addAudit } from '../inventory/audit.js';
-import type { Database } from '../inventory/database.js';
-import { createRateLimiter } from '../../shared/rpc/rate.js';
 import type { Office } from '../office.js';
 import { auditService } from './audit.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
@@ -17,6 +14,7 @@ import { operationService } from './operation.js';
 import { operatorService } from './operator.js';
 import { localPeer, type LocalPeer } from './peer.js';
 import { planService } from './plan.js';
+import { createRefusals } from './refusal.js';
 import { userService } from './user.js';
 
 /** What the operators' API is made of. */
@@ -37,9 +35,6 @@ export interface ApiOptions {
 
 /** Local sockets: root may hold many (scripts), nobody may starve the others. All share the address "local". */
 const limits: ListenerLimits = { maxSockets: 256, maxPerAddress: 256, firstCallMs: 10_000 };
-
-/** Refusals that are written to the audit, a second. */
-const refusalRate = { perSecond: 5, burst: 50 };
 
 /** The services of the operators' API. */
 export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'office' | 'init'>): Service<OperatorCaller>[] {
@@ -64,7 +59,7 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
   const peers = new Map<string, LocalPeer>();
   let count = 0;
   const open: { listener?: Listener } = {};
-  const limiter = createRateLimiter();
+  const refusals = createRefusals({ db: () => options.office()?.db, clock: options.clock, log: options.log });
   const server: Server = createRpcServer<OperatorCaller>({
     services: operatorServices(options),
     log: options.log,
@@ -78,7 +73,7 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
       open.listener?.authenticated(call.getPeer());
       return caller;
     },
-    onRefused: (method, caller, error) => auditRefusal(options.office()?.db, limiter, options.clock, { method, caller, code: error.code }),
+    onRefused: refusals.note,
   });
   if (existsSync(options.socketPath)) unlinkSync(options.socketPath);
   const listener = await listen({
@@ -98,16 +93,11 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
   });
   open.listener = listener;
   chmodSync(options.socketPath, 0o666);
-  return listener;
-}
-
-/** Writes a refusal to the audit, within bounds: who floods us must not fill the disk. */
-export function auditRefusal(
-  db: Database | undefined,
-  limiter: ReturnType<typeof createRateLimiter>,
-  clock: Clock,
-  refusal: { method: string; caller: string; code: string },
-): void {
-  if (db === undefined || !limiter.take('refusals', refusalRate, clock.monotonic())) return;
-  addAudit(db, { timeMs: clock.now(), principal: refusal.caller, action: refusal.method, arguments: '', phase: 'refused', operationId: '', code: refusal.code });
+  return {
+    ...listener,
+    async close(graceMs) {
+      await listener.close(graceMs);
+      refusals.close();
+    },
+  };
 }

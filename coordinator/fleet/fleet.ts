@@ -21,6 +21,9 @@ const heartbeat = { perSecond: 1_000, minMs: 6_000, maxMs: 10_000 };
 /** How often what was heard is written to the inventory, ms. */
 const flushMs = 5_000;
 
+/** For so long after its enrolment a host is about to listen: it is dialled again quickly, ms. */
+const freshMs = 15_000;
+
 /** How often the time a host was last heard of is written, ms. */
 const lastSeenMs = 60_000;
 
@@ -88,6 +91,7 @@ export function createFleet(world: World): Fleet {
         return key.state === 'current' || key.state === 'staged' ? undefined : `its key is ${key.state === 'revoked' ? 'revoked' : 'replaced'}`;
       },
       epoch: world.epoch,
+      fresh: () => clock.now() - (getHost(db, hostId)?.joinedAtMs ?? 0) < freshMs,
       heartbeatMs: () => Math.min(heartbeat.maxMs, Math.max(heartbeat.minMs, (connections.size / heartbeat.perSecond) * 1_000)),
       dialling,
       diallingKnownDown,
@@ -135,7 +139,7 @@ export function createFleet(world: World): Fleet {
     },
     refresh,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
-    call: (host, service, method, request, options) => openTo(host).unary(service, method, request, options),
+    call: async (host, service, method, request, options) => openTo(host).unary(service, method, request, options),
     flush() {
       flush();
       flushSeen();

@@ -23,7 +23,8 @@ test('a host certificate has every field of the profile and nothing else', () =>
   expect(leaf.keyUsage).toEqual(['1.3.6.1.5.5.7.3.2', '1.3.6.1.5.5.7.3.1']);
   expect(leaf.ca).toBe(false);
   expect(leaf.serialNumber.length).toBe(40);
-  expect(Date.parse(leaf.validFrom)).toBe(now - certificateLife.backdateMs);
+  // Far enough back for a clock that is three days behind; the life is counted from now all the same.
+  expect(Date.parse(leaf.validFrom)).toBe(now - 4 * 86_400_000);
   expect(Date.parse(leaf.validTo)).toBe(now + certificateLife.agentMs);
   expect(notAfterMs).toBe(Date.parse(leaf.validTo));
   expect(leaf.publicKey.export({ type: 'spki', format: 'der' }).equals(key)).toBe(true);
@@ -50,6 +51,14 @@ test('opening again keeps the roots and renews only an expired coordinator certi
   expect(later.controlRoot).toBe(made.controlRoot);
   expect(later.coordinator().certificate).not.toBe(made.coordinator().certificate);
   for (const file of readdirSync(folder)) expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
+});
+
+test('a coordinator certificate that a clock far ahead has made is replaced when the clock is right again', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reeve-pki-'));
+  const made = createAuthority(folder, fleetId, now);
+  made.renewCoordinator(now + 30 * 86_400_000);
+  const again = openAuthority(folder, fleetId, now);
+  expect(again.coordinatorValidity()).toEqual({ fromMs: now - certificateLife.backdateMs, toMs: now + certificateLife.coordinatorMs });
 });
 
 test('only uncompressed P-256 keys are accepted', () => {

@@ -14,8 +14,11 @@ export const certificateLife = {
   rootMs: 20 * 365 * day,
   coordinatorMs: 7 * day,
   agentMs: 7 * day,
-  /** notBefore lies this much in the past, for clocks that are a little behind. */
-  backdateMs: 10 * 60_000,
+  /**
+   * notBefore lies this much in the past; life is counted from the issue all the same. A clock that is days behind, on either side, must not break the
+   * connection on which it is told: status works, and changes are refused with the name of the reason (CLOCK_SKEW).
+   */
+  backdateMs: 4 * day,
   /** How long after its expiry an agent comes back without a question. */
   readmitMs: 30 * day,
 } as const;
@@ -39,8 +42,8 @@ export interface Authority {
   readonly pin: Buffer;
   /** The coordinator's key and certificate, trusting agents. The certificate is followed by the control root, so that a join token's pin can be checked. */
   coordinator(): TlsIdentity;
-  /** When the coordinator's certificate ends, unix ms. */
-  coordinatorNotAfter(): number;
+  /** When the coordinator's certificate begins and ends, unix ms. */
+  coordinatorValidity(): { readonly fromMs: number; readonly toMs: number };
   /** Makes a new key and certificate for the coordinator and stores them. */
   renewCoordinator(now: number): void;
   /** A certificate for a host's key. The caller has decided that it may have one. */
@@ -73,18 +76,19 @@ export function createAuthority(folder: string, fleetId: string, now: number): A
   return openAuthority(folder, fleetId, now);
 }
 
-/** Opens what createAuthority made; renews the coordinator's certificate when it is missing or has expired. */
+/** Opens what createAuthority made; renews the coordinator's certificate when it is missing, has expired, or was made by a clock that was far ahead. */
 export function openAuthority(folder: string, fleetId: string, now: number): Authority {
   const control = readRoot(folder, files.controlKey, files.control);
   const agents = readRoot(folder, files.agentsKey, files.agents);
   let identity: TlsIdentity | undefined;
-  let notAfter = 0;
+  let validity = { fromMs: 0, toMs: 0 };
 
   const read = (): void => {
     const text = readFileSync(join(folder, files.coordinator), 'utf8');
     const [key = '', certificate = ''] = text.split(/(?=-----BEGIN CERTIFICATE-----)/);
     identity = { key, certificate: certificate + control.certificate, trust: agents.certificate };
-    notAfter = Date.parse(new X509Certificate(certificate).validTo);
+    const parsed = new X509Certificate(certificate);
+    validity = { fromMs: Date.parse(parsed.validFrom), toMs: Date.parse(parsed.validTo) };
   };
   const renewCoordinator = (at: number): void => {
     const { key, publicKey } = newKey();
@@ -94,7 +98,7 @@ export function openAuthority(folder: string, fleetId: string, now: number): Aut
     read();
   };
   if (existsSync(join(folder, files.coordinator))) read();
-  if (notAfter <= now) renewCoordinator(now);
+  if (validity.toMs <= now || validity.fromMs > now) renewCoordinator(now);
 
   return {
     fleetId,
@@ -105,7 +109,7 @@ export function openAuthority(folder: string, fleetId: string, now: number): Aut
       if (identity === undefined) throw new Error('the coordinator has no certificate');
       return identity;
     },
-    coordinatorNotAfter: () => notAfter,
+    coordinatorValidity: () => validity,
     renewCoordinator,
     issueHost: ({ hostId, publicKey, now: at }) =>
       issue(agents, {

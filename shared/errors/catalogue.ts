@@ -103,6 +103,7 @@ export const catalogue = {
   CANCELLED: row(120, 'CANCELLED', 1, 'The command was cancelled; nothing was changed'),
 
   SCOPE_REFUSED: row(130, 'PERMISSION_DENIED', 2, 'An operator whose scope is {value} may not {rule}', 'Ask an admin of the whole fleet.'),
+  OPERATION_FORGOTTEN: row(150, 'FAILED_PRECONDITION', 1, 'Operation {value} is as old as operations that host "{host}" has forgotten, so it is not run: it may have been done before', 'Run the command again as a new operation. If that is refused too, compare the clocks: reeve host show {host}'),
 
   INTERNAL: row(255, 'INTERNAL', 70, 'Reeve made a mistake; its log has the details under {correlation}', 'Please report it with that log.'),
 } as const satisfies Record<string, ErrorRow>;

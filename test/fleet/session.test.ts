@@ -104,7 +104,7 @@ describe('an open connection', () => {
     const { db, fleet: connections } = fleet.office();
     const revoked = getHost(db, agent.hostId);
     expect(revoked?.state).toBe('revoked');
-    expect(() => revoked !== undefined && connections.call(revoked, statusService, 'GetStatus', {}, options)).toThrow(/revoked/);
+    await expect(revoked !== undefined && connections.call(revoked, statusService, 'GetStatus', {}, options)).rejects.toThrow(/revoked/);
     open.close();
   });
 });
