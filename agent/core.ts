@@ -10,6 +10,7 @@ import type { AppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import { openJournal, type Journal } from './journal/journal.js';
 import { operationService } from './operation/service.js';
+import { nounNames } from './nouns.js';
 import { createStatusHub, type StatusHub } from './status/hub.js';
 import { statusService } from './status/service.js';
 import { userWork } from './user/apply.js';
@@ -45,6 +46,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen) });
   const users = userWork(host, hostName);
   const works = [users as NounWork];
+  assertNouns(works.map((work) => work.noun));
   const hub = createStatusHub({
     host,
     journal,
@@ -78,4 +80,8 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       await Promise.all([engine.drain(), recovered]);
     },
   };
+}
+
+function assertNouns(served: readonly string[]): void {
+  if (served.join() !== nounNames.join()) throw new Error(`the nouns ${served.join(', ')} are served, and nouns.ts names ${nounNames.join(', ')}`);
 }

@@ -1,3 +1,5 @@
+import { dirname, join } from 'node:path';
+
 /** Where the agent finds and keeps things. Every place is here; flags of the command line replace them for development and tests. */
 export interface AgentPaths {
   /** What any coordinator may do on this host. */
@@ -16,6 +18,11 @@ export const defaultPaths: AgentPaths = {
   state: '/var/lib/reeve-agent',
   helper: '/run/reeve/priv.sock',
 };
+
+/** The file of local holds: beside the policy, written by root only. */
+export function holdPath(paths: Pick<AgentPaths, 'policy'>): string {
+  return join(dirname(paths.policy), 'hold');
+}
 
 /** The account that the agent runs under. */
 export const agentAccount = 'reeve-agent';

@@ -23,6 +23,7 @@ import { refuseWrites, writing } from './inventory/write.js';
 import type { Office } from './office.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
 import { createChangeEngine } from './reconcile/change.js';
+import { keepHolds } from './reconcile/hold.js';
 import { settleHost } from './reconcile/settle.js';
 
 /** What a coordinator runs on. */
@@ -99,6 +100,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       const { office, ports, stop, timers } = running;
       for (const timer of timers) clearInterval(timer);
       stop.abort();
+      office.holds.close();
       await ports.close(graceMs);
       await office.changes.idle();
       office.fleet.close();
@@ -140,7 +142,12 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const fleet = createFleet(world);
   const perHost = createKeyedQueue();
   const changes = createChangeEngine(world, fleet, perHost);
-  const office: Office = { ...world, fleet, changes, startedAtMs: clock.now() };
+  const stop = new AbortController();
+  const settle = (hostId: string): void => {
+    settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
+  };
+  const holds = keepHolds(world, settle);
+  const office: Office = { ...world, fleet, changes, holds, startedAtMs: clock.now() };
   const ports = await listenForAgents(office, {
     host: options.bind,
     agentsPort: row.agentsPort,
@@ -148,10 +155,7 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
     onBug: options.onBug,
     ...(options.enrolLimits === undefined ? {} : { enrolLimits: options.enrolLimits }),
   });
-  const stop = new AbortController();
-  fleet.start((hostId) => {
-    settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
-  });
+  fleet.start(settle);
   const timers = [setInterval(() => keepHouse(office, ports), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office, ports);
   return { office, ports, stop, timers };

@@ -1,11 +1,13 @@
 import type { Fleet } from './fleet/fleet.js';
 import type { ChangeEngine } from './reconcile/change.js';
+import type { HoldKeeper } from './reconcile/hold.js';
 import type { World } from './world.js';
 
 /** Everything an initialised coordinator's API works on. */
 export interface Office extends World {
   readonly fleet: Fleet;
   readonly changes: ChangeEngine;
+  readonly holds: HoldKeeper;
   /** When this process started, unix ms. */
   readonly startedAtMs: number;
 }

@@ -131,6 +131,55 @@ describe('the policy file', () => {
   });
 });
 
+describe('reeve-agent hold', () => {
+  const hold = (...words: string[]): ReturnType<typeof run> => run(['hold', ...words, '--policy', policy, '--state', folder]);
+
+  it('sets holds, lists them, and ends them', () => {
+    expect(hold().stdout).toBe('Nothing is held.\n');
+    const set = hold('--for', '4h', '--reason', 'disk swap');
+    expect(set).toMatchObject({ status: 0, stderr: '' });
+    expect(set.stdout).toMatch(/^This host is held until \d{4}-.*Z by [a-z]+ on the host itself: disk swap\n.*reeve-agent hold --end\n$/);
+    expect(statSync(join(folder, 'hold')).mode & 0o777).toBe(0o644);
+    expect(hold('--noun', 'user', '--for', '1m', '--reason', 'look', '--json').status).toBe(0);
+    expect(JSON.parse(hold('--json').stdout)).toMatchObject({ holds: [{ noun: '', reason: 'disk swap' }, { noun: 'user', reason: 'look' }] });
+    // Set again, it replaces the one there was.
+    hold('--noun', 'user', '--for', '2m', '--reason', 'longer');
+    expect(hold().stdout.split('\n')[1]).toMatch(/^noun user: held until .*: longer$/);
+    expect(hold('--end', '--noun', 'user').stdout).toMatch(/^The hold has ended/);
+    expect(hold().stdout).toMatch(/^all nouns: held until .*: disk swap\n$/);
+    expect(JSON.parse(hold('--end', '--json').stdout)).toEqual({ ended: 1 });
+    expect(readdirSync(folder)).toEqual(['policy']);
+    expect(hold('--end').stdout).toBe('There was no hold to end.\n');
+  });
+
+  it.each([
+    [['--for', '59s', '--reason', 'x'], /length of the hold "59s" is not allowed: 1m to 30d/],
+    [['--for', '31d', '--reason', 'x'], /length of the hold/],
+    [['--for', 'soon', '--reason', 'x'], /length of the hold "soon" is not allowed/],
+    [['--for', '4h'], /reason is missing/],
+    [['--reason', 'x'], /length of the hold is missing/],
+    [['--for', '4h', '--reason', 'a\nb'], /reason "a\\u\{a\}b" is not allowed/],
+    [['--for', '4h', '--reason', 'x', '--noun', 'nonsense'], /noun "nonsense" is not allowed: one of user/],
+    [['--end', '--for', '4h'], /--end/],
+    [['--noun', 'user'], /--for is missing/],
+    [['now'], /this command takes none/],
+  ])('refuses %j, and holds nothing', (words, message) => {
+    const refused = hold(...words);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(message);
+    expect(readdirSync(folder)).toEqual(['policy']);
+  });
+
+  it('does not build on a file that others can write, and --end removes one that cannot be read', () => {
+    writeFileSync(join(folder, 'hold'), '{"version":1,"holds":[]}', { mode: 0o644 });
+    chmodSync(join(folder, 'hold'), 0o666);
+    expect(hold('--for', '4h', '--reason', 'x')).toMatchObject({ status: 2, stderr: expect.stringContaining('others than root can write the hold file') as string });
+    expect(hold().stdout).toMatch(/held until it is ended by hand .*the file of holds cannot be used/);
+    expect(hold('--end').stdout).toMatch(/^The hold has ended/);
+    expect(hold('--for', '4h', '--reason', 'x').status).toBe(0);
+  });
+});
+
 describe('agent.conf', () => {
   it('has defaults', () => {
     expect(parseAgentConfig('')).toEqual({ listen: undefined, logLevel: 'info' });

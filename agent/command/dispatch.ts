@@ -10,6 +10,11 @@ Usage:
   reeve-agent join                         join a fleet; reads the token from standard input
   reeve-agent serve                        run the daemon (systemd does this)
   reeve-agent status                       show identity, certificate, policy and helper
+  reeve-agent hold --for TIME --reason TEXT [--noun NOUN]
+                                           hold this host, or one noun: nothing but removal of access is applied until
+                                           then (1m to 30d), whatever a coordinator says
+  reeve-agent hold --end [--noun NOUN]     end that now
+  reeve-agent hold                         list the holds of this host
   reeve-agent policy explain OP [KEY=VALUE...]
                                            show which line of the policy allows or denies an operation
   reeve-agent policy edit                  edit the policy; it is checked before it is put in place
@@ -21,12 +26,15 @@ Options:
   --state DIR      identity and journal (default /var/lib/reeve-agent)
   --helper SOCKET  the helper (default /run/reeve/priv.sock)
   --listen IP:PORT where to listen (default: what agent.conf says, else port 7420 on all addresses)
+  --json           with hold: answer with one JSON document
 
 Examples:
   printf %s "$TOKEN" | reeve-agent join
   reeve-agent policy explain user.add name=ada uid=20001
   reeve-agent policy explain group.member name=ada group=www-data
   EDITOR=nano reeve-agent policy edit
+  reeve-agent hold --for 4h --reason 'disk swap'
+  reeve-agent hold --end
 
 Exit codes: 0 done or allowed, 1 failed or not allowed, 2 a mistake in the command, 70 a bug in Reeve.
 `;
@@ -46,6 +54,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     case 'status':
       await (await import('./status.js')).runStatus(onlyCommand(options));
+      return 0;
+    case 'hold':
+      (await import('./hold.js')).runHold(onlyCommand(options));
       return 0;
     case 'policy explain':
       return (await import('./policy.js')).runExplain(options, rest) ? 0 : 1;

@@ -10,13 +10,20 @@ export interface AgentOptions {
   readonly custom: boolean;
   /** undefined: what agent.conf says. */
   readonly listen: Endpoint | undefined;
+  /** All flags that were given, with their values; empty for one that takes none. */
+  readonly given: ReadonlyMap<string, string>;
   /** What is left: the command and its arguments. */
   readonly words: readonly string[];
 }
 
 const flags: readonly string[] = ['--state', '--policy', '--config', '--helper', '--listen'];
 
-/** Reads `--flag VALUE` and words. Errors: FIELD_UNKNOWN, FIELD_MISSING, FIELD_INVALID. */
+/** Flags of single commands: those with a value, and those without. */
+const commandFlags: Readonly<Record<string, { readonly values?: readonly string[]; readonly switches?: readonly string[] }>> = {
+  hold: { values: ['--noun', '--for', '--reason'], switches: ['--end', '--json'] },
+};
+
+/** Reads `--flag VALUE`, `--flag` of commands that have such, and words. Errors: FIELD_UNKNOWN, FIELD_MISSING, FIELD_INVALID. */
 export function parseOptions(argv: readonly string[]): AgentOptions {
   const given = new Map<string, string>();
   const words: string[] = [];
@@ -26,7 +33,12 @@ export function parseOptions(argv: readonly string[]): AgentOptions {
       words.push(word);
       continue;
     }
-    if (!flags.includes(word)) throw reeveError('FIELD_UNKNOWN', { field: vis(word), rule: 'see reeve-agent --help' });
+    const own = commandFlags[argv.find((other) => Object.hasOwn(commandFlags, other)) ?? ''];
+    if (own?.switches?.includes(word) === true) {
+      given.set(word, '');
+      continue;
+    }
+    if (!flags.includes(word) && own?.values?.includes(word) !== true) throw reeveError('FIELD_UNKNOWN', { field: vis(word), rule: 'see reeve-agent --help' });
     at += 1;
     const value = argv[at];
     if (value === undefined) throw reeveError('FIELD_MISSING', { field: word, rule: 'a value follows it' });
@@ -42,6 +54,7 @@ export function parseOptions(argv: readonly string[]): AgentOptions {
     },
     custom: given.has('--state') || given.has('--policy'),
     listen: listen === undefined ? undefined : parseListen(listen),
+    given,
     words,
   };
 }

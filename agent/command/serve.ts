@@ -11,6 +11,7 @@ import { createSystemHost } from '../host/system.js';
 import { startRenewer } from '../identity/renew.js';
 import { openIdentityStore } from '../identity/store.js';
 import { createAgentServer, type AgentServer, type AgentServerOptions } from '../server.js';
+import { holdPath } from '../paths.js';
 import type { AgentOptions } from './options.js';
 
 /** Longest wait for a running operation when the agent is told to stop, ms. */
@@ -29,6 +30,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
   if (identity === undefined) throw reeveError('FIELD_MISSING', { field: 'identity', rule: 'this host has not joined; an operator runs "reeve host invite"' });
   const host = createSystemHost({
     policyPath: options.paths.policy,
+    holdPath: holdPath(options.paths),
     helperSocket: options.paths.helper,
     policyOwners: options.custom ? [0, process.geteuid?.() ?? 0] : [0],
     log,

@@ -3,10 +3,13 @@ import { waitFor } from '../../shared/kit/deadline.js';
 import { nounDigest, sha256 } from '../../shared/kit/digest.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { createKeyedQueue } from '../../shared/kit/queue.js';
+import { changesLeft } from '../../shared/model/change.js';
 import { idTime } from '../../shared/model/id.js';
+import type { Held } from '../../shared/rpc/hold.js';
 import type { Host } from '../host/host.js';
 import type { Entry, Journal } from '../journal/journal.js';
-import { readHostPolicy, usablePolicy } from '../policy/policy.js';
+import { readLocalHolds } from '../hold/hold.js';
+import { readHostPolicy, usablePolicy, type UsablePolicy } from '../policy/policy.js';
 import { isFinalFailure, isUnreachable, runSteps, runUndo, withHost, type StepRunner } from './apply.js';
 import { obeyEpoch } from './epoch.js';
 import type { Intent } from './intent.js';
@@ -55,7 +58,18 @@ interface Asked {
   readonly intent: Intent;
   readonly wanted: unknown;
   /** After a crash, forward from wherever it stopped: the circumstances were checked when it began. */
-  readonly resumed: boolean;
+  readonly resumed: { readonly removalOnly: boolean } | undefined;
+}
+
+/** Everything that is known before the first change. */
+interface Prepared {
+  readonly policyDigest: Buffer;
+  readonly observed: unknown;
+  readonly digest: Buffer;
+  readonly plan: Plan;
+  /** Whether the plan is only of what removes access. */
+  readonly removalOnly: boolean;
+  readonly held: Held | undefined;
 }
 
 /** A new engine. Call recover() once. */
@@ -108,7 +122,7 @@ class IntentEngine implements Engine {
     const { intent, wanted } = work.parse(request);
     if (this.#draining) throw reeveError('BUSY', { rule: 'the agent is stopping' });
     await obeyEpoch(journal, hostName, intent.epoch);
-    const asked: Asked = { intent, wanted, resumed: false };
+    const asked: Asked = { intent, wanted, resumed: undefined };
     if (intent.mode === 'plan') return this.#queue.run(work.noun, () => this.#planOnly(work, asked));
     const bytes = work.request.encode(request);
     const digest = sha256(bytes).toString('hex');
@@ -137,8 +151,8 @@ class IntentEngine implements Engine {
 
   async #planOnly(work: NounWork, asked: Asked): Promise<unknown> {
     try {
-      const { policyDigest, observed, digest, plan } = await this.#prepare(work, asked);
-      return work.respond({ wanted: asked.wanted, observed, changes: plan.changes, digestBefore: digest, digest, policyDigest });
+      const { policyDigest, observed, digest, plan, held } = await this.#prepare(work, asked);
+      return work.respond({ wanted: asked.wanted, observed, changes: plan.changes, held, digestBefore: digest, digest, policyDigest });
     } catch (error) {
       throw error instanceof ReeveError ? withHost(error, this.#options.hostName) : error;
     }
@@ -165,8 +179,8 @@ class IntentEngine implements Engine {
     const entry = await journal.received({ id: operationId, method: work.method, noun: work.noun, digest: request.digest, generation, request: request.bytes });
     this.#options.onChanged(work.noun, undefined);
     try {
-      const response = await this.#carryOut(work, entry, asked);
-      await journal.done(entry, { kind: 'ok', response: work.response.encode(response) });
+      const { response, held } = await this.#carryOut(work, entry, asked);
+      await journal.done(entry, { kind: 'ok', response: work.response.encode(response), held });
       return response;
     } catch (error) {
       const failure = withHost(error, hostName);
@@ -179,36 +193,43 @@ class IntentEngine implements Engine {
   }
 
   /** Makes the changes of a journaled operation. */
-  async #carryOut(work: NounWork, entry: Entry, asked: Asked): Promise<unknown> {
+  async #carryOut(work: NounWork, entry: Entry, asked: Asked): Promise<{ response: unknown; held: boolean }> {
     const { journal } = this.#options;
     const { wanted } = asked;
-    const { observed, digest: digestBefore, plan, policyDigest } = await this.#prepare(work, asked);
+    const { observed, digest: digestBefore, plan, policyDigest, removalOnly, held } = await this.#prepare(work, asked);
     let now = { observed, digest: digestBefore };
     if (plan.steps.length > 0) {
-      if (!asked.resumed) {
+      if (asked.resumed === undefined) {
         await journal.undoSaved(entry, plan.steps.flatMap((step) => (step.final || step.undo === undefined ? [] : [step.undo])));
-        await journal.started(entry);
+        await journal.started(entry, { removalOnly });
       }
       await runSteps(this.#runner(work, entry.id), plan.steps);
       now = await this.#observe(work, wanted, entry.id);
     }
-    return work.respond({ wanted, ...now, changes: plan.changes, digestBefore, policyDigest });
+    return { response: work.respond({ wanted, ...now, changes: plan.changes, held, digestBefore, policyDigest }), held: held !== undefined };
   }
 
   /** Everything up to the first change. */
-  async #prepare(work: NounWork, asked: Asked): Promise<{ policyDigest: Buffer; observed: unknown; digest: Buffer; plan: Plan }> {
+  async #prepare(work: NounWork, asked: Asked): Promise<Prepared> {
     const { host, hostName } = this.#options;
-    const { intent, wanted, resumed } = asked;
+    const { intent, wanted } = asked;
+    const resumed = asked.resumed !== undefined;
     const policy = usablePolicy(readHostPolicy(host), hostName);
     if (!resumed) this.#checkCircumstances(work, intent, policy.digest);
     const { observed, digest } = await this.#observe(work, wanted, intent.operationId);
     if (!resumed && intent.expectedDigest !== undefined && !intent.expectedDigest.equals(digest)) {
       throw reeveError('STATE_MOVED', { host: hostName, moved: this.#moved.since(work.noun, intent.expectedDigest, work.model(observed)) });
     }
-    const plan = work.plan(wanted, observed, policy);
-    if (plan.problems.length > 0) throw new ReeveError(plan.problems);
+    const full = work.plan(wanted, observed, policy);
+    const holds = readLocalHolds(host).filter((hold) => hold.noun === '' || hold.noun === work.noun);
+    // An operation that began goes on as it began, whatever hold was set or ended since.
+    const removalOnly = asked.resumed?.removalOnly ?? (intent.removalOnly || holds.length > 0);
+    // What is held back may be put right until the hold ends; an operator who plans is told now.
+    if ((!removalOnly || intent.mode === 'plan') && full.problems.length > 0) throw new ReeveError(full.problems);
+    const plan = removalOnly ? planRemovals(work, asked.wanted, observed, policy) : full;
+    const left = removalOnly ? changesLeft(full.changes, plan.changes) : [];
     if (!resumed && !plan.steps.every((step) => step.removesAccess)) checkClock(host.clock.now(), intent, hostName);
-    return { policyDigest: policy.digest, observed, digest, plan };
+    return { policyDigest: policy.digest, observed, digest, plan, removalOnly, held: left.length === 0 ? undefined : { changes: left, holds } };
   }
 
   #checkCircumstances(work: NounWork, intent: Intent, policyDigest: Buffer): void {
@@ -240,8 +261,9 @@ class IntentEngine implements Engine {
     log.warn({ operationId: entry.id, noun: entry.noun }, 'finishing an operation that was interrupted');
     for (let waitMs = recoveryWait.firstMs; !signal.aborted; waitMs = Math.min(2 * waitMs, recoveryWait.longestMs)) {
       try {
-        const response = await this.#carryOut(work, entry, { ...work.parse(work.request.decode(await journal.request(entry))), resumed: true });
-        await journal.done(entry, { kind: 'ok', response: work.response.encode(response) });
+        const asked = { ...work.parse(work.request.decode(await journal.request(entry))), resumed: { removalOnly: entry.removalOnly } };
+        const { response, held } = await this.#carryOut(work, entry, asked);
+        await journal.done(entry, { kind: 'ok', response: work.response.encode(response), held });
         return;
       } catch (error) {
         if (isUnreachable(error)) {
@@ -265,6 +287,15 @@ class IntentEngine implements Engine {
   #tell(work: NounWork): void {
     this.#options.onChanged(work.noun, this.#seen.get(work.noun));
   }
+}
+
+/** The plan of what a hold lets through. */
+function planRemovals(work: NounWork, wanted: unknown, observed: unknown, policy: UsablePolicy): Plan {
+  const plan = work.plan(work.removalOnly(wanted, observed), observed, policy);
+  if (plan.problems.length > 0) throw new ReeveError(plan.problems);
+  // A noun that gets this wrong must not change a held host.
+  if (!plan.steps.every((step) => step.removesAccess)) throw new Error(`noun ${work.noun} plans more than removal of access under a hold`);
+  return plan;
 }
 
 function keyOf(operationId: string, work: NounWork): string {

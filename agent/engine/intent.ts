@@ -11,6 +11,8 @@ export interface Intent {
   readonly epoch: number;
   readonly expectedDigest: Buffer | undefined;
   readonly policyDigest: Buffer | undefined;
+  /** Only what removes access is done. */
+  readonly removalOnly: boolean;
 }
 
 /** Intent as the wire has it. */
@@ -21,6 +23,7 @@ export interface WireIntent {
   readonly epoch: number;
   readonly expectedDigest: Buffer;
   readonly policyDigest: Buffer;
+  readonly removalOnly: boolean;
 }
 
 const most = Number.MAX_SAFE_INTEGER;
@@ -36,6 +39,7 @@ export function parseIntent(wire: WireIntent | null): Intent {
     epoch: parseInteger('epoch', wire.epoch, { min: 1, max: most }),
     expectedDigest: parseDigest('expected digest', wire.expectedDigest),
     policyDigest: parseDigest('policy digest', wire.policyDigest),
+    removalOnly: wire.removalOnly,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Canonical } from '../../shared/model/canonical.js';
+import type { Held } from '../../shared/rpc/hold.js';
 import type { HostPart } from '../host/host.js';
 import type { UsablePolicy } from '../policy/policy.js';
 import type { Intent } from './intent.js';
@@ -25,6 +26,8 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   /** The managed objects, each with its name: what the digest is made of. */
   model(observed: Observed): readonly Canonical[];
   plan(wanted: Wanted, observed: Observed, policy: UsablePolicy): Plan;
+  /** The part of what is wanted that only removes access, the rest as it is now: what is made while a hold lasts. All steps of its plan have removesAccess. */
+  removalOnly(wanted: Wanted, observed: Observed): Wanted;
   respond(answer: Answer<Wanted, Observed>): Response;
   /** Called after each step: the place where tests let the agent die. */
   stepDone(): void;
@@ -35,7 +38,10 @@ export interface Answer<Wanted = unknown, Observed = unknown> {
   readonly wanted: Wanted;
   /** As it is now. */
   readonly observed: Observed;
+  /** Made, or with a plan to be made. */
   readonly changes: Plan['changes'];
+  /** What a hold held back; goes into the response as formatHeld() has it. */
+  readonly held: Held | undefined;
   readonly digestBefore: Buffer;
   readonly digest: Buffer;
   readonly policyDigest: Buffer;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { memoryFile } from '../../test/support/memory-file.js';
 import { createSimulatedHost, type SimulatedHost } from '../../test/support/simulated-host.js';
 import type { ApplyUserRequest, ApplyUserRequestInput } from '../../shared/gen/proto/reeve/agent/v1/ApplyUserRequest.js';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
@@ -20,29 +21,6 @@ const log = pino({ level: 'silent' });
 const method = 'reeve.agent.v1.UserService/ApplyUser';
 const codec = messageCodec<ApplyUserRequestInput, ApplyUserRequest>('reeve.agent.v1.ApplyUserRequest');
 const forever = new AbortController().signal;
-
-/** A journal file in memory: what was appended, and nothing of what came after a crash. */
-function memoryFile(content: Buffer = Buffer.alloc(0)): AppendFile & { content: Buffer } {
-  const file = {
-    content,
-    get sizeBytes() {
-      return file.content.length;
-    },
-    append: (text: string) => {
-      const at = file.content.length;
-      file.content = Buffer.concat([file.content, Buffer.from(text)]);
-      return Promise.resolve(at);
-    },
-    read: (at: number, lengthBytes: number) => Promise.resolve(file.content.subarray(at, at + lengthBytes)),
-    readAll: () => Promise.resolve(file.content),
-    replace: (text: string) => {
-      file.content = Buffer.from(text);
-      return Promise.resolve();
-    },
-    close: () => Promise.resolve(),
-  };
-  return file;
-}
 
 async function start(host: SimulatedHost, file: AppendFile): Promise<{ journal: Journal; engine: Engine; apply: (request: ApplyUserRequestInput) => Promise<unknown> }> {
   const journal = await openJournal({ file, clock: host.clock, log, hostName: 'web1' });

@@ -26,8 +26,11 @@ export type PolicyFile =
   | { readonly kind: 'text'; readonly text: string; /** sha256 of the file, 32 bytes. */ readonly digest: Buffer }
   | { readonly kind: 'fault'; readonly fault: PolicyFault; readonly reason: string };
 
+/** The file of local holds as it is on disk. */
+export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; readonly text: string } | { readonly kind: 'fault'; readonly reason: string };
+
 /** Which part of the host was touched. */
-export type HostPart = 'accounts' | 'policy';
+export type HostPart = 'accounts' | 'policy' | 'hold';
 
 /** Makes the helper do something, or tell something only root sees. */
 export interface Helper {
@@ -41,6 +44,8 @@ export interface Host {
   readonly helper: Helper;
   /** Reads the policy file; the answer is never older than the call. */
   readPolicy(): PolicyFile;
+  /** Reads the file of local holds; the answer is never older than the call. */
+  readHolds(): HoldFile;
   /** Reads passwd, group and shells. */
   readAccounts(): AccountFiles;
   /** Whether /home/NAME exists, as a folder or anything else. */
@@ -49,6 +54,8 @@ export interface Host {
   readFacts(): Promise<Facts>;
   /** Kernel's boot id. */
   bootId(): string;
+  /** CLOCK_BOOTTIME: ms since the boot, sleep included. Never jumps. */
+  bootMs(): number;
   /** A text that differs when a part was changed: sizes, times and inode numbers. Starts no process and wakes nobody. */
   stamp(part: HostPart): string;
   /** Calls back soon after a part was touched. Close it. */

@@ -1,4 +1,4 @@
-import { constants, lstatSync, statSync, watch, type FSWatcher } from 'node:fs';
+import { constants, lstatSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { sha256 } from '../../shared/kit/digest.js';
 import { systemClock } from '../../shared/kit/clock.js';
@@ -6,7 +6,7 @@ import type { Logger } from '../../shared/kit/log.js';
 import { policyMaxBytes } from '../../shared/gen/privd.js';
 import { createFactReader, readBootId } from './facts.js';
 import { readCapped } from './file.js';
-import type { AccountFiles, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
+import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
 import { createPrivdClient } from './privd.js';
 
 /** Longest answer of the helper: removing a user waits for its processes, ms. */
@@ -21,8 +21,10 @@ const accountFiles = ['passwd', 'shadow', 'group', 'gshadow'] as const;
 /** Where the parts of the host are. */
 export interface SystemHostOptions {
   readonly policyPath: string;
+  /** File of local holds, in the policy's folder. */
+  readonly holdPath: string;
   readonly helperSocket: string;
-  /** Who may own the policy file; root, and in development whoever runs the agent. */
+  /** Who may own the policy and the holds; root, and in development whoever runs the agent. */
   readonly policyOwners: readonly number[];
   readonly log: Logger;
 }
@@ -36,11 +38,13 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     clock: systemClock,
     helper,
     readPolicy: () => readPolicyFile(options.policyPath, options.policyOwners),
+    readHolds: () => readHoldFile(options.holdPath, options.policyOwners),
     readAccounts,
     homeExists: (name) => lstatSync(`/home/${name}`, { throwIfNoEntry: false }) !== undefined,
     readFacts: () => facts.read(systemClock.now()),
     bootId: () => bootId,
-    stamp: (part) => (part === 'policy' ? stampOf([options.policyPath]) : stampOf(accountFiles.map((name) => `/etc/${name}`))),
+    bootMs: readBootMs,
+    stamp: (part) => stampOf(pathsOf(options, part)),
     watch: (onTouched) => watchFolders(options, onTouched),
     close: () => helper.close(),
   };
@@ -48,21 +52,34 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
 
 /** Reads the policy as the helper does, with the same reasons (R31). */
 export function readPolicyFile(path: string, owners: readonly number[]): PolicyFile {
-  const fault = (kind: PolicyFault, reason: string): PolicyFile => ({ kind: 'fault', fault: kind, reason });
+  const file = readRootFile(path, owners, { name: 'policy', mostBytes: policyMaxBytes });
+  return file.kind === 'fault' ? file : { kind: 'text', text: file.bytes.toString('utf8'), digest: sha256(file.bytes) };
+}
+
+/** Reads the file of local holds: like the policy it counts only when nobody but root can have written it. */
+export function readHoldFile(path: string, owners: readonly number[]): HoldFile {
+  const file = readRootFile(path, owners, { name: 'hold', mostBytes: 65_536 });
+  if (file.kind === 'text') return { kind: 'text', text: file.bytes.toString('utf8') };
+  return file.fault === 'missing' ? { kind: 'none' } : { kind: 'fault', reason: file.reason };
+}
+
+/** Reads a file that only its owners may write, as may its folder. */
+function readRootFile(path: string, owners: readonly number[], what: { readonly name: string; readonly mostBytes: number }): { kind: 'text'; bytes: Buffer } | { kind: 'fault'; fault: PolicyFault; reason: string } {
+  const fault = (kind: PolicyFault, reason: string) => ({ kind: 'fault', fault: kind, reason }) as const;
   try {
-    const file = readCapped(path, policyMaxBytes, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
-    if (file === undefined) return fault('size', 'the policy file is larger than 65536 bytes');
-    if (!file.regular) return fault('type', 'the policy is not a regular file');
-    if (!owners.includes(file.uid)) return fault('owner', 'the policy file does not belong to root');
-    if ((file.mode & 0o022) !== 0) return fault('mode', 'others than root can write the policy file');
+    const file = readCapped(path, what.mostBytes, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+    if (file === undefined) return fault('size', `the ${what.name} file is larger than ${String(what.mostBytes)} bytes`);
+    if (!file.regular) return fault('type', `the ${what.name} is not a regular file`);
+    if (!owners.includes(file.uid)) return fault('owner', `the ${what.name} file does not belong to root`);
+    if ((file.mode & 0o022) !== 0) return fault('mode', `others than root can write the ${what.name} file`);
     const folder = statSync(dirname(path));
-    if (!owners.includes(folder.uid) || (folder.mode & 0o022) !== 0) return fault('mode', 'others than root can write the folder of the policy file');
-    return { kind: 'text', text: file.bytes.toString('utf8'), digest: sha256(file.bytes) };
+    if (!owners.includes(folder.uid) || (folder.mode & 0o022) !== 0) return fault('mode', `others than root can write the folder of the ${what.name} file`);
+    return { kind: 'text', bytes: file.bytes };
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return fault('missing', 'the policy file does not exist');
-    if (code === 'ELOOP' || code === 'ENXIO') return fault('type', 'the policy is not a regular file');
-    return fault('unreadable', 'the policy file cannot be opened');
+    if (code === 'ENOENT' || code === 'ENOTDIR') return fault('missing', `the ${what.name} file does not exist`);
+    if (code === 'ELOOP' || code === 'ENXIO') return fault('type', `the ${what.name} is not a regular file`);
+    return fault('unreadable', `the ${what.name} file cannot be opened`);
   }
 }
 
@@ -84,6 +101,22 @@ function readAccounts(): AccountFiles {
     groups: new Set(lines('/etc/group').map((line) => line.split(':')[0] ?? '').filter((name) => name !== '')),
     shells: new Set(lines('/etc/shells').filter((line) => line.startsWith('/') && statSync(line, { throwIfNoEntry: false }) !== undefined)),
   };
+}
+
+function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] {
+  switch (part) {
+    case 'policy':
+      return [options.policyPath];
+    case 'hold':
+      return [options.holdPath];
+    case 'accounts':
+      return accountFiles.map((name) => `/etc/${name}`);
+  }
+}
+
+/** CLOCK_BOOTTIME, ms: proc_uptime(5) has it in hundredths of seconds. */
+export function readBootMs(): number {
+  return Math.round(Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000);
 }
 
 function stampOf(paths: readonly string[]): string {
@@ -110,6 +143,7 @@ function watchFolders(options: SystemHostOptions, onTouched: (part: HostPart) =>
   };
   watchFolder('/etc', accountFiles, 'accounts');
   watchFolder(dirname(options.policyPath), [basename(options.policyPath)], 'policy');
+  watchFolder(dirname(options.holdPath), [basename(options.holdPath)], 'hold');
   return {
     close() {
       for (const watcher of watchers) watcher.close();

@@ -27,6 +27,8 @@ export interface Entry {
   readonly endedAt: number | undefined;
   /** Whether it came as far as to change anything. */
   readonly started: boolean;
+  /** Whether it was begun under a hold, as one that only removes access. */
+  readonly removalOnly: boolean;
 }
 
 /** What an operation is known by, and what it asks. */
@@ -40,7 +42,7 @@ export interface Received {
 }
 
 /** How an operation ended. */
-export type Ending = { readonly kind: 'ok'; readonly response: Uint8Array } | { readonly kind: 'failed'; readonly errors: readonly ErrorItem[] };
+export type Ending = { readonly kind: 'ok'; readonly response: Uint8Array; /** A hold held something back. */ readonly held?: boolean } | { readonly kind: 'failed'; readonly errors: readonly ErrorItem[] };
 
 /** What became of every operation, on disk before it matters. */
 export interface Journal {
@@ -49,7 +51,7 @@ export interface Journal {
   /** Notes how to take the operation back. Errors: AUDIT_UNWRITABLE. */
   undoSaved(entry: Entry, steps: readonly StoredStep[]): Promise<void>;
   /** Notes that the first change is about to be made. Errors: AUDIT_UNWRITABLE. */
-  started(entry: Entry): Promise<void>;
+  started(entry: Entry, how: { readonly removalOnly: boolean }): Promise<void>;
   /** Notes how it ended. Does not fail: what cannot be written is logged, and found again by recovery. */
   done(entry: Entry, ending: Ending): Promise<void>;
   find(id: string, method: string): Entry | undefined;
@@ -132,8 +134,8 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       await write({ t: 'undo', id: entry.id, method: entry.method, steps });
       failpoint('agent.journal.undo');
     },
-    async started(entry) {
-      await write({ t: 'started', id: entry.id, method: entry.method });
+    async started(entry, how) {
+      await write({ t: 'started', id: entry.id, method: entry.method, ...(how.removalOnly ? { removalOnly: true } : {}) });
       failpoint('agent.journal.started');
     },
     async done(entry, ending) {
@@ -141,7 +143,7 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       const at = clock.now();
       const line: JournalLine =
         ending.kind === 'ok'
-          ? { t: 'ok', id, method, at, response: Buffer.from(ending.response).toString('base64') }
+          ? { t: 'ok', id, method, at, response: Buffer.from(ending.response).toString('base64'), ...(ending.held === true ? { held: true } : {}) }
           : { t: 'failed', id, method, at, errors: ending.errors, started: slotOf(entry).entry.started };
       try {
         await write(line);
@@ -224,7 +226,7 @@ class Index {
     }
     if (line.t === 'received') {
       const { id, method, noun, digest, generation, at } = line;
-      const entry: Entry = { id, method, noun, digest, generation, receivedAt: at, state: 'received', endedAt: undefined, started: false };
+      const entry: Entry = { id, method, noun, digest, generation, receivedAt: at, state: 'received', endedAt: undefined, started: false, removalOnly: false };
       this.#slots.delete(`${id} ${method}`);
       this.#slots.set(`${id} ${method}`, { entry, request: place, undo: undefined, end: undefined });
       return;
@@ -236,12 +238,12 @@ class Index {
         slot.undo = place;
         break;
       case 'started':
-        slot.entry = { ...slot.entry, state: 'started', started: true };
+        slot.entry = { ...slot.entry, state: 'started', started: true, removalOnly: line.removalOnly === true };
         break;
       case 'ok':
         slot.end = place;
         slot.entry = { ...slot.entry, state: 'ok', endedAt: line.at };
-        this.#raise(slot.entry.noun, slot.entry.generation);
+        if (line.held !== true) this.#raise(slot.entry.noun, slot.entry.generation);
         break;
       case 'failed':
         slot.end = place;
@@ -273,7 +275,7 @@ async function compact(options: JournalOptions, index: Index): Promise<void> {
     else if (request !== undefined) {
       kept.push(await lineAt(request));
       if (undo !== undefined) kept.push(await lineAt(undo));
-      if (entry.started) kept.push(formatLine({ t: 'started', id, method }));
+      if (entry.started) kept.push(formatLine({ t: 'started', id, method, ...(entry.removalOnly ? { removalOnly: true } : {}) }));
     }
   }
   let { forgottenTo } = index;

@@ -25,8 +25,17 @@ export type JournalLine =
       readonly request: string;
     }
   | { readonly t: 'undo'; readonly id: string; readonly method: string; readonly steps: readonly StoredStep[] }
-  | { readonly t: 'started'; readonly id: string; readonly method: string }
-  | { readonly t: 'ok'; readonly id: string; readonly method: string; readonly at: number; /** The encoded response, base64. */ readonly response: string }
+  | { readonly t: 'started'; readonly id: string; readonly method: string; /** A hold lasted: only removal of access is made. */ readonly removalOnly?: boolean }
+  | {
+      readonly t: 'ok';
+      readonly id: string;
+      readonly method: string;
+      readonly at: number;
+      /** The encoded response, base64. */
+      readonly response: string;
+      /** Something was held back: the generation does not count as applied. */
+      readonly held?: boolean;
+    }
   | {
       readonly t: 'failed';
       readonly id: string;

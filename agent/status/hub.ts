@@ -1,4 +1,5 @@
 import type { AgentStatusInput } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
+import type { HoldInput } from '../../shared/gen/proto/reeve/type/v1/Hold.js';
 import type { NounDigestInput } from '../../shared/gen/proto/reeve/type/v1/NounDigest.js';
 import type { StatusGetReply } from '../../shared/gen/privd.js';
 import { ReeveError } from '../../shared/errors/error.js';
@@ -9,8 +10,11 @@ import type { Logger } from '../../shared/kit/log.js';
 import { random } from '../../shared/kit/random.js';
 import { version } from '../../shared/kit/version.js';
 import type { Facts } from '../../shared/model/fact.js';
+import { removalOnlyCapability } from '../../shared/model/hold.js';
+import { formatHold } from '../../shared/rpc/hold.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { factsMoved } from '../fact/observe.js';
+import { readLocalHolds } from '../hold/hold.js';
 import type { Host, HostPart } from '../host/host.js';
 import type { Journal } from '../journal/journal.js';
 import { allows, readHostPolicy } from '../policy/policy.js';
@@ -26,7 +30,7 @@ const factsMs = 60_000;
 const factsTellMs = 10 * 60_000;
 
 /** Abilities beyond the first release. */
-const capabilities: readonly string[] = [];
+const capabilities: readonly string[] = [removalOnlyCapability];
 
 /** How a noun is observed for its digest. */
 export interface ObservedNoun {
@@ -199,6 +203,7 @@ class Hub implements StatusHub {
     this.#later('poll', pollMs * (0.9 + 0.2 * random()), () => {
       this.#touched('policy');
       this.#touched('accounts');
+      this.#touched('hold');
       this.#poll();
     });
   }
@@ -214,6 +219,10 @@ class Hub implements StatusHub {
       this.#publish();
       void this.#look();
       if (this.#watchers > 0) void this.#gather();
+      return;
+    }
+    if (part === 'hold') {
+      this.#publish();
       return;
     }
     const stamp = host.stamp(part);
@@ -323,7 +332,16 @@ class Hub implements StatusHub {
           : { kernel: helper.kernel, landlockAbi: helper.landlockAbi, peerCheck: helper.peerCheck, openat2: helper.openat2, seccomp: helper.seccomp },
       openOperations: journal.open().length,
       pendingChange: '',
+      holds: this.#holds(),
     };
+  }
+
+  /** The local holds; when the first of them ends it is told. */
+  #holds(): HoldInput[] {
+    const holds = readLocalHolds(this.#options.host);
+    const ends = holds.flatMap((hold) => (hold.untilMs === undefined ? [] : [hold.untilMs - this.#options.host.clock.now()]));
+    if (ends.length > 0) this.#later('hold', Math.min(pollMs, Math.max(1_000, Math.min(...ends))), () => this.#publish());
+    return holds.map(formatHold);
   }
 
   #later(name: string, ms: number, task: () => unknown): void {

@@ -4,6 +4,7 @@ import { failpoint } from '../../shared/kit/failpoint.js';
 import type { Canonical } from '../../shared/model/canonical.js';
 import { formatChange } from '../../shared/model/change.js';
 import { parseUsers, userDigestModel, type ObservedUser, type User } from '../../shared/model/user.js';
+import { formatHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { parseIntent } from '../engine/intent.js';
 import type { NounWork } from '../engine/noun.js';
@@ -11,6 +12,7 @@ import type { Host } from '../host/host.js';
 import { policyProblem } from '../policy/policy.js';
 import { observeUsers } from './observe.js';
 import { planUsers } from './plan.js';
+import { removalsOf } from './removal.js';
 import { formatObservedUser } from './render.js';
 
 /** The work of ApplyUser. */
@@ -44,13 +46,15 @@ export function userWork(host: Host, hostName: string): UserWork {
         deny: (operation, args) => policyProblem(policy, hostName, operation, args),
         hostName,
       }),
-    respond: ({ wanted, observed, changes, digestBefore, digest, policyDigest }) => {
+    removalOnly: removalsOf,
+    respond: ({ wanted, observed, changes, held, digestBefore, digest, policyDigest }) => {
       const named = new Set(wanted.map((user) => user.name));
       return {
         changes: changes.map(formatChange),
         digestBefore,
         digest,
         policyDigest,
+        held: formatHeld(held),
         users: observed.filter((user) => user.marker !== '' && named.has(user.name)).map(formatObservedUser),
       };
     },

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
 import type { PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
+import { changesLeft } from '../../shared/model/change.js';
 import { evaluatePolicy, parsePolicy } from '../../shared/model/policy.js';
 import type { ObservedUser, User } from '../../shared/model/user.js';
 import type { StoredStep } from '../journal/line.js';
@@ -9,6 +10,7 @@ import type { Plan } from '../engine/step.js';
 import { policyProblem } from '../policy/policy.js';
 import { observeUsers } from './observe.js';
 import { planUsers } from './plan.js';
+import { removalsOf } from './removal.js';
 
 const names = ['ada', 'bob', 'carol', 'dan', 'eve', 'fay'] as const;
 const groups = ['audio', 'games', 'users', 'video'];
@@ -181,6 +183,37 @@ describe('a plan of users', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  it('under a hold only removes access; the rest leads on from there to what is wanted', async () => {
+    let [held, made] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(state, wanted, async (before, users) => {
+        const host = hostOf(before);
+        const full = await planFor(host, users);
+        const part = await planFor(host, removalsOf(users, await observeUsers(host.helper, operationId, 'all')));
+        if (full.problems.length > 0) return;
+        expect(part.problems).toEqual([]);
+        expect(part.steps.filter((step) => !step.removesAccess)).toEqual([]);
+        const left = changesLeft(full.changes, part.changes);
+        const removing = full.steps.filter((step) => step.removesAccess).map((step) => [step.verb, step.request]);
+        expect(part.steps.map((step) => [step.verb, step.request]), 'all that removes access is in it').toEqual(expect.arrayContaining(removing));
+        expect(left.length === 0, 'nothing is left exactly when all was made').toBe(part.steps.length === full.steps.length);
+        await run(host, part.steps);
+        if (part.steps.length > 0) made += 1;
+        if (left.length > 0) held += 1;
+        const rest = await planFor(host, users);
+        expect(rest.problems).toEqual([]);
+        expect(rest.changes.map(({ subject, kind, fields }) => ({ subject, kind, fields })), 'what was held back is what a plan shows then').toEqual(
+          expect.arrayContaining(left.map(({ subject, kind, fields }) => ({ subject, kind, fields }))),
+        );
+        expect(rest.changes.length).toBe(left.length);
+        await run(host, rest.steps);
+        for (const user of users) expectAsWanted(host, user);
+      }),
+      { numRuns: 3000 },
+    );
+    expect(Math.min(held, made)).toBeGreaterThan(100);
   });
 
   const ours: ObservedUser = { name: 'ada', uid: 20001, gid: 20001, shell: '/bin/bash', comment: '', home: '/home/ada', groups: [], locked: false, marker: 'home', present: true };

@@ -117,7 +117,7 @@ function planReleased(draft: Draft, name: string, now: ObservedUser | undefined)
     return;
   }
   ask(draft, 'user.release', { name });
-  addStep(draft, 'release', name, { verb: 'user.release', request: { name }, undo: undefined, final: true, removesAccess: true });
+  addStep(draft, 'release', name, { verb: 'user.release', request: { name }, undo: undefined, final: true, removesAccess: false });
   change(draft, { kind: 'update', subject: name, fields: [{ field: 'presence', from: presenceOf(now), to: 'released' }] });
 }
 
@@ -144,7 +144,7 @@ function planAdopted(draft: Draft, user: { name: string; presence: 'present' | '
       return;
     }
     ask(draft, 'user.adopt', { name, system: system ? 'yes' : 'no' });
-    addStep(draft, 'adopt', name, { verb: 'user.adopt', request: { name }, undo: { verb: 'user.release', request: { name } }, final: false, removesAccess: false });
+    addStep(draft, 'adopt', name, { verb: 'user.adopt', request: { name }, undo: { verb: 'user.release', request: { name } }, final: false, removesAccess: presence === 'locked' && known?.locked !== true });
   }
   const locked = known?.locked ?? false;
   if (!system) planLock(draft, { name, presence, locked }, now === undefined ? 'adopt' : undefined);
@@ -173,7 +173,7 @@ function planNew(draft: Draft, user: Made, now: ObservedUser | undefined): void 
   ask(draft, 'user.add', { name, uid: account.uid === undefined ? undefined : String(account.uid), shell: account.shell, kind: account.kind });
   if (now?.marker === 'removing') {
     ask(draft, 'user.remove', { name });
-    addStep(draft, 'make', name, { verb: 'user.remove', request: { name, keepHome: false }, undo: undefined, final: false, removesAccess: true });
+    addStep(draft, 'make', name, { verb: 'user.remove', request: { name, keepHome: false }, undo: undefined, final: false, removesAccess: false });
   }
   const { kind, shell, comment } = account;
   addStep(draft, 'make', name, {
@@ -239,7 +239,7 @@ function planLock(draft: Draft, user: { name: string; presence: 'present' | 'loc
   if ((user.presence === 'locked') === user.locked) return;
   if (user.presence === 'locked') {
     ask(draft, 'user.lock', { name });
-    addStep(draft, after ?? 'lock', name, { verb: 'user.lock', request: { name }, undo: undefined, final: false, removesAccess: true });
+    addStep(draft, after ?? 'lock', name, { verb: 'user.lock', request: { name }, undo: undefined, final: false, removesAccess: after !== 'make' });
   } else {
     ask(draft, 'user.unlock', { name });
     addStep(draft, after ?? 'make', name, { verb: 'user.unlock', request: { name }, undo: { verb: 'user.lock', request: { name } }, final: false, removesAccess: false });

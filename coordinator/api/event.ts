@@ -41,6 +41,7 @@ export function formatHostOutcome(result: HostOutcome): HostResultInput {
     noun: result.noun,
     outcome: outcomes[result.outcome],
     changes: result.changes.map(formatChange),
+    held: result.held.map(formatChange),
     errors: result.errors.map(toDetail),
     durationMs: result.durationMs,
   };

@@ -11,7 +11,9 @@ import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../s
 import { formatJoinToken } from '../../shared/model/join-token.js';
 import { parseLabel, parseLabelKey } from '../../shared/model/label.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
+import { formatHold } from '../../shared/rpc/hold.js';
 import { fromDuration, toTimestamp } from '../../shared/rpc/time.js';
+import { holdLookup } from '../fleet/hold.js';
 import type { Database } from '../inventory/database.js';
 import { getFacts } from '../inventory/fact.js';
 import { getFleet } from '../inventory/fleet.js';
@@ -31,6 +33,7 @@ import { currentKey, revokeKeys } from '../inventory/key.js';
 import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
+import { holdHost, unholdHost } from './hold.js';
 import { audited } from './operator.js';
 import { administers, changes, reads } from './row.js';
 import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, visibleHosts, type Scoped } from './select.js';
@@ -115,6 +118,17 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         return Promise.resolve({});
       },
     },
+    HoldHost: {
+      ...changes,
+      handle: (request, { principal }) => Promise.resolve({ host: formatHosts(office(), principal, [holdHost(office(), principal, request)])[0] ?? null }),
+    },
+    UnholdHost: {
+      ...changes,
+      handle: (request, { principal }) => {
+        const { host, ended } = unholdHost(office(), principal, request);
+        return Promise.resolve({ host: formatHosts(office(), principal, [host])[0] ?? null, ended });
+      },
+    },
     ReadmitHost: {
       ...administers,
       handle: (request, context) => {
@@ -170,6 +184,7 @@ export function formatHosts(office: Office, caller: Scoped, hosts: readonly Host
   const { db, fleet } = office;
   const owed = nounsByHost(listPending(db));
   const drifted = nounsByHost(listDrift(db));
+  const holdsOf = holdLookup(office, fleet);
   return hosts.map((host) => {
     const live = fleet.live(host.id);
     const connected = host.state === 'joined' && live.state === 'connected';
@@ -190,6 +205,7 @@ export function formatHosts(office: Office, caller: Scoped, hosts: readonly Host
       lostReason: host.state === 'joined' && !connected ? live.reason : '',
       certificateNotAfter: notAfterMs === undefined ? null : toTimestamp(notAfterMs),
       joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
+      holds: holdsOf(host.id).map(formatHold),
     };
   });
 }

@@ -16,14 +16,16 @@ export type Stage = 'planned' | 'stored' | 'applied';
  */
 export function renderResults(terminal: Pick<Terminal, 'color'>, results: readonly HostResult[], stage: Stage): string {
   const shown = results.filter((result) => result.outcome !== 'OUTCOME_OK' || result.changes.length > 0);
+  const changesOf = (result: HostResult): readonly Change[] => [...result.changes, ...result.held];
   const hostWidth = Math.max(0, ...shown.map((result) => widthOf(vis(result.hostName))));
-  const titleWidth = Math.max(0, ...shown.flatMap((result) => result.changes.map((change) => widthOf(titleOf(change)))));
+  const titleWidth = Math.max(0, ...shown.flatMap((result) => changesOf(result).map((change) => widthOf(titleOf(change)))));
   return shown
     .flatMap((result) => {
       const host = vis(result.hostName);
       const lead = `${host}${' '.repeat(hostWidth - widthOf(host))}   `;
       const changes = result.changes.map((change) => lead + changeLine(terminal, change, titleWidth));
-      return result.outcome === 'OUTCOME_OK' ? changes : [...changes, ...troubleLines(terminal, result, stage, { lead, indent: ' '.repeat(hostWidth + 5) })];
+      const held = result.held.map((change) => `${lead}  ${changeLine(terminal, change, titleWidth)}`);
+      return result.outcome === 'OUTCOME_OK' ? changes : [...changes, ...troubleLines(terminal, result, stage, { lead, indent: ' '.repeat(hostWidth + 5) }), ...held];
     })
     .map((line) => `${line}\n`)
     .join('');
@@ -61,9 +63,10 @@ function troubleLines(terminal: Pick<Terminal, 'color'>, result: HostResult, sta
   const items = result.errors.map(itemOf);
   switch (result.outcome) {
     case 'OUTCOME_PENDING': {
-      const when = `when it ${items[0]?.code === 'HOST_NOT_JOINED' ? 'joins' : 'returns'}`;
+      const [first] = items;
+      const when = first?.code === 'HOST_HELD' ? 'when the hold ends' : `when it ${first?.code === 'HOST_NOT_JOINED' ? 'joins' : 'returns'}`;
       const note = stage === 'planned' ? `would be applied ${when}` : `stored; applied ${when}`;
-      return [`${margin.lead}${paint(terminal, pendingText(items[0], stage), 'yellow')} (${note})`];
+      return [`${margin.lead}${paint(terminal, pendingText(first, stage), 'yellow')} (${note})`, ...items.slice(1).map((item) => margin.indent + vis(formatMessage(item)))];
     }
     case 'OUTCOME_UNKNOWN':
       return errorLines(terminal, margin, { word: 'unknown', tone: 'yellow', items });
@@ -81,6 +84,8 @@ function pendingText(item: ErrorItem | undefined, stage: Stage): string {
       return `unreachable: ${vis(item.fields['reason'] ?? '?')}`;
     case 'HOST_NOT_JOINED':
       return 'not joined yet';
+    case 'HOST_HELD':
+      return vis(item.fields['text'] ?? '?');
     default:
       return `pending: ${vis(formatMessage(item))}`;
   }

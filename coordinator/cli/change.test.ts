@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostResultInput } from '../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
 import { reeveError } from '../../shared/errors/error.js';
-import { altered, changeEvents, created, invited, lost, mistaken, refused, removed, same, unreachable } from './testing/answer.js';
+import { altered, changeEvents, created, heldBack, heldOld, invited, lost, mistaken, refused, removed, same, unreachable } from './testing/answer.js';
 import { startCoordinator, type CannedCoordinator } from './testing/coordinator.js';
 import { runCaptured, transcript, type RunOptions } from './testing/terminal.js';
 
@@ -35,6 +35,9 @@ describe('a change', () => {
     ['asked-nothing', [same, { ...same, hostId: 'other', hostName: 'web6' }], [], { answer: 'y' }, 0, ['PLAN']],
     ['asked-unreachable', [same, unreachable], [], { answer: 'y' }, 3, ['PLAN', 'APPLY']],
     ['asked-refused', [created, refused], [], { answer: 'y' }, 1, ['PLAN']],
+    ['plan-held', [created, heldBack], ['--plan'], {}, 3, ['PLAN']],
+    ['apply-yes-held', [created, heldBack, heldOld], ['--yes'], {}, 3, ['APPLY']],
+    ['apply-yes-held-json', [heldBack], ['--yes', '--json'], {}, 3, ['APPLY']],
     ['nobody', [created], [], {}, 2, []],
     ['nobody-json', [created], ['--json'], { answer: 'y' }, 2, []],
   ];

@@ -112,6 +112,6 @@ export const exitCodes: readonly { readonly code: number; readonly text: string 
   { code: 0, text: 'All is done, or there was nothing to do.' },
   { code: 1, text: 'It failed on a host, was refused by one, or was cancelled.' },
   { code: 2, text: 'A mistake in the command line, or something the coordinator does not know or does not allow.' },
-  { code: 3, text: 'A host or the coordinator could not be reached; what was stored is pending.' },
+  { code: 3, text: 'A host or the coordinator could not be reached, or a host is held; what was stored is pending.' },
   { code: 70, text: 'A mistake in Reeve; the message names where its log has the details.' },
 ];

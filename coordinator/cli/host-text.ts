@@ -3,8 +3,10 @@ import type { GetHostResponse } from '../../shared/gen/proto/reeve/coordinator/v
 import type { Host } from '../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { HostState } from '../../shared/gen/proto/reeve/coordinator/v1/HostState.js';
 import type { Facts } from '../../shared/gen/proto/reeve/type/v1/Facts.js';
+import { describeHold } from '../../shared/model/hold.js';
+import { parseHolds } from '../../shared/rpc/hold.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
-import { formatAge } from './duration.js';
+import { formatAge } from '../../shared/model/duration.js';
 import { renderFields, renderTable, type Cell, type Tone } from './table.js';
 import type { Terminal } from './terminal.js';
 import { formatSince, formatTime } from './time.js';
@@ -30,9 +32,9 @@ export function renderHosts(terminal: Pick<Terminal, 'color'>, hosts: readonly H
   return renderTable(terminal, ['name', 'state', 'address', 'seen', 'agent', 'open', 'labels'], rows, 'No hosts. To invite one: reeve host invite NAME');
 }
 
-/** What is open on a host: nouns that are pending or have drifted. */
+/** What is open on a host: holds, nouns that are pending or have drifted. */
 function todoText(host: Host): string {
-  return [...host.pending.map((noun) => `${noun} pending`), ...host.drifted.map((noun) => `${noun} drifted`)].join(', ');
+  return [...host.holds.map((hold) => (hold.noun === '' ? 'held' : `${hold.noun} held`)), ...host.pending.map((noun) => `${noun} pending`), ...host.drifted.map((noun) => `${noun} drifted`)].join(', ');
 }
 
 /** One host with all that is known of it. */
@@ -62,6 +64,7 @@ function hostFields(host: Host, now: number): Field[] {
     ['agent version', host.agentVersion],
     ['clock', host.state === 'HOST_STATE_CONNECTED' ? `${String(host.clockOffsetMs)} ms off` : ''],
     ['certificate', expires === undefined ? '' : `${formatTime(host.certificateNotAfter)} (${expires > now ? `${formatAge(expires - now)} left` : 'expired'})`],
+    ...parseHolds(host.holds).map((hold): Field => ['held', { text: `${hold.noun === '' ? '' : `noun ${hold.noun}, `}${describeHold(hold).replace(/^held /, '')}`, tone: 'yellow' }]),
     ['pending', host.pending.join(', ')],
     ['drifted', host.drifted.join(', ')],
   ];

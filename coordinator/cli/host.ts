@@ -1,5 +1,6 @@
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
+import { parseHoldLength, parseHoldNoun, parseHoldReason } from '../../shared/model/hold.js';
 import { formatLabel, parseLabel, parseLabelKey } from '../../shared/model/label.js';
 import { vis } from '../../shared/model/vis.js';
 import { toDuration } from '../../shared/rpc/time.js';
@@ -7,7 +8,7 @@ import { answer } from './answer.js';
 import { defineCommand, on, type Noun } from './command.js';
 import { confirm, requireAnswerer } from './confirm.js';
 import type { Context } from './context.js';
-import { parseDuration } from './duration.js';
+import { parseDuration } from '../../shared/model/duration.js';
 import { renderHost, renderHosts } from './host-text.js';
 import { selectorText } from './selector.js';
 import { hostService } from './service.js';
@@ -174,5 +175,38 @@ const readmit = defineCommand({
   },
 });
 
+const hold = defineCommand({
+  path: 'host hold',
+  summary: 'Hold a host for a while, or end that',
+  text:
+    'Until the hold ends, nothing but removal of access (locking and removing users, taking groups away) is applied to the host. Commands plan, show and store as ever; what they ' +
+    'store stays pending and is applied when the hold has ended, which it does by itself. A hold that root of the host has set with "reeve-agent hold" is ended there only.',
+  positionals: hostPositional,
+  options: {
+    for: { kind: 'value', value: 'TIME', text: 'How long, 1m to 30d' },
+    reason: { kind: 'value', value: 'TEXT', text: 'Why, at most 200 characters' },
+    noun: { kind: 'value', value: 'NOUN', text: 'Only this noun, e.g. user' },
+    end: { kind: 'flag', text: 'End the hold now, or with --noun that of the noun' },
+  },
+  exclusive: [['end', 'for'], ['end', 'reason']],
+  examples: [
+    { line: "reeve host hold web1 --for 4h --reason 'disk swap'", text: 'Leave web1 alone for four hours' },
+    { line: "reeve host hold web1 --noun user --for 2d --reason 'audit of accounts'", text: 'Hold only its users' },
+    { line: 'reeve host hold web1 --end', text: 'End all holds of web1; what is pending is applied' },
+  ],
+  run: async (context, args) => {
+    const request = { host: hostRef(args.host), noun: parseHoldNoun(args.noun ?? '') };
+    if (args.end) {
+      const response = await (await context.api()).call(hostService, 'UnholdHost', request);
+      const local = response.host?.holds.some((left) => left.local) === true ? ' The host has a hold of its own, which its root ends: reeve-agent hold --end' : '';
+      return answer(context, response, () => `${response.ended === 0 ? 'There was no hold to end.' : 'The hold has ended; what is pending is applied.'}${local}\n`);
+    }
+    if (args.for === undefined) throw fieldMissing('--for', '1m to 30d');
+    const duration = toDuration(parseHoldLength(parseDuration('length of the hold', args.for)));
+    const response = await (await context.api()).call(hostService, 'HoldHost', { ...request, duration, reason: parseHoldReason(args.reason ?? '') });
+    return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null }, context.clock.now()));
+  },
+});
+
 /** `reeve host`. */
-export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [invite, list, show, set, retire, revoke, readmit] };
+export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [invite, list, show, set, retire, revoke, readmit, hold] };

@@ -15,6 +15,8 @@ const lines: readonly (readonly string[])[] = [
   ['host', 'retire', 'web1', '--yes'],
   ['host', 'revoke', 'web1', '--yes'],
   ['host', 'readmit', '--all'],
+  ['host', 'hold', 'web1', '--for', '4h', '--reason', 'disk swap'],
+  ['host', 'hold', 'web1', '--end'],
   ['user', 'list'],
   ['user', 'observe', 'web1'],
   ['pending'],
@@ -43,7 +45,7 @@ describe('what commands show', () => {
     const people = await runCaptured(coordinator.socket, line);
     const program = await runCaptured(coordinator.socket, [...line, '--json']);
     JSON.parse(program.out);
-    const name = line.slice(0, ['init', 'status', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
+    const name = line.includes('--end') ? 'host-hold-end' : line.slice(0, ['init', 'status', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
     await expect(`${transcript(line, people)}\n${transcript([...line, '--json'], program)}`).toMatchFileSnapshot(`golden/output/${name}.txt`);
   });
 

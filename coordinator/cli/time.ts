@@ -1,5 +1,5 @@
 import { fromTimestamp, type WireTime } from '../../shared/rpc/time.js';
-import { formatAge } from './duration.js';
+import { formatAge } from '../../shared/model/duration.js';
 
 /** A time for people, in the local time zone: `2026-01-31 09:05:00`; empty when it is absent. */
 export function formatTime(time: WireTime | null): string {

@@ -12,6 +12,7 @@ import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
 import type { World } from '../world.js';
 import { keepConnection, type Connection } from './connection.js';
+import { someHoldEnded } from './hold.js';
 import { directLink } from './link.js';
 import { notYet, type Live } from './live.js';
 
@@ -29,7 +30,7 @@ const lastSeenMs = 60_000;
 
 /** The connections to all hosts. */
 export interface Fleet {
-  /** Starts to connect to all joined hosts; `onUp` is called for each host that comes up. */
+  /** Starts to connect to all joined hosts; `onUp` is called for each host that comes up, and when one of its own holds has ended. */
   start(onUp: (hostId: string) => void): void;
   /** A host joined, moved, or has another key: connects anew, or not any more. */
   refresh(hostId: string): void;
@@ -106,7 +107,9 @@ export function createFleet(world: World): Fleet {
       onEvent: (event, clockOffsetMs) => {
         seen.set(hostId, clock.now());
         update(hostId, { lastSeenMs: clock.now(), clockOffsetMs });
+        const before = lives.get(hostId)?.status;
         receive(world, hostId, event, { update: (change) => update(hostId, change), facts });
+        if (event.status !== null && someHoldEnded(before, event.status)) up(hostId);
       },
       onDown: (reason) => {
         const before = lives.get(hostId);

@@ -1,8 +1,10 @@
+import { describeHold, holdOn, type Hold } from '../../shared/model/hold.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { damageOf } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { Fleet } from './fleet.js';
+import { holdLookup } from './hold.js';
 import type { Live } from './live.js';
 
 /** One thing that is wrong. */
@@ -23,7 +25,7 @@ const clockWarningMs = 5 * 60_000;
 /** A certificate that should have been renewed long ago, ms before its end. */
 const certificateWarningMs = 2 * 86_400_000;
 
-/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted. */
+/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted, a held noun is not pending. */
 export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[]): Health[] {
   const { db } = world;
   const now = world.clock.now();
@@ -41,9 +43,15 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     if (live.state === 'lost') lost.add(host.id);
     health.push(...hostHealth(host, live, now));
   }
-  for (const row of listPending(db)) {
+  const owed = listPending(db);
+  const holdsOf = holdLookup(world, fleet);
+  for (const host of hosts.values()) {
+    for (const hold of holdsOf(host.id)) health.push(holdHealth(host, hold, owed.filter((row) => row.hostId === host.id).map((row) => row.noun)));
+  }
+  for (const row of owed) {
     const host = hosts.get(row.hostId);
     if (host === undefined || host.state !== 'joined' || lost.has(row.hostId)) continue;
+    if (holdOn(holdsOf(row.hostId), row.noun) !== undefined) continue;
     health.push({ code: 'PENDING', title: `noun ${row.noun} is not applied`, severity: 'warning', text: row.reason === '' ? 'reeve apply' : row.reason, since: row.sinceMs, hostName: host.name });
   }
   for (const row of listDrift(db)) {
@@ -54,6 +62,14 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
   }
   const rank = (item: Health): string => `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}`;
   return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, 1000);
+}
+
+function holdHealth(host: HostRow, hold: Hold, owed: readonly string[]): Health {
+  const waits = owed.filter((noun) => hold.noun === '' || hold.noun === noun);
+  const end = hold.local ? 'reeve-agent hold --end, as root on the host' : `reeve host hold ${host.name} --end`;
+  const pending = waits.length === 0 ? '' : `; pending until then: ${waits.join(', ')}`;
+  const text = `${describeHold(hold)}${pending}; to end it: ${end}`;
+  return { code: 'HELD', title: hold.noun === '' ? 'it is held' : `noun ${hold.noun} is held`, severity: 'warning', text, since: hold.sinceMs, hostName: host.name };
 }
 
 function hostHealth(host: HostRow, live: Live, now: number): Health[] {

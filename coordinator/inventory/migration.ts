@@ -176,4 +176,17 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (operator, key, value)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE hold (
+    host_id TEXT NOT NULL REFERENCES host (id),
+    noun TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    by TEXT NOT NULL CHECK (length(by) BETWEEN 1 AND 255),
+    reason TEXT NOT NULL CHECK (length(reason) BETWEEN 1 AND 400),
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (host_id, noun),
+    CHECK (until_ms > since_ms)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX hold_until ON hold (until_ms);
+  `,
 ];

@@ -15,7 +15,7 @@ import { addOperation, addOperationHost, closeOperation, getOperation, operation
 import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
-import type { Noun } from './noun.js';
+import type { Applied, Noun } from './noun.js';
 import { recordAnswer, sendIntent, type Answer } from './send.js';
 
 /** Hosts that are spoken to at a time. */
@@ -52,6 +52,8 @@ export interface HostOutcome {
   readonly noun: string;
   readonly outcome: OutcomeWord;
   readonly changes: readonly Change[];
+  /** What a hold holds back. */
+  readonly held: readonly Change[];
   readonly errors: readonly ErrorItem[];
   readonly durationMs: number;
 }
@@ -125,13 +127,10 @@ async function runChange(run: Run): Promise<void> {
   } else {
     const planned = await planAll(run, candidate);
     if (run.signal.aborted) throw reeveError('CANCELLED');
-    known = planned.map(({ host, noun, answer }) => ({
-      hostId: host.id,
-      noun: noun.name,
-      digest: answer.outcome === 'ok' ? answer.applied.digest : undefined,
-      policyDigest: answer.outcome === 'ok' ? answer.applied.policyDigest : undefined,
-      changes: answer.outcome === 'ok' ? answer.applied.changes : [],
-    }));
+    known = planned.map(({ host, noun, answer }) => {
+      const applied = appliedOf(answer);
+      return { hostId: host.id, noun: noun.name, digest: applied?.digest, policyDigest: applied?.policyDigest, changes: applied?.changes ?? [] };
+    });
     const refused = planned.some(({ answer }) => answer.outcome === 'failed');
     const planId = refused ? '' : newId(world.clock.now());
     if (!refused && options.mode === 'plan') addPlan(world.db, { id: planId, requestHash: hash, now: world.clock.now(), hosts: known });
@@ -171,7 +170,7 @@ function replay(run: Run, operationId: string, hash: Buffer): boolean {
   const byId = new Map(request.hosts.map((host) => [host.id, host]));
   for (const part of operationHosts(world.db, operationId)) {
     const host = byId.get(part.hostId);
-    if (host !== undefined) queue.push({ kind: 'host', result: { ...part, host } });
+    if (host !== undefined) queue.push({ kind: 'host', result: { ...part, host, held: [] } });
   }
   queue.push({ kind: 'finished', operationId, outcome: operation.outcome, stored: true });
   return true;
@@ -227,11 +226,12 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
       ...(plan?.policyDigest === undefined ? {} : { policyDigest: plan.policyDigest }),
     };
     const part = { operationId, hostId: host.id, noun: noun.name, generation };
-    const row = await perHost.run(host.id, async () => {
+    const result = await perHost.run(host.id, async () => {
       failpoint('coordinator.change.sent');
-      return recordAnswer(world, part, await sendIntent(world, fleet, { ...target, intent }));
+      const answer = await sendIntent(world, fleet, { ...target, intent });
+      return { ...recordAnswer(world, part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
     });
-    queue.push({ kind: 'host', result: { ...row, host } });
+    queue.push({ kind: 'host', result: { ...result, host } });
   });
   const now = world.clock.now();
   const outcome = writing(world.db, () => {
@@ -252,8 +252,13 @@ function auditRefused(run: Run, hosts: readonly HostOutcome[]): void {
 
 function outcomeOf(host: HostRow, noun: Noun, answer: Answer): HostOutcome {
   const base = { host, noun: noun.name, durationMs: answer.durationMs };
-  if (answer.outcome === 'ok') return { ...base, outcome: 'ok', changes: answer.applied.changes, errors: [] };
-  return { ...base, outcome: answer.outcome, changes: [], errors: answer.errors };
+  if (answer.outcome === 'ok') return { ...base, outcome: 'ok', changes: answer.applied.changes, held: [], errors: [] };
+  return { ...base, outcome: answer.outcome, changes: answer.partly?.changes ?? [], held: answer.partly?.held.changes ?? [], errors: answer.errors };
+}
+
+/** What an agent answered, also when a hold let only a part through; undefined: it did not, or refused. */
+function appliedOf(answer: Answer): Applied | undefined {
+  return answer.outcome === 'ok' ? answer.applied : answer.partly;
 }
 
 /** The one word for several outcomes: failed beats unknown beats pending beats ok. */

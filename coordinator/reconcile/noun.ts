@@ -1,5 +1,6 @@
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import type { Change } from '../../shared/model/change.js';
+import type { Held } from '../../shared/rpc/hold.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
@@ -11,6 +12,8 @@ export interface Applied {
   readonly digest: Buffer;
   /** Policy it was computed under, 32 bytes. */
   readonly policyDigest: Buffer;
+  /** What a hold held back; undefined: nothing. */
+  readonly held: Held | undefined;
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
   readonly settle: (db: Database, hostId: string, generation: number) => void;
 }

@@ -1,27 +1,44 @@
 import { errorItems, ReeveError, type ErrorItem } from '../../shared/errors/error.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
+import { heldItem, holdOn, removalOnlyCapability, type Hold } from '../../shared/model/hold.js';
+import type { Held } from '../../shared/rpc/hold.js';
 import type { Fleet } from '../fleet/fleet.js';
-import { setApplied, setPendingReason } from '../inventory/generation.js';
+import { getGeneration, raiseGeneration, setApplied, setPendingReason } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { setOperationHost, type OperationHostRow } from '../inventory/operation.js';
+import { holdsOf } from '../inventory/hold.js';
 import type { World } from '../world.js';
 import type { Applied, Noun } from './noun.js';
 
 /** What one host said to an intent. */
 export type Answer =
   | { readonly outcome: 'ok'; readonly applied: Applied; readonly durationMs: number }
-  | { readonly outcome: 'failed' | 'pending' | 'unknown'; readonly errors: readonly ErrorItem[]; readonly durationMs: number };
+  | {
+      readonly outcome: 'failed' | 'pending' | 'unknown';
+      readonly errors: readonly ErrorItem[];
+      readonly durationMs: number;
+      /** A hold let only a part of it through: that part, and what was held back. */
+      readonly partly?: Applied & { readonly held: Held };
+    };
 
-/** Sends one intent to one host and sorts the answer: failed was refused or went wrong, pending never left, unknown left and was not answered. */
+/**
+ * Sends one intent to one host and sorts the answer: failed was refused or went wrong, pending never left or was held back, unknown left and was not
+ * answered. While the host is held it is asked for no more than removal of access.
+ */
 export async function sendIntent(world: World, fleet: Fleet, request: { host: HostRow; noun: Noun; intent: IntentInput; desired: unknown }): Promise<Answer> {
   const { host, noun, intent, desired } = request;
   const startedAt = world.clock.monotonic();
   const durationMs = (): number => Math.round(world.clock.monotonic() - startedAt);
   const before = fleet.live(host.id);
+  const hold = holdOn(holdsOf(world.db, host.id, world.clock.now()), noun.name);
+  const able = before.status?.capabilities.includes(removalOnlyCapability) === true;
+  if (hold !== undefined && intent.mode === 'MODE_APPLY' && before.state === 'connected' && !able) {
+    return { outcome: 'pending', errors: [heldItem(host.name, noun.name, hold), { code: 'HOST_HOLD_UNSUPPORTED', fields: { host: host.name } }], durationMs: 0 };
+  }
   try {
-    const applied = await noun.send(fleet, host, intent, desired);
-    return { outcome: 'ok', applied, durationMs: durationMs() };
+    const applied = await noun.send(fleet, host, hold === undefined ? intent : { ...intent, removalOnly: true }, desired);
+    return sortApplied(applied, { host, noun, hold, able, durationMs: durationMs() });
   } catch (error) {
     const errors = errorItems(error, intent.operationId ?? '');
     if (!(error instanceof ReeveError)) world.log.error({ host: host.name, noun: noun.name, err: error }, 'sending an intent failed in a way that is not in the catalogue');
@@ -33,13 +50,26 @@ export async function sendIntent(world: World, fleet: Fleet, request: { host: Ho
   }
 }
 
+/** All that was wanted is so, or a hold kept a part of it back. An agent that does not know holds plans as if there were none. */
+export function sortApplied(applied: Applied, about: { host: HostRow; noun: Noun; hold: Hold | undefined; able: boolean; durationMs: number }): Answer {
+  const { host, noun, hold, durationMs } = about;
+  const unaware = hold !== undefined && !about.able && applied.changes.length > 0;
+  const held = unaware ? { changes: applied.changes, holds: [] } : applied.held;
+  if (held === undefined) return { outcome: 'ok', applied, durationMs };
+  const longest = holdOn([...(hold === undefined ? [] : [hold]), ...held.holds], noun.name);
+  const errors: ErrorItem[] = [
+    longest === undefined ? { code: 'HOST_HELD', fields: { host: host.name, noun: noun.name, text: 'held, by a hold that has ended since', remedy: `reeve apply --on ${host.name}` } } : heldItem(host.name, noun.name, longest),
+  ];
+  return { outcome: 'pending', errors, durationMs, partly: { ...applied, changes: unaware ? [] : applied.changes, held } };
+}
+
 /** Records a host's answer: its part of the operation, and what is now applied or why it is not. One transaction. */
 export function recordAnswer(world: World, part: Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun' | 'generation'>, answer: Answer): OperationHostRow {
   const { db, clock } = world;
   const row: OperationHostRow = {
     ...part,
     outcome: answer.outcome,
-    changes: answer.outcome === 'ok' ? answer.applied.changes : [],
+    changes: answer.outcome === 'ok' ? answer.applied.changes : (answer.partly?.changes ?? []),
     errors: answer.outcome === 'ok' ? [] : answer.errors,
     durationMs: answer.durationMs,
   };
@@ -50,10 +80,17 @@ export function recordAnswer(world: World, part: Pick<OperationHostRow, 'operati
       setApplied(db, { hostId: part.hostId, noun: part.noun, generation: part.generation, digest: answer.applied.digest, now: clock.now() });
       answer.applied.settle(db, part.hostId, part.generation);
     } else {
-      const error = new ReeveError(answer.errors);
-      setPendingReason(db, part.hostId, part.noun, error.message.slice(0, 1024));
+      // What was asked of a host that has all it was told (a repair of drift) and is held is owed from now on, so that it is done when the hold ends.
+      const current = answer.partly === undefined ? undefined : getGeneration(db, part.hostId, part.noun);
+      if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, part.hostId, part.noun, clock.now());
+      setPendingReason(db, part.hostId, part.noun, pendingReason(answer.errors).slice(0, 1024));
     }
   })();
   failpoint('coordinator.change.recorded');
   return row;
+}
+
+function pendingReason(errors: readonly ErrorItem[]): string {
+  const [first] = errors;
+  return first?.code === 'HOST_HELD' ? (first.fields['text'] ?? '') : new ReeveError(errors).message;
 }

@@ -13,13 +13,14 @@ import { getHost, type HostRow } from '../inventory/host.js';
 import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import type { Noun } from './noun.js';
 import { findNoun } from './nouns.js';
-import { recordAnswer, sendIntent, type Answer } from './send.js';
+import { recordAnswer, sendIntent, sortApplied, type Answer } from './send.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
 
 /**
- * A host came up: first what became of operations nobody knows the end of, then one plan to the newest state of each noun that it still has to be told.
+ * A host came up, or a hold of it ended: first what became of operations nobody knows the end of, then one plan to the newest state of each noun that it still has to be told.
  * Nothing that must not run twice is sent again without the agent having said that it never began.
  */
 export async function settleHost(world: World, fleet: Fleet, perHost: KeyedQueue, hostId: string, signal: AbortSignal): Promise<void> {
@@ -36,7 +37,7 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
   const noun = findNoun(part.noun);
   if (noun === undefined) return;
   for (let delayMs = 200; !signal.aborted; delayMs = Math.min(5_000, delayMs * 2)) {
-    const answer = await askOperation(fleet, host, part, noun.decode);
+    const answer = await askOperation(fleet, host, part, noun);
     if (answer === 'gone') return;
     if (answer === 'running') {
       await waitFor(delayMs, signal);
@@ -49,11 +50,11 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
   }
 }
 
-async function askOperation(fleet: Fleet, host: HostRow, part: OperationHostRow, decode: (response: Buffer) => Extract<Answer, { outcome: 'ok' }>['applied']): Promise<Answer | 'running' | 'gone'> {
+async function askOperation(fleet: Fleet, host: HostRow, part: OperationHostRow, noun: Noun): Promise<Answer | 'running' | 'gone'> {
   try {
     const found = await fleet.call(host, operationService, 'GetOperation', { operationId: part.operationId }, { deadlineMs: 10_000 });
     if (found.outcome === 'OUTCOME_RUNNING') return 'running';
-    if (found.outcome === 'OUTCOME_OK') return { outcome: 'ok', applied: decode(found.response), durationMs: part.durationMs };
+    if (found.outcome === 'OUTCOME_OK') return sortApplied(noun.decode(found.response), { host, noun, hold: undefined, able: true, durationMs: part.durationMs });
     return { outcome: 'failed', errors: fromDetails(found.errors, part.operationId), durationMs: part.durationMs };
   } catch (error) {
     if (error instanceof ReeveError && error.code === 'OPERATION_UNKNOWN') return { outcome: 'pending', errors: error.items, durationMs: 0 };
@@ -80,6 +81,6 @@ async function catchUp(world: World, fleet: Fleet, host: HostRow): Promise<void>
     const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id) });
     recordAnswer(world, part, answer);
     writing(db, () => closeOperation(db, operationId, clock.now()));
-    world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host that came up was brought to the newest state');
+    world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host was brought to the newest state, as far as no hold stands in the way');
   }
 }

@@ -2,6 +2,7 @@ import type { ApplyUserResponse } from '../../shared/gen/proto/reeve/agent/v1/Ap
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/UserService.js';
 import { parseChange } from '../../shared/model/change.js';
 import { serviceName } from '../../shared/rpc/client.js';
+import { parseHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { desiredUsers } from '../desired/user.js';
 import { settleUsers, usersOf } from '../inventory/user.js';
@@ -29,6 +30,7 @@ function fromResponse(response: ApplyUserResponse): Applied {
     changes: response.changes.slice(0, 10_000).map(parseChange),
     digest: response.digest,
     policyDigest: response.policyDigest,
+    held: parseHeld(response.held),
     settle: (db, hostId, generation) => settleUsers(db, hostId, generation, uids),
   };
 }

@@ -6,17 +6,17 @@ _reeve() {
     --policy) COMPREPLY=($(compgen -W 'observe minimal web standard full' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --address|--agents-port|--comment|--enrolment-port|--groups|--label|--limit|--name|--noun|--on|--parent|--shell|--ttl|--uid|--unlabel) return ;;
+    --address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--parent|--reason|--shell|--ttl|--uid|--unlabel) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--role|--address|--agents-port|--comment|--enrolment-port|--groups|--label|--limit|--name|--noun|--on|--parent|--shell|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--role|--address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--parent|--reason|--shell|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
     '') words='init status host user plan apply pending operation operator whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
-    'host ') words='invite list show set retire revoke readmit --help' ;;
+    'host ') words='invite list show set retire revoke readmit hold --help' ;;
     'host invite'*) words='--address --ttl --policy --label --parent --rejoin --json --socket --help' ;;
     'host list'*) words='--on --retired --json --socket --help' ;;
     'host show'*) words='--json --socket --help' ;;
@@ -24,6 +24,7 @@ _reeve() {
     'host retire'*) words='--yes --json --socket --help' ;;
     'host revoke'*) words='--yes --json --socket --help' ;;
     'host readmit'*) words='--all --json --socket --help' ;;
+    'host hold'*) words='--for --reason --noun --end --json --socket --help' ;;
     'user ') words='add lock unlock remove adopt list observe --help' ;;
     'user add'*) words='--on --uid --shell --groups --comment --home --system --plan --stage --yes --json --socket --help' ;;
     'user lock'*) words='--on --plan --stage --yes --json --socket --help' ;;

@@ -105,6 +105,9 @@ export const catalogue = {
   SCOPE_REFUSED: row(130, 'PERMISSION_DENIED', 2, 'An operator whose scope is {value} may not {rule}', 'Ask an admin of the whole fleet.'),
   OPERATION_FORGOTTEN: row(150, 'FAILED_PRECONDITION', 1, 'Operation {value} is as old as operations that host "{host}" has forgotten, so it is not run: it may have been done before', 'Run the command again as a new operation. If that is refused too, compare the clocks: reeve host show {host}'),
 
+  HOST_HELD: row(160, 'FAILED_PRECONDITION', 3, 'Noun {noun} of host "{host}" is {text}', 'What is pending is applied when the hold ends. To end it now: {remedy}'),
+  HOST_HOLD_UNSUPPORTED: row(161, 'FAILED_PRECONDITION', 3, 'Nothing is applied to host "{host}" while it is held: its agent is too old to apply only what removes access', 'Upgrade the agent package on the host, or end the hold: reeve host hold {host} --end'),
+
   INTERNAL: row(255, 'INTERNAL', 70, 'Reeve made a mistake; its log has the details under {correlation}', 'Please report it with that log.'),
 } as const satisfies Record<string, ErrorRow>;
 

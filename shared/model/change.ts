@@ -17,6 +17,23 @@ export interface FieldChange {
   readonly to: string;
 }
 
+/**
+ * What is left of `wanted` when `made` is made first: both are changes from the same state, and `made` goes only part of the way. In the order of `wanted`;
+ * a field that `made` alters on its way begins where that leaves it.
+ */
+export function changesLeft(wanted: readonly Change[], made: readonly Change[]): readonly Change[] {
+  const bySubject = new Map(made.map((change) => [change.subject, change]));
+  return wanted.flatMap((change) => {
+    const part = bySubject.get(change.subject);
+    if (part === undefined) return [change];
+    const fields = change.fields.flatMap((field) => {
+      const from = part.fields.find((other) => other.field === field.field)?.to ?? field.from;
+      return from === field.to ? [] : [{ ...field, from }];
+    });
+    return fields.length === 0 ? [] : [{ ...change, fields }];
+  });
+}
+
 /** The wire's words for kinds of change. */
 export type WireChangeKind = 'CHANGE_KIND_UNSPECIFIED' | 'CHANGE_KIND_CREATE' | 'CHANGE_KIND_UPDATE' | 'CHANGE_KIND_REMOVE';
 

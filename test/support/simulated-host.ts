@@ -30,6 +30,8 @@ export interface SimulatedHost extends Host {
   /** Every verb that was called, oldest first, with the name it was about. */
   readonly calls: string[];
   setPolicy(text: string): void;
+  /** Writes the file of local holds; undefined: there is none. */
+  setHolds(text: string | undefined): void;
   /** Makes the next calls of a verb fail; undefined: no more. A verb that fails does nothing. */
   fail(verb: PrivdVerbName, error: Error | undefined): void;
   /** Tells watchers that a part was touched. */
@@ -63,9 +65,12 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   let policyText = options.policy ?? openPolicy;
   let version = 0;
   let policyVersion = 0;
+  let holdText: string | undefined;
+  let holdVersion = 0;
 
   const touch = (part: HostPart): void => {
     if (part === 'policy') policyVersion += 1;
+    else if (part === 'hold') holdVersion += 1;
     else version += 1;
     for (const onTouched of watchers) onTouched(part);
   };
@@ -91,6 +96,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
       },
     },
     readPolicy: () => ({ kind: 'text', text: policyText, digest: createHash('sha256').update(policyText).digest() }),
+    readHolds: () => (holdText === undefined ? { kind: 'none' } : { kind: 'text', text: holdText }),
     readAccounts: () => ({
       passwd: [{ name: 'root', uid: 0 }, ...[...users.values()].filter((user) => user.present).map(({ name, uid }) => ({ name, uid }))],
       groups,
@@ -99,7 +105,8 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     homeExists: (name) => homes.has(name),
     readFacts: () => Promise.resolve(factsOf(clock, options.hostname ?? 'simulated')),
     bootId: () => '00000000-0000-4000-8000-000000000000',
-    stamp: (part) => String(part === 'policy' ? policyVersion : version),
+    bootMs: () => Math.round(clock.monotonic()),
+    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
       return { close: () => void watchers.delete(onTouched) };
@@ -107,6 +114,10 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     setPolicy(text) {
       policyText = text;
       touch('policy');
+    },
+    setHolds(text) {
+      holdText = text;
+      touch('hold');
     },
     fail(verb, error) {
       if (error === undefined) failing.delete(verb);

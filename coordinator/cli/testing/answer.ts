@@ -1,6 +1,7 @@
 import type { ChangeEventInput } from '../../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
 import type { HostInput } from '../../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { HostResultInput } from '../../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
+import type { HoldInput } from '../../../shared/gen/proto/reeve/type/v1/Hold.js';
 import { toTimestamp } from '../../../shared/rpc/time.js';
 import type { Handlers } from './coordinator.js';
 import { nowMs } from './terminal.js';
@@ -10,6 +11,9 @@ const ago = (seconds: number): { seconds: number; nanos: number } => toTimestamp
 
 const id = (number: number): string => `01930000-0000-7000-8000-${String(number).padStart(12, '0')}`;
 
+/** A hold of the canned fleet. */
+const held: HoldInput = { noun: '', until: toTimestamp(nowMs + 4 * 3_600_000), by: 'uid:ada', reason: 'disk swap', since: ago(60), local: false };
+
 /** The hosts of the canned fleet. */
 export const hosts: readonly HostInput[] = [
   {
@@ -17,7 +21,7 @@ export const hosts: readonly HostInput[] = [
     clockOffsetMs: -12, certificateNotAfter: toTimestamp(nowMs + 5 * 86_400_000), joinedAt: ago(86_400),
   },
   { id: id(2), name: 'web2', address: '[2001:db8::2]:7420', labels: ['role=web'], parent: 'web1', state: 'HOST_STATE_LOST', lastSeenAt: ago(7200), agentVersion: '1.2.2', pending: ['user'], lostReason: 'connection refused', joinedAt: ago(90_000) },
-  { id: id(3), name: 'db.example.org', state: 'HOST_STATE_INVITED', drifted: ['user'] },
+  { id: id(3), name: 'db.example.org', state: 'HOST_STATE_INVITED', drifted: ['user'], holds: [{ ...held, noun: 'user', local: true, by: 'root', reason: 'hands off\u001b[2J' }] },
 ];
 
 /** A host that would make an account. */
@@ -45,6 +49,15 @@ export const refused: HostResultInput = {
 };
 /** A host that says the request itself is wrong. */
 export const mistaken: HostResultInput = { hostId: id(8), hostName: 'web8', outcome: 'OUTCOME_FAILED', noun: 'user', errors: [{ code: 'USER_RESERVED', fields: { value: 'ada', rule: 'it is reserved here' } }] };
+/** A host that is held: it locks, and holds the rest back. */
+export const heldBack: HostResultInput = {
+  hostId: id(10), hostName: 'web10', outcome: 'OUTCOME_PENDING', noun: 'user',
+  changes: [{ kind: 'CHANGE_KIND_UPDATE', noun: 'user', subject: 'bob', fields: [{ field: 'presence', from: 'present', to: 'locked' }] }],
+  held: [{ kind: 'CHANGE_KIND_CREATE', noun: 'user', subject: 'ada', fields: [{ field: 'shell', to: '/bin/bash' }] }],
+  errors: [{ code: 'HOST_HELD', fields: { host: 'web10', noun: 'user', text: 'held until 2026-01-31T09:05:00Z by uid:ada: disk swap', remedy: 'reeve host hold web10 --end' } }],
+};
+/** A held host whose agent is of before there were holds. */
+export const heldOld: HostResultInput = { ...heldBack, hostId: id(11), hostName: 'web11', changes: [], held: [], errors: [...(heldBack.errors ?? []), { code: 'HOST_HOLD_UNSUPPORTED', fields: { host: 'web11' } }] };
 /** A host whose answer was lost. */
 export const lost: HostResultInput = { hostId: id(9), hostName: 'web9', outcome: 'OUTCOME_UNKNOWN', noun: 'user', errors: [{ code: 'OUTCOME_UNKNOWN', fields: { host: 'web9' } }] };
 
@@ -92,6 +105,8 @@ export const answers: Handlers = {
   'HostService.RetireHost': () => ({}),
   'HostService.RevokeHost': () => ({}),
   'HostService.ReadmitHost': () => ({ hosts: ['web1', 'web2'] }),
+  'HostService.HoldHost': () => ({ host: { ...hosts[0], holds: [held] } }),
+  'HostService.UnholdHost': () => ({ host: { ...hosts[0], holds: [{ ...held, local: true, by: 'root' }] }, ended: 1 }),
   'UserService.AddUser': changeEvents([created, altered, unreachable, same]),
   'UserService.LockUser': changeEvents([created]),
   'UserService.UnlockUser': changeEvents([altered]),

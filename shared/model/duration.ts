@@ -1,4 +1,4 @@
-import { fieldInvalid } from '../../shared/model/field.js';
+import { fieldInvalid } from './field.js';
 
 const unitsMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
