@@ -36,6 +36,8 @@ export interface AgentCoreOptions {
   readonly file: AppendFile;
   /** Unix ms. */
   readonly certificateNotAfter: number;
+  /** What became of the last upgrade; empty: nothing is to be said. */
+  readonly upgrade?: string;
   readonly log: Logger;
 }
 
@@ -52,6 +54,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     journal,
     log,
     certificateNotAfter: options.certificateNotAfter,
+    upgrade: options.upgrade ?? '',
     nouns: [
       {
         noun: 'user', operation: 'observe.user', part: 'accounts',

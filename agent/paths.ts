@@ -28,4 +28,4 @@ export function holdPath(paths: Pick<AgentPaths, 'policy'>): string {
 export const agentAccount = 'reeve-agent';
 
 /** The helper's own program, which can also check a policy. */
-export const helperProgram = '/usr/lib/reeve-agent/reeve-privd';
+export const helperProgram = '/usr/lib/reeve-agent/current/reeve-privd';

@@ -20,6 +20,8 @@ export interface AgentServerOptions {
   /** Port 0: any. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly log: Logger;
+  /** What became of the last upgrade; empty or absent: nothing is to be said. */
+  readonly upgrade?: string;
   readonly limits?: ListenerLimits;
   readonly denied?: () => DenyList;
   /** A new connection of the coordinator made its first good call. */
@@ -43,7 +45,7 @@ export interface AgentServer {
 export async function createAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { host, identity, log } = options;
   const file = await openAppendFile(join(options.stateDir, 'journal', 'operations'));
-  const core = await createAgentCore({ host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity) });
+  const core = await createAgentCore({ host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), upgrade: options.upgrade ?? '' });
   const access = createAccess({
     fleetId: identity.fleetId,
     clock: host.clock,

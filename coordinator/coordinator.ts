@@ -16,6 +16,7 @@ import { addAudit } from './inventory/audit.js';
 import { checkDatabase } from './inventory/check.js';
 import { openDatabase, type Database, type OpenOptions } from './inventory/database.js';
 import { addFleet, getFleet } from './inventory/fleet.js';
+import { noteFormat } from './inventory/format.js';
 import { tidyKeys } from './inventory/key.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
 import { tidyTokens } from './inventory/token.js';
@@ -110,8 +111,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 }
 
 function openInventory(options: CoordinatorOptions): Database {
-  const file = join(options.stateDir, 'reeve.db');
-  return openDatabase(file, openOptions(options));
+  const db = openDatabase(join(options.stateDir, 'reeve.db'), openOptions(options));
+  noteFormat(options.stateDir);
+  return db;
 }
 
 function openOptions(options: CoordinatorOptions): OpenOptions {

@@ -1,10 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { stateFormat } from '../agent/journal/format.js';
+import { migrations } from '../coordinator/inventory/migration.js';
 import { bundle } from './bundle.js';
 import type { Content, DebPackage } from './deb.js';
 import { compileProgram, RUNTIME, runtimeBinary, sqliteAddon, type NativeOptions } from './native.js';
 import type { BuildOptions } from './options.js';
+
+/** Newest forms of state that these programs understand, for the scripts that refuse to go back behind them. */
+const formats = { STATE_FORMAT: String(stateFormat), SCHEMA: String(migrations.length) };
 
 /** The presets of the policy, each a file of packaging/policy/. */
 const PRESETS = ['observe', 'minimal', 'web', 'standard', 'full'];
@@ -25,6 +30,8 @@ function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackag
     name: 'reeve-runtime',
     depends: ['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 9)'],
     section: 'admin',
+    scripts: join(options.root, 'packaging/debian/reeve-runtime'),
+    values: formats,
     description: ['Fleet manager: runtime of its programs', 'The Node.js that Reeve\'s programs run on, apart from any Node.js of the system.'],
     contents: [
       { kind: 'file', path: 'usr/lib/reeve/node', from: runtimeBinary(native), mode: 0o755 },
@@ -36,15 +43,19 @@ function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackag
 }
 
 async function agentPackage(options: BuildOptions, native: NativeOptions): Promise<DebPackage> {
-  const units = ['reeve-agent.service', 'reeve-privd.service', 'reeve-privd.socket'];
+  const units = ['reeve-agent.service', 'reeve-agent-upgrade.service', 'reeve-privd.service', 'reeve-privd.socket'];
   return {
     name: 'reeve-agent',
     depends: [`reeve-runtime (= ${options.version})`, 'passwd', 'init-system-helpers'],
     section: 'admin',
     description: ['Fleet manager: agent of a managed host', 'The unprivileged daemon that a coordinator talks to, and its privileged helper,', 'which does only what /etc/reeve/policy allows.'],
     scripts: join(options.root, 'packaging/debian/reeve-agent'),
+    values: formats,
     contents: [
-      ...(await program(options, { name: 'reeve-agent', entry: 'agent/main.ts', folder: 'usr/lib/reeve-agent', file: 'agent.js', link: 'usr/bin/reeve-agent' })),
+      ...(await program(options, { name: 'reeve-agent', entry: 'agent/main.ts', folder: 'usr/lib/reeve-agent', file: 'agent.js', link: 'usr/bin/reeve-agent', through: 'usr/lib/reeve-agent/current/agent.js' })),
+      // The link "current", made by the scripts, points at this folder or at the program before it: each has a runtime of its own.
+      { kind: 'link', path: 'usr/lib/reeve-agent/node', to: '../reeve/node' },
+      { kind: 'file', path: 'usr/lib/reeve-agent/reeve-upgrade', from: compileProgram('reeve-upgrade', native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-privd', from: compileProgram('reeve-privd', native), mode: 0o755 },
       ...PRESETS.map((name): Content => ({ kind: 'file', path: `usr/share/reeve/policy/${name}`, from: preset(options, name) })),
       ...units.map((name) => unit(options, name)),
@@ -62,6 +73,7 @@ async function coordinatorPackage(options: BuildOptions, native: NativeOptions):
     section: 'admin',
     description: ['Fleet manager: coordinator', 'The daemon that holds a fleet\'s inventory and brings its hosts to what it says.'],
     scripts: join(options.root, 'packaging/debian/reeve-coordinator'),
+    values: formats,
     contents: [
       ...(await program(options, { name: 'reeve-coordinator', entry: 'coordinator/main.ts', folder: 'usr/lib/reeve-coordinator', file: 'reeved.js', link: 'usr/sbin/reeved' })),
       { kind: 'file', path: 'usr/lib/reeve-coordinator/peercred', from: compileProgram('peercred', native), mode: 0o755 },
@@ -81,6 +93,7 @@ async function cliPackage(options: BuildOptions): Promise<DebPackage> {
     contents: [
       ...(await program(options, { name: 'reeve-cli', entry: 'coordinator/cli/main.ts', folder: 'usr/lib/reeve-cli', file: 'reeve.js', link: 'usr/bin/reeve' })),
       manualPage(options, 'reeve', 1),
+      { kind: 'file', path: 'usr/share/reeve/ansible/inventory', from: join(options.root, 'packaging/ansible/inventory'), mode: 0o755 },
       { kind: 'file', path: 'usr/share/bash-completion/completions/reeve', from: join(options.root, 'packaging/completion/reeve.bash') },
       { kind: 'file', path: 'usr/share/zsh/vendor-completions/_reeve', from: join(options.root, 'packaging/completion/_reeve') },
     ],
@@ -93,6 +106,8 @@ interface ProgramPlace {
   readonly folder: string;
   readonly file: string;
   readonly link: string;
+  /** Where the link goes, when not to the file itself. */
+  readonly through?: string;
 }
 
 /** A bundle with what lies beside it: package.json says it is an ES module, proto/ is the wire contract. */
@@ -102,7 +117,7 @@ async function program(options: BuildOptions, place: ProgramPlace): Promise<Cont
     { kind: 'text', path: `${place.folder}/${place.file}`, text: made.code, mode: 0o755 },
     { kind: 'text', path: `${place.folder}/package.json`, text: '{ "type": "module" }\n' },
     ...protos(options).map((path): Content => ({ kind: 'file', path: `${place.folder}/proto/${path}`, from: join(options.root, 'proto', path) })),
-    { kind: 'link', path: place.link, to: relative(join(place.link, '..'), `${place.folder}/${place.file}`) },
+    { kind: 'link', path: place.link, to: relative(join(place.link, '..'), place.through ?? `${place.folder}/${place.file}`) },
     { kind: 'text', path: `usr/share/doc/${place.name}/LICENSES.npm`, text: made.licences },
     copyright(options, place.name),
   ];

@@ -20,12 +20,16 @@ export interface DebPackage {
   readonly conffiles?: readonly string[];
   /** Folder of postinst, prerm, postrm, as far as they exist. */
   readonly scripts?: string;
+  /** What stands for @NAME@ in the scripts; @VERSION@ is the package's own. */
+  readonly values?: Readonly<Record<string, string>>;
 }
 
 export interface DebOptions {
   readonly version: string;
   readonly architecture: string;
   readonly epoch: number;
+  /** "Name <address>". */
+  readonly maintainer: string;
   readonly work: string;
   readonly out: string;
 }
@@ -50,15 +54,25 @@ export function buildDeb(deb: DebPackage, options: DebOptions): string {
   if (deb.conffiles !== undefined && deb.conffiles.length > 0) meta('conffiles', deb.conffiles.map((path) => `${path}\n`).join(''));
   for (const script of deb.scripts === undefined ? [] : readdirSync(deb.scripts)) {
     if (!SCRIPTS.includes(script)) throw new Error(`${join(deb.scripts ?? '', script)} is no maintainer script; wanted: ${SCRIPTS.join(', ')}`);
-    meta(script, readFileSync(join(deb.scripts ?? '', script)), 0o755);
+    meta(script, fillIn(readFileSync(join(deb.scripts ?? '', script), 'utf8'), { ...deb.values, VERSION: options.version }), 0o755);
   }
   dateAll(tree, options.epoch);
   mkdirSync(options.out, { recursive: true });
   const file = join(options.out, `${deb.name}_${options.version}_${options.architecture}.deb`);
+  // One version in the folder: "dpkg -i NAME_*.deb" means this one. The repository's pool keeps the others.
+  for (const old of readdirSync(options.out).filter((name) => name.startsWith(`${deb.name}_`) && name.endsWith('.deb'))) rmSync(join(options.out, old));
   // zstd: Debian 12's dpkg and every later one read it; the runtime takes seconds instead of the minute xz needs, for a few MB more.
   // One thread, because the number of threads shows in the bytes.
   command(['dpkg-deb', '--root-owner-group', '-Zzstd', '-z9', '--threads-max=1', '--build', tree, file], { env: { SOURCE_DATE_EPOCH: String(options.epoch) } });
   return file;
+}
+
+function fillIn(text: string, values: Readonly<Record<string, string>>): string {
+  return text.replace(/@([A-Z_]+)@/g, (mark, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`A maintainer script has ${mark}, which nothing stands for; there are ${Object.keys(values).join(', ')}`);
+    return value;
+  });
 }
 
 function place(tree: string, content: Content): void {
@@ -79,7 +93,7 @@ function renderControl(deb: DebPackage, options: DebOptions, sizeKib: number): s
     `Package: ${deb.name}`,
     `Version: ${options.version}`,
     `Architecture: ${options.architecture}`,
-    'Maintainer: The Reeve developers <reeve@localhost>',
+    `Maintainer: ${options.maintainer}`,
     `Installed-Size: ${String(sizeKib)}`,
     ...(deb.depends.length === 0 ? [] : [`Depends: ${deb.depends.join(', ')}`]),
     `Section: ${deb.section}`,

@@ -28,6 +28,7 @@ interface NativeProgram {
 const PROGRAMS = {
   'reeve-privd': { normal: { folder: 'reeve-privd', file: 'reeve-privd' }, test: { folder: 'reeve-privd', target: 'test-build', file: 'reeve-privd-test' } },
   peercred: { normal: { folder: 'peercred', file: 'reeve-peercred' } },
+  'reeve-upgrade': { normal: { folder: 'upgrade', file: 'reeve-upgrade' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;
 

@@ -12,7 +12,7 @@ const BUILD_TIMEOUT_MS = 600_000;
 
 describe('packages', () => {
   const folder = mkdtempSync(join(tmpdir(), 'reeve-packaging-'));
-  const options: BuildOptions = { ...parseBuildOptions([], process.env), out: join(folder, 'first'), version: '0.1.0' };
+  const options: BuildOptions = { ...parseBuildOptions([], process.env), out: join(folder, 'first'), version: '0.2.0' };
   const { root } = options;
   const installed = join(folder, 'installed');
   let debs: string[] = [];

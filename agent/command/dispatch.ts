@@ -15,6 +15,7 @@ Usage:
                                            then (1m to 30d), whatever a coordinator says
   reeve-agent hold --end [--noun NOUN]     end that now
   reeve-agent hold                         list the holds of this host
+  reeve-agent serving                      check that helper and agent answer on this host (upgrades are judged by it)
   reeve-agent policy explain OP [KEY=VALUE...]
                                            show which line of the policy allows or denies an operation
   reeve-agent policy edit                  edit the policy; it is checked before it is put in place
@@ -57,6 +58,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     case 'hold':
       (await import('./hold.js')).runHold(onlyCommand(options));
+      return 0;
+    case 'serving':
+      await (await import('./serving.js')).runServing(onlyCommand(options));
       return 0;
     case 'policy explain':
       return (await import('./policy.js')).runExplain(options, rest) ? 0 : 1;

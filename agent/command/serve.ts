@@ -1,15 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { reeveError } from '../../shared/errors/error.js';
+import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import { createLog, type Logger } from '../../shared/kit/log.js';
 import { notifyReady } from '../../shared/kit/notify.js';
+import { version } from '../../shared/kit/version.js';
 import { agentPort } from '../../shared/model/host.js';
 import { parseAgentConfig, type AgentConfig } from '../config.js';
 import { writeWhole } from '../host/file.js';
 import { readMachineHint } from '../host/facts.js';
 import { createSystemHost } from '../host/system.js';
+import { readUpgradeNote } from '../host/upgrade.js';
 import { startRenewer } from '../identity/renew.js';
 import { openIdentityStore } from '../identity/store.js';
+import { claimState } from '../journal/format.js';
 import { createAgentServer, type AgentServer, type AgentServerOptions } from '../server.js';
 import { holdPath } from '../paths.js';
 import type { AgentOptions } from './options.js';
@@ -28,6 +31,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
   const store = openIdentityStore(options.paths.state);
   const identity = store.load();
   if (identity === undefined) throw reeveError('FIELD_MISSING', { field: 'identity', rule: 'this host has not joined; an operator runs "reeve host invite"' });
+  claimOwnState(options.paths.state, log);
   const host = createSystemHost({
     policyPath: options.paths.policy,
     holdPath: holdPath(options.paths),
@@ -38,6 +42,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
   const server = await listenAnywhere({
     host, identity, log,
     stateDir: options.paths.state,
+    upgrade: readUpgradeNote(),
     onCoordinator: () => renewer.used(),
     onBug: (error) => {
       log.fatal({ err: error }, 'a bug; the agent ends and starts anew');
@@ -56,6 +61,16 @@ export async function runServe(options: AgentOptions): Promise<void> {
   renewer.close();
   await server.close(stopMs);
   host.close();
+}
+
+/** A newer agent's state ends the start. A full disk does not: what changes something is refused later, by the journal. */
+function claimOwnState(stateDir: string, log: Logger): void {
+  try {
+    claimState(stateDir, version);
+  } catch (error) {
+    if (error instanceof ReeveError) throw error;
+    log.error({ err: error }, 'the format of the state could not be noted');
+  }
 }
 
 /** On the address that is configured; else on all addresses, IPv6 and IPv4 by one socket where the kernel has IPv6. */

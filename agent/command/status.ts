@@ -9,6 +9,7 @@ import { vis } from '../../shared/model/vis.js';
 import { createPrivdClient } from '../host/privd.js';
 import { becomeAccount, isRoot } from '../host/privilege.js';
 import { readPolicyFile } from '../host/system.js';
+import { readUpgradeNote } from '../host/upgrade.js';
 import { openIdentityStore } from '../identity/store.js';
 import { agentAccount } from '../paths.js';
 import type { AgentOptions } from './options.js';
@@ -31,6 +32,8 @@ export async function runStatus(options: AgentOptions): Promise<void> {
   const policy = readPolicyFile(paths.policy, options.custom ? [0, process.geteuid?.() ?? 0] : [0]);
   rows.push(['policy', policy.kind === 'fault' ? `cannot be used: ${policy.reason}` : describePolicy(policy.text, policy.digest)]);
   rows.push(['helper', await describeHelper(paths.helper)]);
+  const upgrade = readUpgradeNote();
+  if (upgrade !== '') rows.push(['upgrade', upgrade]);
   process.stdout.write(rows.map(([name, value]) => `${name.padEnd(12)} ${vis(value)}\n`).join(''));
 }
 

@@ -76,6 +76,8 @@ export interface StatusHubOptions {
   readonly journal: Journal;
   readonly nouns: readonly ObservedNoun[];
   readonly certificateNotAfter: number;
+  /** What became of the last upgrade; empty: nothing is to be said. */
+  readonly upgrade: string;
   readonly log: Logger;
 }
 
@@ -333,6 +335,7 @@ class Hub implements StatusHub {
       openOperations: journal.open().length,
       pendingChange: '',
       holds: this.#holds(),
+      upgrade: this.#options.upgrade,
     };
   }
 

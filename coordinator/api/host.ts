@@ -204,6 +204,7 @@ export function formatHosts(office: Office, caller: Scoped, hosts: readonly Host
       drifted: drifted.get(host.id) ?? [],
       lostReason: host.state === 'joined' && !connected ? live.reason : '',
       certificateNotAfter: notAfterMs === undefined ? null : toTimestamp(notAfterMs),
+      upgrade: connected ? (live.status?.upgrade ?? '').slice(0, 512) : '',
       joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
       holds: holdsOf(host.id).map(formatHold),
     };

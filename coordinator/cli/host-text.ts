@@ -79,6 +79,7 @@ function statusFields(status: AgentStatus): Field[] {
     ['capabilities', status.capabilities.join(', ')],
     ['open operations', status.openOperations === 0 ? '' : String(status.openOperations)],
     ['unconfirmed', status.pendingChange],
+    ['upgrade', status.upgrade],
     ['protection', privileges === null ? '' : protectionText(privileges)],
   ];
 }

@@ -4,12 +4,14 @@ import { parseHoldLength, parseHoldNoun, parseHoldReason } from '../../shared/mo
 import { formatLabel, parseLabel, parseLabelKey } from '../../shared/model/label.js';
 import { vis } from '../../shared/model/vis.js';
 import { toDuration } from '../../shared/rpc/time.js';
+import { ansibleInventory } from './ansible.js';
 import { answer } from './answer.js';
 import { defineCommand, on, type Noun } from './command.js';
 import { confirm, requireAnswerer } from './confirm.js';
 import type { Context } from './context.js';
 import { parseDuration } from '../../shared/model/duration.js';
 import { renderHost, renderHosts } from './host-text.js';
+import { formatJson } from './json.js';
 import { selectorText } from './selector.js';
 import { hostService } from './service.js';
 import { formatTime } from './time.js';
@@ -66,14 +68,19 @@ const list = defineCommand({
   path: 'host list',
   summary: 'List the hosts',
   positionals: {},
-  options: { on, retired: { kind: 'flag', text: 'Also retired hosts' } },
+  options: { on, retired: { kind: 'flag', text: 'Also retired hosts' }, ansible: { kind: 'flag', text: "As an Ansible inventory: a group per label and state (see /usr/share/reeve/ansible/inventory)" } },
   examples: [
     { line: 'reeve host list', text: 'All hosts' },
     { line: 'reeve host list --on site=ams --json', text: 'Those with a label, for a program' },
+    { line: 'reeve host list --ansible', text: 'What ansible-playbook -i /usr/share/reeve/ansible/inventory reads' },
   ],
   run: async (context, args) => {
     const request = { selector: selectorText(args.on), retired: args.retired };
     const response = await (await context.api()).call(hostService, 'ListHost', request);
+    if (args.ansible) {
+      context.terminal.out(formatJson(ansibleInventory(response.hosts)));
+      return 0;
+    }
     return answer(context, response, () => renderHosts(context.terminal, response.hosts, context.clock.now()));
   },
 });

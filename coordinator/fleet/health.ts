@@ -91,6 +91,9 @@ function hostHealth(host: HostRow, live: Live, now: number): Health[] {
   if (status !== undefined && status.helperState === 'ok' && status.auditState !== 'ok' && status.auditState !== '') {
     health.push({ ...about, code: 'AUDIT_UNWRITABLE', title: 'it cannot write audit records and refuses changes', severity: 'error', text: status.auditState });
   }
+  if (status !== undefined && status.upgrade !== '') {
+    health.push({ ...about, code: 'UPGRADE_REVERTED', title: 'an upgrade of its agent was reverted', severity: 'warning', text: status.upgrade });
+  }
   if (host.auditBrokenAtMs !== undefined) {
     const text = 'records were cut off or rewritten; on the host: reeve-privd --verify-audit';
     health.push({ hostName: host.name, since: host.auditBrokenAtMs, code: 'AUDIT_BROKEN', title: 'its audit chain does not continue the one seen before', severity: 'error', text });

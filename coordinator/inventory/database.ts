@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { reeveError } from '../../shared/errors/error.js';
+import { version } from '../../shared/kit/version.js';
+import { writerOf } from './format.js';
 import { migrations } from './migration.js';
 
 /** The open inventory. Only coordinator/inventory says SQL to it. */
@@ -24,7 +26,7 @@ export interface OpenOptions {
 
 /**
  * Opens (or makes) the inventory, checks it and brings its schema up to date.
- * Errors: DATABASE_UNSAFE (too old SQLite, network file system, damaged, made by a newer Reeve, not ours).
+ * Errors: DATABASE_UNSAFE (too old SQLite, network file system, damaged, not ours), DATABASE_NEWER (made by a newer Reeve; not touched).
  */
 export function openDatabase(path: string, options: OpenOptions = {}): Database {
   const unsafe = (reason: string, cause?: unknown): Error => reeveError('DATABASE_UNSAFE', { value: path, reason }, { cause });
@@ -35,7 +37,10 @@ export function openDatabase(path: string, options: OpenOptions = {}): Database 
   try {
     checkVersion(db, unsafe);
     setPragmas(db);
-    if (!fresh) checkFile(db, unsafe);
+    if (!fresh) {
+      checkFile(db, unsafe);
+      checkSchema(db, path);
+    }
     migrate(db, unsafe);
     return db;
   } catch (error) {
@@ -75,6 +80,13 @@ function checkFile(db: Database, unsafe: (reason: string) => Error): void {
   if (found !== applicationId && !empty) throw unsafe('it is not an inventory of Reeve');
   const result = db.pragma('quick_check(1)', { simple: true });
   if (result !== 'ok') throw unsafe(`it is damaged: ${String(result)}`);
+}
+
+/** A newer coordinator's schema is not guessed at. Which version that was stands in the file "format" beside the database. */
+function checkSchema(db: Database, path: string): void {
+  const at = Number(db.pragma('user_version', { simple: true }));
+  if (at <= migrations.length) return;
+  throw reeveError('DATABASE_NEWER', { value: path, owner: writerOf(dirname(path), at), rule: `it has schema ${String(at)}, reeve-coordinator ${version} knows ${String(migrations.length)}` });
 }
 
 /** Applies the steps that are missing, each in a transaction of its own: a kill leaves the step before or the step after. */

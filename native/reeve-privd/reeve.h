@@ -15,7 +15,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define REEVE_VERSION "0.1.0"
+#define REEVE_VERSION "0.2.0"
 #define REEVE_FRAME_VERSION 1
 #define REQUEST_HEAD 20u  /* version, verb, operation id */
 #define OP_BYTES 16u

@@ -18,7 +18,7 @@ _reeve() {
     'status '*) words='--json --socket --help' ;;
     'host ') words='invite list show set retire revoke readmit hold --help' ;;
     'host invite'*) words='--address --ttl --policy --label --parent --rejoin --json --socket --help' ;;
-    'host list'*) words='--on --retired --json --socket --help' ;;
+    'host list'*) words='--on --retired --ansible --json --socket --help' ;;
     'host show'*) words='--json --socket --help' ;;
     'host set'*) words='--name --address --label --unlabel --parent --no-parent --json --socket --help' ;;
     'host retire'*) words='--yes --json --socket --help' ;;

@@ -107,6 +107,9 @@ export const catalogue = {
 
   HOST_HELD: row(160, 'FAILED_PRECONDITION', 3, 'Noun {noun} of host "{host}" is {text}', 'What is pending is applied when the hold ends. To end it now: {remedy}'),
   HOST_HOLD_UNSUPPORTED: row(161, 'FAILED_PRECONDITION', 3, 'Nothing is applied to host "{host}" while it is held: its agent is too old to apply only what removes access', 'Upgrade the agent package on the host, or end the hold: reeve host hold {host} --end'),
+  DATABASE_NEWER: row(180, 'FAILED_PRECONDITION', 70, 'The database {value} was written by reeve-coordinator {owner}, a newer one: {rule}', 'Install reeve-coordinator {owner} or a later one; the database was not touched.'),
+  STATE_NEWER: row(181, 'FAILED_PRECONDITION', 1, 'The state in {value} was written by reeve-agent {owner}, a newer one: {rule}', 'Install reeve-agent {owner} or a later one; the state was not touched.'),
+  AGENT_NOT_SERVING: row(182, 'UNAVAILABLE', 1, 'The agent does not serve: {reason}', 'See: systemctl status reeve-agent reeve-privd.socket reeve-privd'),
 
   INTERNAL: row(255, 'INTERNAL', 70, 'Reeve made a mistake; its log has the details under {correlation}', 'Please report it with that log.'),
 } as const satisfies Record<string, ErrorRow>;

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
-/** The program that speaks sd_notify(3): Node has no datagram unix sockets. */
-const program = '/usr/lib/reeve/reeve-notify';
+/** The program that speaks sd_notify(3), beside the runtime: Node has no datagram unix sockets. */
+const program = join(dirname(process.execPath), 'reeve-notify');
 
 /** Tells systemd that the service is ready, when systemd started it. Once, at start. Rejects when the program fails. */
 export function notifyReady(): Promise<void> {

@@ -94,8 +94,8 @@ describe('migration of the inventory', () => {
     newer.close();
     copyFileSync(file, `${file}.before`);
     expect(() => openDatabase(file)).toThrow(expect.objectContaining({
-      code: 'DATABASE_UNSAFE',
-      message: expect.stringMatching(new RegExp(`newer Reeve.*schema ${String(steps.length)}.*knows ${String(migrations.length)}`)),
+      code: 'DATABASE_NEWER',
+      message: expect.stringMatching(new RegExp(`newer one.*schema ${String(steps.length)}.*knows ${String(migrations.length)}`)),
     }));
     const [found, before] = [new Sqlite(file), new Sqlite(`${file}.before`)];
     expect(schemaOf(found)).toEqual(schemaOf(before));

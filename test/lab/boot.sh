@@ -12,5 +12,5 @@ echo $$ >"$cgroup/cgroup.procs"
 mkdir -p /run/systemd
 mount -t tmpfs -o mode=0755 none /run/systemd
 exec nsenter "--net=/run/netns/$netns" systemd-nspawn --quiet --boot "--directory=$root" "--machine=$name" "--hostname=$name" \
-  --register=no --keep-unit --network-bridge=br0 --capability=all '--system-call-filter=@keyring bpf' \
+  --register=no --keep-unit --network-bridge=br0 \
   --resolv-conf=off --timezone=off --link-journal=no --console=pipe "$@"

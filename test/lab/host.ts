@@ -20,6 +20,10 @@ const NSPAWN_REBOOT = 133;
  */
 const INIT_POWEROFF = 38;
 const INIT_REBOOT = 39;
+/** What nspawn lets a host do: all that the machine can, so that containers run inside. */
+const PRIVILEGED = ['--capability=all', '--system-call-filter=@keyring bpf'];
+/** As little as an unprivileged guest has: ids of its own, nspawn's default capabilities inside its user namespace. */
+const UNPRIVILEGED = ['--private-users=pick', '--private-users-ownership=chown'];
 /** `systemctl is-system-running` answers: up, and up with a failed unit. */
 const SETTLED = new Set(['running', 'degraded']);
 
@@ -28,6 +32,8 @@ export interface LabHostOptions {
   readonly address: string;
   /** Extra arguments of systemd-nspawn, such as --bind=... */
   readonly nspawn?: readonly string[];
+  /** In a user namespace of its own, as an unprivileged container is. */
+  readonly unprivileged?: boolean;
 }
 
 /** One Debian host of its own: own init, users, units, network, files. Made by `lab.boot`. */
@@ -173,7 +179,8 @@ export class LabHost {
   #start(): void {
     mkdirSync(this.#cgroupDir, { recursive: true });
     const log = openSync(this.consoleLog, 'a');
-    const boot = [join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, ...(this.#options.nspawn ?? [])];
+    const trust = this.#options.unprivileged === true ? UNPRIVILEGED : PRIVILEGED;
+    const boot = [join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, ...trust, ...(this.#options.nspawn ?? [])];
     const child = spawn('unshare', ['--mount', '--propagation', 'private', ...boot], { env: labEnv(), stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     child.on('error', () => undefined);
@@ -200,7 +207,7 @@ export class LabHost {
     const folder = options.cwd === undefined ? [] : ['env', '-C', options.cwd];
     return [
       join(HERE, 'enter.sh'), this.#cgroupDir, this.#record.netns,
-      'nsenter', '--target', leader, '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--', ...folder, ...argv,
+      'nsenter', '--target', leader, ...(this.#options.unprivileged === true ? ['--user', '--setuid', '0', '--setgid', '0'] : []), '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--', ...folder, ...argv,
     ];
   }
 

@@ -6,6 +6,7 @@ import { LabHost } from './host.js';
 import { addressOfIndex, createNetwork, LAB_ADDRESS, requireLabAddress } from './network.js';
 import { execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import { createRecord, type LabRecord } from './record.js';
+import type { Suite } from './suite.js';
 import { sweep, tearDown } from './teardown.js';
 
 export { labAvailable, type Availability } from './available.js';
@@ -13,6 +14,16 @@ export { LabHost } from './host.js';
 export type { ExecOptions, ExecResult } from './process.js';
 
 const HERE = import.meta.dirname;
+
+/** How a host is made. */
+export interface BootOptions {
+  readonly address?: string;
+  /** Extra arguments of systemd-nspawn. */
+  readonly nspawn?: readonly string[];
+  readonly suite?: Suite;
+  /** Like an unprivileged LXC guest without nesting: a user namespace of its own, and none of the lab's extra capabilities and system calls. */
+  readonly unprivileged?: boolean;
+}
 
 /** A network of real hosts on this machine, apart from every other network. Whatever was started in it ends with it. */
 export class Lab {
@@ -34,15 +45,15 @@ export class Lab {
     mkdirSync(this.#controlGroup);
   }
 
-  /** Makes a host and switches it on; several at once may be asked for. Addresses are given in order from 198.18.1.1. */
-  async boot(name: string, options: { readonly address?: string; readonly nspawn?: readonly string[] } = {}): Promise<LabHost> {
+  /** Makes a host (of Debian 12 unless a suite is named) and switches it on; several at once may be asked for. Addresses are given in order from 198.18.1.1. */
+  async boot(name: string, options: BootOptions = {}): Promise<LabHost> {
     if (!/^[a-z][a-z0-9-]{0,11}$/.test(name)) throw new Error(`Host name ${JSON.stringify(name)} must match ^[a-z][a-z0-9-]{0,11}$ (it is part of an interface name)`);
     if (this.hosts.has(name)) throw new Error(`Host ${name} is already in lab ${this.record.id}`);
     const address = options.address ?? addressOfIndex(this.#addressesGiven++);
     requireLabAddress(address);
-    const host = new LabHost(this.record, { name, address, nspawn: options.nspawn ?? [] });
+    const host = new LabHost(this.record, { name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false });
     this.hosts.set(name, host);
-    await host.create(this.#base);
+    await host.create(options.suite === undefined ? this.#base : await ensureBase(options.suite));
     await host.powerOn();
     return host;
   }

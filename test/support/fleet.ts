@@ -28,22 +28,23 @@ export const hosts = labAvailable();
 if (!hosts.ok && process.env['REEVE_NO_SKIP'] !== undefined) throw new Error(`Nothing may be skipped here, but real hosts cannot be booted: ${hosts.reason}`);
 
 /** Boots and installs a hub and the named hosts (in parallel), sets the fleet up, and joins the hosts unless `join` is false. */
-export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; policy?: string; join?: boolean }): Promise<TestFleet> {
-  const files = await debs(options.packages ?? 'normal');
+export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean }): Promise<TestFleet> {
+  const hostFiles = await debs(options.packages ?? 'normal');
+  const hubFiles = options.hubPackages === undefined ? hostFiles : await debs(options.hubPackages);
   const lab = await startLab({ name: options.name });
-  const install = async (host: LabHost, names: readonly string[]): Promise<void> => {
+  const install = async (host: LabHost, files: ReadonlyMap<string, string>, names: readonly string[]): Promise<void> => {
     const paths = names.map((name) => files.get(name) ?? name);
     await Promise.all(paths.map((path) => host.put(path, `/root/${basename(path)}`)));
     await host.run(['dpkg', '--install', ...paths.map((path) => `/root/${basename(path)}`)], { timeoutMs: 120_000 });
   };
   const bootHub = async (): Promise<LabHost> => {
     const hub = await lab.boot('hub');
-    await install(hub, ['reeve-runtime', 'reeve-coordinator', 'reeve-cli']);
+    await install(hub, hubFiles, ['reeve-runtime', 'reeve-coordinator', 'reeve-cli']);
     return hub;
   };
   const addHost = async (name: string): Promise<LabHost> => {
     const host = await lab.boot(name);
-    await install(host, ['reeve-runtime', 'reeve-agent']);
+    await install(host, hostFiles, ['reeve-runtime', 'reeve-agent']);
     return host;
   };
   try {

@@ -98,7 +98,7 @@ export const answers: Handlers = {
     },
     status: {
       agentVersion: '1.2.3', capabilities: ['user.adopt'], bootId: 'b0', policyState: 'ok', policyDigest: Buffer.alloc(32, 1), helperState: 'ok', helperVersion: '1.2.3', auditSeq: 17, auditHead: Buffer.alloc(32, 2),
-      auditState: 'ok', privileges: { kernel: '6.1.0-18-amd64', landlockAbi: 2, peerCheck: 'cred', openat2: true, seccomp: true },
+      auditState: 'ok', upgrade: 'the upgrade to 1.2.4 was reverted to 1.2.3 on 2026-02-28T12:00:00.000Z because it was not ready after 45 s (state activating)', privileges: { kernel: '6.1.0-18-amd64', landlockAbi: 2, peerCheck: 'cred', openat2: true, seccomp: true },
     },
   }),
   'HostService.SetHost': () => ({ host: hosts[0] }),

@@ -1,0 +1,42 @@
+import type { TestFleet } from './fleet.js';
+
+/** One command of the load. */
+export interface LoadStep {
+  readonly user: string;
+  /** Exit code of `reeve user add`. */
+  readonly code: number;
+  readonly said: string;
+}
+
+/** Commands that follow one another without a pause. */
+export interface Load {
+  readonly ended: readonly LoadStep[];
+  /** Lets the running one end; gives all, and the longest time between two that a host carried out, ms. */
+  stop(): Promise<{ ended: readonly LoadStep[]; longestGapMs: number }>;
+}
+
+/** Adds one user after the other on a host until it is stopped. */
+export function startLoad(fleet: TestFleet, host: string): Load {
+  const ended: LoadStep[] = [];
+  let going = true;
+  let last = performance.now();
+  let longestGapMs = 0;
+  const work = (async () => {
+    for (let n = 1; going; n += 1) {
+      const user = `load${String(n)}`;
+      const { code, stdout, stderr } = await fleet.reeve(['user', 'add', user, '--on', host, '--yes']);
+      ended.push({ user, code, said: code === 0 ? '' : stdout + stderr });
+      if (code !== 0) continue;
+      longestGapMs = Math.max(longestGapMs, performance.now() - last);
+      last = performance.now();
+    }
+  })();
+  return {
+    ended,
+    async stop() {
+      going = false;
+      await work;
+      return { ended, longestGapMs };
+    },
+  };
+}
