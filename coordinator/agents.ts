@@ -1,6 +1,6 @@
 import type { Server } from '@grpc/grpc-js';
 import { listen, type Listener } from '../shared/rpc/listener.js';
-import { createRpcServer } from '../shared/rpc/server.js';
+import { createRpcServer, networkConnections } from '../shared/rpc/server.js';
 import { ReeveServerCredentials } from '../shared/rpc/tls.js';
 import { defaultEnrolLimits, enrolService, type EnrolLimits, type Stranger } from './api/enrol.js';
 import { agentOf, identityService, type AgentCaller } from './api/identity.js';
@@ -40,6 +40,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     services: [identityService(office)],
     log,
     clock,
+    connections: networkConnections,
     onRefused,
     onBug: options.onBug,
     authenticate: (call) => {
@@ -52,6 +53,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     services: [enrolService(office, options.enrolLimits ?? defaultEnrolLimits)],
     log,
     clock,
+    connections: networkConnections,
     onRefused,
     onBug: options.onBug,
     authenticate: (call) => ({ name: `peer:${call.getPeer()}`, role: 'stranger' }),

@@ -6,10 +6,12 @@ import { isIpv4, isIpv6 } from '../shared/model/host.js';
 export interface Config {
   /** Address the agents' ports are bound to. */
   readonly bind: string;
+  /** Address the port of operators on other machines is bound to; undefined: it is not opened. */
+  readonly operatorsBind: string | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
-const defaults: Config = { bind: '::', logLevel: 'info' };
+const defaults: Config = { bind: '::', operatorsBind: '::', logLevel: 'info' };
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 /** Reads the file; absent: the defaults. Errors: all problems at once, FIELD_INVALID and FIELD_UNKNOWN with their lines. */
@@ -21,6 +23,7 @@ export function readConfig(path: string): Config {
 export function parseConfig(text: string): Config {
   const problems: ErrorItem[] = [];
   let config = defaults;
+  let operatorsBind: string | undefined;
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.replace(/#.*/, '').trim();
     if (line === '') continue;
@@ -29,14 +32,19 @@ export function parseConfig(text: string): Config {
     if (key === 'bind') {
       if (isIpv4(value) || isIpv6(value)) config = { ...config, bind: value };
       else problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: 'an IPv4 or IPv6 address' } });
+    } else if (key === 'operators-bind') {
+      if (value === 'off' || isIpv4(value) || isIpv6(value)) operatorsBind = value;
+      else problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: 'an IPv4 or IPv6 address, or off' } });
     } else if (key === 'log-level') {
       const level = levels.find((known) => known === value);
       if (level === undefined) problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: `one of ${levels.join(', ')}` } });
       else config = { ...config, logLevel: level };
     } else {
-      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: 'bind or log-level' } });
+      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: 'bind, operators-bind or log-level' } });
     }
   }
   if (problems.length > 0) throw new ReeveError(problems);
-  return config;
+  // Absent: the same as bind.
+  const bound = operatorsBind ?? config.bind;
+  return { ...config, operatorsBind: bound === 'off' ? undefined : bound };
 }

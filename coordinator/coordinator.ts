@@ -6,7 +6,7 @@ import type { Clock } from '../shared/kit/clock.js';
 import { random } from '../shared/kit/random.js';
 import type { Logger } from '../shared/kit/log.js';
 import { createKeyedQueue } from '../shared/kit/queue.js';
-import { listenForAgents, type AgentPorts } from './agents.js';
+import { listenForAgents } from './agents.js';
 import type { OperatorCaller } from './api/caller.js';
 import type { EnrolLimits } from './api/enrol.js';
 import type { FleetAddress } from './api/fleet.js';
@@ -15,13 +15,16 @@ import { createFleet } from './fleet/fleet.js';
 import { addAudit } from './inventory/audit.js';
 import { checkDatabase } from './inventory/check.js';
 import { openDatabase, type Database, type OpenOptions } from './inventory/database.js';
-import { addFleet, getFleet } from './inventory/fleet.js';
+import { addFleet, getFleet, type Fleet as FleetPorts } from './inventory/fleet.js';
 import { noteFormat } from './inventory/format.js';
 import { tidyKeys } from './inventory/key.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
 import { tidyTokens } from './inventory/token.js';
 import { refuseWrites, writing } from './inventory/write.js';
+import { tidyLoginTokens } from './inventory/login-token.js';
+import { tidyOperatorKeys } from './inventory/operator-key.js';
 import type { Office } from './office.js';
+import { listenForOperators } from './operators.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
 import { createChangeEngine } from './reconcile/change.js';
 import { keepHolds } from './reconcile/hold.js';
@@ -37,6 +40,8 @@ export interface CoordinatorOptions {
   readonly peercred: string;
   /** Address to bind the agents' ports to. */
   readonly bind: string;
+  /** Address to bind the port of operators on other machines to; undefined: it is not opened. */
+  readonly operatorsBind: string | undefined;
   readonly nativeBinding?: string;
   /** The program's own entry file, for the thread that checks the database; absent: the check holds up everything else. */
   readonly entry?: string;
@@ -61,10 +66,17 @@ const checkMs = 86_400_000;
 /** How often old rows are forgotten and the certificate is looked at, ms. */
 const housekeepingMs = 3_600_000;
 
+/** What listens on the network. */
+interface Ports {
+  /** The coordinator has another certificate: new connections get it. */
+  updateCertificate(): void;
+  close(graceMs: number): Promise<void>;
+}
+
 /** The parts that exist once the fleet was made. */
 interface Running {
   readonly office: Office;
-  readonly ports: AgentPorts;
+  readonly ports: Ports;
   readonly stop: AbortController;
   readonly timers: readonly NodeJS.Timeout[];
 }
@@ -149,18 +161,35 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
     settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
   };
   const holds = keepHolds(world, settle);
-  const office: Office = { ...world, fleet, changes, holds, startedAtMs: clock.now() };
-  const ports = await listenForAgents(office, {
-    host: options.bind,
-    agentsPort: row.agentsPort,
-    enrolmentPort: row.enrolmentPort,
-    onBug: options.onBug,
-    ...(options.enrolLimits === undefined ? {} : { enrolLimits: options.enrolLimits }),
-  });
+  const office: Office = { ...world, fleet, changes, holds, operatorsOpen: options.operatorsBind !== undefined, startedAtMs: clock.now() };
+  const ports = await listenOnNetwork(options, office, row);
   fleet.start(settle);
   const timers = [setInterval(() => keepHouse(office, ports), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office, ports);
   return { office, ports, stop, timers };
+}
+
+async function listenOnNetwork(options: CoordinatorOptions, office: Office, row: FleetPorts): Promise<Ports> {
+  const { stateDir, log, clock, onBug } = options;
+  const { agentsPort, enrolmentPort } = row;
+  const agents = await listenForAgents(office, { host: options.bind, agentsPort, enrolmentPort, onBug, ...(options.enrolLimits === undefined ? {} : { enrolLimits: options.enrolLimits }) });
+  if (options.operatorsBind === undefined) return agents;
+  try {
+    const init = (): Promise<Office> => Promise.reject(reeveError('ALREADY_INITIALISED', { value: stateDir }));
+    const operators = await listenForOperators(office, { stateDir, log, clock, onBug, init, office: () => office, host: options.operatorsBind, port: row.operatorsPort });
+    return {
+      updateCertificate() {
+        agents.updateCertificate();
+        operators.updateCertificate();
+      },
+      async close(graceMs) {
+        await Promise.all([agents.close(graceMs), operators.close(graceMs)]);
+      },
+    };
+  } catch (error) {
+    await agents.close(0);
+    throw error;
+  }
 }
 
 /** Checks the database; a damaged one is not written any more, and health says so. */
@@ -177,10 +206,12 @@ async function check(options: CoordinatorOptions, office: Office): Promise<void>
 }
 
 /** Renews the coordinator's certificate at half its life, with jitter, and forgets what is too old to matter. */
-function keepHouse(office: Office, ports: AgentPorts): void {
+function keepHouse(office: Office, ports: Ports): void {
   const now = office.clock.now();
   tidyKeys(office.db, now);
+  tidyOperatorKeys(office.db, now);
   tidyTokens(office.db, now);
+  tidyLoginTokens(office.db, now);
   tidyOperations(office.db, now);
   const { fromMs, toMs } = office.authority.coordinatorValidity();
   // One that begins in the future was made while this clock was far ahead: nobody takes it now.

@@ -27,7 +27,8 @@ Usage:
 Options:
   --state DIR      database and keys            [/var/lib/reeved]
   --socket PATH    the operators' API           [/run/reeved/api.sock]
-  --config FILE    bind ADDRESS, log-level WORD [/etc/reeve/reeved.conf]
+  --config FILE    bind ADDRESS, operators-bind ADDRESS|off, log-level WORD
+                   [/etc/reeve/reeved.conf]
 
 Examples:
   reeved backup /var/backups/reeve.db
@@ -89,6 +90,7 @@ async function serve(paths: { stateDir: string; socketPath: string; config: stri
     socketPath: paths.socketPath,
     peercred: paths.peercred ?? beside('peercred', '../build/peercred/reeve-peercred'),
     bind: config.bind,
+    operatorsBind: config.operatorsBind,
     ...native(),
     ...threadEntry(),
     clock: systemClock,

@@ -8,6 +8,8 @@ export interface Office extends World {
   readonly fleet: Fleet;
   readonly changes: ChangeEngine;
   readonly holds: HoldKeeper;
+  /** Whether the port for operators on other machines is open. */
+  readonly operatorsOpen: boolean;
   /** When this process started, unix ms. */
   readonly startedAtMs: number;
 }

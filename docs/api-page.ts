@@ -44,8 +44,8 @@ export function doors(): readonly Door[] {
       services: [rowsOnly((office: Office) => enrolService(office))],
     },
     {
-      title: 'Coordinator for operators, /run/reeved/api.sock',
-      about: 'A unix socket that every local account may open; the kernel says who it is, the inventory what it may do.',
+      title: 'Coordinator for operators, /run/reeved/api.sock and port 7423',
+      about: 'A unix socket that every local account may open: the kernel says who it is, the inventory what it may do. From other machines port 7423, TLS 1.3 with the certificate of an operator: the same services and the same rows.',
       services: operatorServices({ office: unused, init: unused, stateDir: '' }),
     },
   ];

@@ -6,14 +6,16 @@ import { failpoint } from '../../shared/kit/failpoint.js';
 import { version } from '../../shared/kit/version.js';
 import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
-import { parseReachableEndpoint, type JoinToken } from '../../shared/model/join-token.js';
+import type { JoinToken } from '../../shared/model/join-token.js';
 import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
+import { loadKey, makeKey, proofBytes, signProof, type NewKey } from '../../shared/rpc/key.js';
+import { inOrder } from '../../shared/rpc/order.js';
+import { proveCoordinator } from '../../shared/rpc/prove.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
-import type { AgentIdentity, NewKey } from './identity.js';
-import { loadKey, makeKey, proofBytes, signProof } from './key.js';
+import type { AgentIdentity } from './identity.js';
 import type { IdentityStore } from './store.js';
-import { checkIdentity, proveCoordinator } from './verify.js';
+import { checkIdentity } from './verify.js';
 
 /** Longest wait for the answer, ms. */
 const enrolMs = 30_000;
@@ -54,20 +56,6 @@ export async function readmit(options: EnrolOptions, last: AgentIdentity): Promi
       };
     }),
   );
-}
-
-/** Tries endpoints in order, going on while they cannot be reached. Errors: of the last one. */
-export async function inOrder<T>(endpoints: readonly string[], attempt: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-  let last: unknown = reeveError('COORDINATOR_UNREACHABLE', { value: 'no address', reason: 'none is known' });
-  for (const text of endpoints) {
-    try {
-      return await attempt(parseReachableEndpoint(text));
-    } catch (error) {
-      last = error;
-      if (!(error instanceof ReeveError) || error.code !== 'COORDINATOR_UNREACHABLE') throw error;
-    }
-  }
-  throw last;
 }
 
 async function firstProved(joinToken: JoinToken, now: number): Promise<{ endpoint: Endpoint; proved: { fleetId: string; controlRoot: string } }> {

@@ -1,5 +1,3 @@
-import type { KeyObject } from 'node:crypto';
-
 /** Who this host is in its fleet, and whom it trusts. PEM where nothing else is said. */
 export interface AgentIdentity {
   readonly fleetId: string;
@@ -27,13 +25,4 @@ export interface Issued {
   readonly coordinatorMs: number;
   /** By the clock of this host, unix ms. */
   readonly hostMs: number;
-}
-
-/** A new key and its public half as the wire has it. */
-export interface NewKey {
-  readonly key: KeyObject;
-  /** PKCS#8, PEM. */
-  readonly pem: string;
-  /** SubjectPublicKeyInfo, DER. */
-  readonly publicKey: Buffer;
 }

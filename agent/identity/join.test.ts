@@ -52,6 +52,7 @@ async function startCoordinator(tls: TlsIdentity, over: { refuse?: () => Error; 
             agentsApi: where, enrolment: where, epoch: 1, time: { seconds: 1, nanos: 0 },
           });
         } },
+        EnrolOperator: { ...row, handle: () => Promise.reject(new Error('no operator is asked for here')) },
       }),
       defineService<IdentityServiceDefinition, Caller>('reeve.coordinator.v1.IdentityService', {
         Renew: { ...row, handle: (request) => {

@@ -7,11 +7,12 @@ import { random } from '../../shared/kit/random.js';
 import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
+import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
+import { inOrder } from '../../shared/rpc/order.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
-import { inOrder, readmit, type EnrolOptions } from './enrol.js';
+import { readmit, type EnrolOptions } from './enrol.js';
 import type { AgentIdentity, Issued } from './identity.js';
-import { loadKey, makeKey, proofBytes, signProof } from './key.js';
 import { checkIdentity } from './verify.js';
 
 const identityService = serviceName<IdentityServiceDefinition>('reeve.coordinator.v1.IdentityService');

@@ -9,10 +9,12 @@ import type { LocalPeer } from './peer.js';
 /** An operator at the API. */
 export interface OperatorCaller extends Caller {
   readonly role: Role;
-  /** Name of the local account. */
+  /** Name of the local account, or of the operator on another machine. */
   readonly account: string;
   /** Limited to hosts with one of these labels; undefined: the whole fleet. */
   readonly scope: readonly Label[] | undefined;
+  /** Public key of the certificate (SubjectPublicKeyInfo, DER); undefined for a local account. */
+  readonly publicKey?: Buffer;
 }
 
 /** The group whose members have a role without being named one by one. */

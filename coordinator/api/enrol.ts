@@ -4,13 +4,12 @@ import type { EnrolResponseInput } from '../../shared/gen/proto/reeve/coordinato
 import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
-import { agentPort, formatEndpoint, isIpv4, isIpv6 } from '../../shared/model/host.js';
+import { agentPort, isIpv4, isIpv6 } from '../../shared/model/host.js';
 import { createRateLimiter } from '../../shared/rpc/rate.js';
-import { defineService, type Caller, type Service } from '../../shared/rpc/server.js';
+import { defineService, type CallContext, type Caller, type Service } from '../../shared/rpc/server.js';
 import { keyFingerprint } from '../../shared/rpc/tls.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { addAudit } from '../inventory/audit.js';
-import { getFleet } from '../inventory/fleet.js';
 import { getHost, setJoined, type HostRow } from '../inventory/host.js';
 import { addHostKey, getHostKey, promoteKey, revokeKeys } from '../inventory/key.js';
 import { spendToken } from '../inventory/token.js';
@@ -18,6 +17,8 @@ import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
 import { certificateLife, checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
+import { enrolOperator } from './login.js';
+import { reachable } from './reach.js';
 
 /** A caller at the enrolment port: nobody yet. */
 export interface Stranger extends Caller {
@@ -35,25 +36,22 @@ export interface EnrolLimits {
 /** The bounds of R10. */
 export const defaultEnrolLimits: EnrolLimits = { perAddress: 5, total: 60 };
 
-/** Joining and readmission. */
+/** Joining, readmission, and operators' logins. */
 export function enrolService(office: Office, limits: EnrolLimits = defaultEnrolLimits): Service<Stranger> {
   const limiter = createRateLimiter();
   const perMinute = (count: number): { perSecond: number; burst: number } => ({ perSecond: count / 60, burst: count });
+  const row = { roles: ['stranger'], risk: 'identity', rate: perMinute(limits.total), maxBytes: 2_048, deadlineMs: 10_000 } as const;
+  /** Joins and logins share the bounds of an address, and of all. */
+  const admitted = (context: CallContext<Stranger>, what: string): string => {
+    const address = addressOf(context.peer);
+    const now = office.clock.monotonic();
+    const allowed = limiter.take(`address ${address}`, perMinute(limits.perAddress), now) && limiter.take('all', perMinute(limits.total), now);
+    if (!allowed) throw reeveError('RATE_LIMITED', { value: what, rule: `${String(limits.perAddress)} a minute from one address` });
+    return address;
+  };
   return defineService<EnrolServiceDefinition, Stranger>('reeve.coordinator.v1.EnrolService', {
-    Enrol: {
-      roles: ['stranger'],
-      risk: 'identity',
-      rate: perMinute(limits.total),
-      maxBytes: 2_048,
-      deadlineMs: 10_000,
-      handle: (request, context) => {
-        const address = addressOf(context.peer);
-        const now = office.clock.monotonic();
-        const allowed = limiter.take(`address ${address}`, perMinute(limits.perAddress), now) && limiter.take('all', perMinute(limits.total), now);
-        if (!allowed) throw reeveError('RATE_LIMITED', { value: 'joins', rule: `${String(limits.perAddress)} a minute from one address` });
-        return Promise.resolve(enrol(office, request, address));
-      },
-    },
+    Enrol: { ...row, handle: (request, context) => Promise.resolve(enrol(office, request, admitted(context, 'joins'))) },
+    EnrolOperator: { ...row, handle: (request, context) => Promise.resolve(enrolOperator(office, request, admitted(context, 'logins'))) },
   });
 }
 
@@ -114,18 +112,11 @@ function response(office: Office, host: HostRow, certificate: string, now: numbe
     certificate,
     controlRoot: authority.controlRoot,
     agentsRoot: authority.agentsRoot,
-    ...reachable(office),
+    agentsApi: reachable(office).agentsApi,
+    enrolment: reachable(office).enrolment,
     epoch: office.epoch,
     time: toTimestamp(now),
   };
-}
-
-/** Where agents reach the coordinator. */
-export function reachable(office: Office): { agentsApi: string[]; enrolment: string[] } {
-  const fleet = getFleet(office.db);
-  if (fleet === undefined) return { agentsApi: [], enrolment: [] };
-  const at = (port: number): string[] => [formatEndpoint({ address: fleet.address, port })];
-  return { agentsApi: at(fleet.agentsPort), enrolment: at(fleet.enrolmentPort) };
 }
 
 /** The remote address of `address:port`, IPv4-mapped addresses as IPv4. */

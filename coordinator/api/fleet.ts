@@ -11,11 +11,12 @@ import type { OperatorCaller } from './caller.js';
 import { administersFleet, reads } from './row.js';
 import { visibleHosts } from './select.js';
 
-/** Address and ports that agents are told. */
+/** Address and ports that agents and operators are told. */
 export interface FleetAddress {
   readonly address: string;
   readonly agentsPort: number;
   readonly enrolmentPort: number;
+  readonly operatorsPort: number;
 }
 
 /** The fleet as a whole, for operators. `init` makes it; it is refused when there is one already. */
@@ -30,6 +31,7 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
             address: parseReachableAddress(request.address),
             agentsPort: parsePort(request.agentsPort === 0 ? 7421 : request.agentsPort, 'agents port'),
             enrolmentPort: parsePort(request.enrolmentPort === 0 ? 7422 : request.enrolmentPort, 'enrolment port'),
+            operatorsPort: parsePort(request.operatorsPort === 0 ? 7423 : request.operatorsPort, 'operators port'),
           },
           context.principal,
         );

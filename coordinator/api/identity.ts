@@ -13,7 +13,7 @@ import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
 import { checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
-import { reachable } from './enrol.js';
+import { reachable } from './reach.js';
 
 /** An agent at the agents' API. */
 export interface AgentCaller extends Caller {
@@ -70,7 +70,7 @@ export function identityService(office: Office): Service<AgentCaller> {
         });
         failpoint('coordinator.renew.stored');
         setTimeout(() => office.fleet.refresh(principal.hostId), redialMs).unref();
-        return Promise.resolve({ certificate: issued.certificate, ...reachable(office), time: toTimestamp(now) });
+        return Promise.resolve({ certificate: issued.certificate, agentsApi: reachable(office).agentsApi, enrolment: reachable(office).enrolment, time: toTimestamp(now) });
       },
     },
   });

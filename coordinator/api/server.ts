@@ -4,17 +4,18 @@ import { reeveError } from '../../shared/errors/error.js';
 import type { Clock } from '../../shared/kit/clock.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { listen, type Listener, type ListenerLimits } from '../../shared/rpc/listener.js';
-import { createRpcServer, maxAnswerBytes, type Service } from '../../shared/rpc/server.js';
+import { createRpcServer, maxAnswerBytes, networkConnections, type AuthenticatedCall, type Service } from '../../shared/rpc/server.js';
 import type { Office } from '../office.js';
 import { auditService } from './audit.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
 import { fleetService, type FleetAddress } from './fleet.js';
 import { hostService } from './host.js';
+import { loginService } from './login.js';
 import { operationService } from './operation.js';
 import { operatorService } from './operator.js';
 import { localPeer, type LocalPeer } from './peer.js';
 import { planService } from './plan.js';
-import { createRefusals } from './refusal.js';
+import { createRefusals, type Refusals } from './refusal.js';
 import { userService } from './user.js';
 
 /** What the operators' API is made of. */
@@ -47,6 +48,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'office'
     auditService(office),
     fleetService(office, options.init),
     hostService(office),
+    loginService(office),
     operationService(office),
     operatorService(office),
     planService(office),
@@ -54,18 +56,32 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'office'
   ];
 }
 
-/** Serves the operators' API on a unix socket. */
-export async function serveApi(options: ApiOptions): Promise<Listener> {
-  const peers = new Map<string, LocalPeer>();
-  let count = 0;
-  const open: { listener?: Listener } = {};
+/** What a server of the operators' API is made of, whatever door it is behind. */
+export type OperatorServerOptions = Pick<ApiOptions, 'stateDir' | 'log' | 'clock' | 'office' | 'init' | 'onBug'>;
+
+/** One server of the operators' API, with its counter of refusals to be closed after it: the same services and rows behind every door, which differ in how they know who calls. */
+export function createOperatorServer(options: OperatorServerOptions, door: { overNetwork: boolean; authenticate: (call: AuthenticatedCall) => OperatorCaller }): { server: Server; refusals: Refusals } {
   const refusals = createRefusals({ db: () => options.office()?.db, clock: options.clock, log: options.log });
-  const server: Server = createRpcServer<OperatorCaller>({
+  const server = createRpcServer<OperatorCaller>({
     services: operatorServices(options),
     log: options.log,
     clock: options.clock,
     onBug: options.onBug,
     maxAnswerBytes,
+    ...(door.overNetwork ? { connections: networkConnections } : {}),
+    authenticate: door.authenticate,
+    onRefused: refusals.note,
+  });
+  return { server, refusals };
+}
+
+/** Serves the operators' API on a unix socket. */
+export async function serveApi(options: ApiOptions): Promise<Listener> {
+  const peers = new Map<string, LocalPeer>();
+  let count = 0;
+  const open: { listener?: Listener } = {};
+  const { server, refusals } = createOperatorServer(options, {
+    overNetwork: false,
     authenticate: (call) => {
       const peer = peers.get(call.getPeer());
       if (peer === undefined) throw reeveError('IDENTITY_REFUSED', { reason: 'the account is not known' });
@@ -73,7 +89,6 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
       open.listener?.authenticated(call.getPeer());
       return caller;
     },
-    onRefused: refusals.note,
   });
   if (existsSync(options.socketPath)) unlinkSync(options.socketPath);
   const listener = await listen({

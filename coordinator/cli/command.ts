@@ -91,7 +91,7 @@ export function defineCommand<const P extends Readonly<Record<string, Positional
 /** Options of every command. */
 export const globalOptions = {
   json: { kind: 'flag', text: 'Answer with one JSON document, for programs' },
-  socket: { kind: 'value', value: 'PATH', text: "The coordinator's socket (default: $REEVE_SOCKET, else /run/reeved/api.sock)" },
+  socket: { kind: 'value', value: 'PATH', text: "The coordinator's socket (default: $REEVE_SOCKET, else /run/reeved/api.sock, else where you are logged in)" },
 } as const satisfies Record<string, Option>;
 
 /** Options of every command that changes hosts. */

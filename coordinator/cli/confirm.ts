@@ -16,3 +16,10 @@ export async function confirm(context: Context, question: string): Promise<void>
   }
   if (!/^y(?:es)?$/i.test(answer)) throw reeveError('CANCELLED');
 }
+
+/** Asks before something that cannot be taken back by itself, unless `--yes` was given. Errors: FIELD_MISSING when nobody can be asked, CANCELLED. */
+export async function sure(context: Context, args: { readonly yes: boolean }, question: string): Promise<void> {
+  if (args.yes) return;
+  requireAnswerer(context, 'add --yes to do it without a question');
+  await confirm(context, question);
+}

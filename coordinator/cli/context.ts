@@ -1,5 +1,6 @@
 import type { Clock } from '../../shared/kit/clock.js';
 import type { Api } from './connect.js';
+import type { ProfileStore } from './profile.js';
 import type { Terminal } from './terminal.js';
 
 /** What a command works with. */
@@ -12,4 +13,6 @@ export interface Context {
   readonly signal: AbortSignal;
   /** The coordinator's API; connects at the first call. */
   readonly api: () => Promise<Api>;
+  /** The login of this account on this machine. */
+  readonly logins: ProfileStore;
 }

@@ -7,8 +7,7 @@ import { toDuration } from '../../shared/rpc/time.js';
 import { ansibleInventory } from './ansible.js';
 import { answer } from './answer.js';
 import { defineCommand, on, type Noun } from './command.js';
-import { confirm, requireAnswerer } from './confirm.js';
-import type { Context } from './context.js';
+import { sure } from './confirm.js';
 import { parseDuration } from '../../shared/model/duration.js';
 import { renderHost, renderHosts } from './host-text.js';
 import { formatJson } from './json.js';
@@ -126,13 +125,6 @@ const set = defineCommand({
     return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null }, context.clock.now()));
   },
 });
-
-/** Asks before something that a host cannot come back from by itself. */
-async function sure(context: Context, args: { readonly yes: boolean }, question: string): Promise<void> {
-  if (args.yes) return;
-  requireAnswerer(context, 'add --yes to do it without a question');
-  await confirm(context, question);
-}
 
 const retire = defineCommand({
   path: 'host retire',

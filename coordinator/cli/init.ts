@@ -14,6 +14,7 @@ const init = defineCommand({
     address: { kind: 'value', value: 'ADDRESS', required: true, text: 'Host name or IP address that hosts reach this machine by' },
     'agents-port': { kind: 'value', value: 'PORT', text: "Port of the agents' API (default: 7421)" },
     'enrolment-port': { kind: 'value', value: 'PORT', text: 'Port of enrolment (default: 7422)' },
+    'operators-port': { kind: 'value', value: 'PORT', text: 'Port for operators on other machines (default: 7423)' },
   },
   examples: [{ line: 'reeve init --address fleet.example.org', text: 'Set up a coordinator that hosts reach as fleet.example.org' }],
   run: async (context, args) => {
@@ -21,6 +22,7 @@ const init = defineCommand({
       address: parseReachableAddress(args.address),
       agentsPort: portNumber(args['agents-port'], "port of the agents' API"),
       enrolmentPort: portNumber(args['enrolment-port'], 'port of enrolment'),
+      operatorsPort: portNumber(args['operators-port'], 'port for operators'),
     };
     const response = await (await context.api()).call(fleetService, 'InitFleet', request);
     return answer(context, response, () => `Fleet ${vis(response.fleetId)} is set up.\nKey pin: ${vis(response.pin)}\nNext: reeve host invite NAME\n`);

@@ -26,6 +26,9 @@ const lines: readonly (readonly string[])[] = [
   ['operator', 'set', 'ada', '--role', 'viewer'],
   ['operator', 'enable', 'ada'],
   ['operator', 'disable', 'ada'],
+  ['operator', 'invite', 'ada'],
+  ['operator', 'revoke', 'ada', '--yes'],
+  ['operator', 'remove', 'ada', '--yes'],
   ['operator', 'list'],
   ['whoami'],
   ['audit', 'list'],
@@ -46,7 +49,8 @@ describe('what commands show', () => {
     const program = await runCaptured(coordinator.socket, [...line, '--json']);
     JSON.parse(program.out);
     const name = line.includes('--end') ? 'host-hold-end' : line.slice(0, ['init', 'status', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
-    await expect(`${transcript(line, people)}\n${transcript([...line, '--json'], program)}`).toMatchFileSnapshot(`golden/output/${name}.txt`);
+    const shown = `${transcript(line, people)}\n${transcript([...line, '--json'], program)}`.replaceAll(coordinator.socket, '/run/reeved/api.sock');
+    await expect(shown).toMatchFileSnapshot(`golden/output/${name}.txt`);
   });
 
   it('sends what was typed', async () => {

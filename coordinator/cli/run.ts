@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { catalogue } from '../../shared/errors/catalogue.js';
-import { formatMessage, formatRemedy, ReeveError } from '../../shared/errors/error.js';
+import { formatMessage, formatRemedy, ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { Clock } from '../../shared/kit/clock.js';
 import { vis } from '../../shared/model/vis.js';
 import type { Api } from './connect.js';
 import { exitOfError } from './exit.js';
 import { failureJson, formatJson } from './json.js';
 import { parseLine } from './parse.js';
+import { openProfileStore, type ProfileStore } from './profile.js';
 import type { Terminal } from './terminal.js';
 import { nouns } from './tree.js';
 
@@ -15,12 +17,12 @@ export interface Surroundings {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Environment variables; only REEVE_SOCKET is read. */
+  /** Environment variables; REEVE_SOCKET, XDG_CONFIG_HOME and HOME are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
 }
 
-/** Where the coordinator listens when nothing else is said. */
+/** Where a coordinator on this machine listens. */
 const defaultSocket = '/run/reeved/api.sock';
 
 /** Runs one command line and gives its exit code. Never throws. */
@@ -33,14 +35,26 @@ export async function runLine(surroundings: Surroundings, line: readonly string[
       terminal.out(parsed.text);
       return 0;
     }
-    const socket = parsed.socket ?? (environment['REEVE_SOCKET'] || defaultSocket);
-    const api = async (): Promise<Api> => (opened ??= (await import('./connect.js')).connect(socket, signal));
-    return await parsed.command.run({ terminal, clock, signal, json: parsed.json, api }, parsed.args as never);
+    const logins = openProfileStore(environment);
+    const named = parsed.socket ?? (environment['REEVE_SOCKET'] || undefined);
+    const api = async (): Promise<Api> => (opened ??= await open({ named, logins, signal, now: () => clock.now() }));
+    const exit = await parsed.command.run({ terminal, clock, signal, json: parsed.json, api, logins }, parsed.args as never);
+    await opened?.settle?.();
+    return exit;
   } catch (error) {
     return showFailure(terminal, error, line.slice(0, line.includes('--') ? line.indexOf('--') : undefined).includes('--json'));
   } finally {
     opened?.close();
   }
+}
+
+/** The socket that is named, else the coordinator of this machine, else the one that this account is logged in to. Errors: LOGIN_MISSING. */
+async function open(by: { named: string | undefined; logins: ProfileStore; signal: AbortSignal; now: () => number }): Promise<Api> {
+  const socket = by.named ?? (existsSync(defaultSocket) ? defaultSocket : undefined);
+  if (socket !== undefined) return (await import('./connect.js')).connect(socket, by.signal);
+  const profile = by.logins.load();
+  if (profile === undefined) throw reeveError('LOGIN_MISSING', { value: defaultSocket });
+  return (await import('./remote.js')).connectRemote(profile, { store: by.logins, signal: by.signal, now: by.now });
 }
 
 /** Shows why a command failed and gives the exit code. What is not in the catalogue is a bug of the command line: its log is standard error. */

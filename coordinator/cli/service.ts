@@ -1,6 +1,8 @@
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
+import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
+import type { LoginServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/LoginService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
 import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
@@ -11,8 +13,10 @@ import type { ServiceName } from '../../shared/rpc/client.js';
 const named = <Definition>(name: string): ServiceName<Definition> => name;
 
 export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
+export const enrolService = named<EnrolServiceDefinition>('reeve.coordinator.v1.EnrolService');
 export const fleetService = named<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');
 export const hostService = named<HostServiceDefinition>('reeve.coordinator.v1.HostService');
+export const loginService = named<LoginServiceDefinition>('reeve.coordinator.v1.LoginService');
 export const operationService = named<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
 export const operatorService = named<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
 export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');

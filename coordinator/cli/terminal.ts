@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { reeveError } from '../../shared/errors/error.js';
 
 /** Where a command writes, and whom it can ask. */
 export interface Terminal {
@@ -10,6 +11,8 @@ export interface Terminal {
   readonly color: boolean;
   /** Whether a line that updates itself can be shown on standard error. */
   readonly progress: boolean;
+  /** All that comes on standard input; undefined when a person would have to type it. Errors: LIMIT_EXCEEDED. */
+  input(mostBytes: number): Promise<string | undefined>;
   /** Puts a question and gives the answer, without white space around it; empty when the input ends. Rejects when the signal ends it. */
   ask(question: string, signal: AbortSignal): Promise<string>;
 }
@@ -24,6 +27,17 @@ export function systemTerminal(environment: Readonly<Record<string, string | und
     interactive: stdin.isTTY && stdout.isTTY,
     color: stdout.isTTY && !plain,
     progress: stderr.isTTY && environment['TERM'] !== 'dumb',
+    input: async (mostBytes) => {
+      if (stdin.isTTY) return undefined;
+      const chunks: Buffer[] = [];
+      let size = 0;
+      for await (const chunk of stdin as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > mostBytes) throw reeveError('LIMIT_EXCEEDED', { field: 'standard input', rule: `at most ${String(mostBytes)} bytes` });
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks).toString('utf8');
+    },
     ask: async (question, signal) => {
       const lines = createInterface({ input: stdin, output: stdout });
       let answered = false;

@@ -3,6 +3,7 @@ import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
 import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
+import { loginNoun, logoutNoun } from './login.js';
 import { operationNoun } from './operation.js';
 import { operatorNoun, whoamiNoun } from './operator.js';
 import { applyNoun, pendingNoun, planNoun } from './plan.js';
@@ -20,6 +21,8 @@ export const nouns: readonly Noun[] = [
   pendingNoun,
   operationNoun,
   operatorNoun,
+  loginNoun,
+  logoutNoun,
   whoamiNoun,
   auditNoun,
   completionNoun(() => nouns),

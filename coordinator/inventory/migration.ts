@@ -189,4 +189,30 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX hold_until ON hold (until_ms);
   `,
+  `
+  ALTER TABLE fleet ADD COLUMN operators_port INTEGER NOT NULL DEFAULT 7423 CHECK (operators_port BETWEEN 1 AND 65535);
+  ALTER TABLE operator ADD COLUMN certificate_ttl_ms INTEGER NOT NULL DEFAULT 604800000 CHECK (certificate_ttl_ms BETWEEN 3600000 AND 2592000000);
+
+  CREATE TABLE operator_key (
+    fingerprint TEXT PRIMARY KEY CHECK (length(fingerprint) = 64),
+    operator TEXT NOT NULL,
+    login TEXT NOT NULL CHECK (length(login) = 36),
+    state TEXT NOT NULL CHECK (state IN ('staged', 'current', 'old', 'revoked')),
+    login_at_ms INTEGER NOT NULL,
+    not_after_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX operator_key_current ON operator_key (login) WHERE state = 'current';
+  CREATE INDEX operator_key_operator ON operator_key (operator, state);
+  CREATE TRIGGER operator_key_stay_revoked BEFORE UPDATE OF state ON operator_key WHEN OLD.state = 'revoked' AND NEW.state <> 'revoked'
+    BEGIN SELECT RAISE(ABORT, 'a revoked key is never good again'); END;
+
+  CREATE TABLE login_token (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    operator TEXT NOT NULL REFERENCES operator (name) ON DELETE CASCADE,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL CHECK (expires_at_ms > created_at_ms),
+    used_at_ms INTEGER
+  ) STRICT;
+  CREATE INDEX login_token_operator ON login_token (operator);
+  `,
 ];

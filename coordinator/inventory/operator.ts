@@ -5,23 +5,26 @@ import type { Database } from './database.js';
 
 /** Someone who may talk to the coordinator. */
 export interface OperatorRow {
-  /** Name of the local account. */
+  /** The local account of this name, and whoever logged in with a token for it. */
   readonly name: string;
   readonly role: Role;
   readonly disabled: boolean;
   /** Limited to hosts with one of these labels, sorted; undefined: to none. */
   readonly scope: readonly Label[] | undefined;
+  /** Life of its certificates, ms. */
+  readonly certificateTtlMs: number;
 }
 
 interface Sql {
   name: string;
   role: Role;
   disabled: number;
+  certificate_ttl_ms: number;
 }
 
 function fromSql(db: Database, row: Sql): OperatorRow {
   const scope = db.prepare('SELECT key, value FROM operator_scope WHERE operator = ? ORDER BY key, value').all(row.name) as Label[];
-  return { name: row.name, role: row.role, disabled: row.disabled === 1, scope: scope.length === 0 ? undefined : scope };
+  return { name: row.name, role: row.role, disabled: row.disabled === 1, scope: scope.length === 0 ? undefined : scope, certificateTtlMs: row.certificate_ttl_ms };
 }
 
 /** An operator by name. */
@@ -36,9 +39,9 @@ export function listOperators(db: Database): OperatorRow[] {
 }
 
 /** Adds an operator. Errors: OPERATOR_EXISTS. */
-export function addOperator(db: Database, operator: { name: string; role: Role; scope: readonly Label[] | undefined; now: number }): void {
+export function addOperator(db: Database, operator: Omit<OperatorRow, 'disabled'> & { readonly now: number }): void {
   if (getOperator(db, operator.name) !== undefined) throw reeveError('OPERATOR_EXISTS', { value: operator.name });
-  db.prepare('INSERT INTO operator (name, role, created_at_ms) VALUES (?, ?, ?)').run(operator.name, operator.role, operator.now);
+  db.prepare('INSERT INTO operator (name, role, certificate_ttl_ms, created_at_ms) VALUES (?, ?, ?, ?)').run(operator.name, operator.role, operator.certificateTtlMs, operator.now);
   setScope(db, operator.name, operator.scope);
 }
 
@@ -47,15 +50,22 @@ export interface OperatorEdit {
   readonly role?: Role;
   readonly disabled?: boolean;
   readonly scope?: readonly Label[] | null;
+  readonly certificateTtlMs?: number;
 }
 
 /** Alters an operator. Errors: OPERATOR_ABSENT. */
 export function setOperator(db: Database, name: string, edit: OperatorEdit): OperatorRow {
   const before = getOperator(db, name);
   if (before === undefined) throw reeveError('OPERATOR_ABSENT', { value: name });
-  db.prepare('UPDATE operator SET role = ?, disabled = ? WHERE name = ?').run(edit.role ?? before.role, (edit.disabled ?? before.disabled) ? 1 : 0, name);
+  const after = { ...before, ...edit };
+  db.prepare('UPDATE operator SET role = ?, disabled = ?, certificate_ttl_ms = ? WHERE name = ?').run(after.role, after.disabled ? 1 : 0, after.certificateTtlMs, name);
   if (edit.scope !== undefined) setScope(db, name, edit.scope ?? undefined);
   return getOperator(db, name) ?? before;
+}
+
+/** Takes an operator out. Its keys stay, revoked, until their certificates have ended. */
+export function removeOperator(db: Database, name: string): void {
+  db.prepare('DELETE FROM operator WHERE name = ?').run(name);
 }
 
 function setScope(db: Database, name: string, scope: readonly Label[] | undefined): void {

@@ -5,7 +5,7 @@ import { formatIdentity } from '../../shared/model/identity.js';
 import { fieldInvalid } from '../../shared/model/field.js';
 import { keyFingerprint, type TlsIdentity } from '../../shared/rpc/tls.js';
 import { signCertificate } from './certificate.js';
-import { writeFileDurably } from './file.js';
+import { writeFileDurably } from '../../shared/kit/file.js';
 
 const day = 86_400_000;
 
@@ -14,6 +14,8 @@ export const certificateLife = {
   rootMs: 20 * 365 * day,
   coordinatorMs: 7 * day,
   agentMs: 7 * day,
+  /** When nothing else is said of the operator; from `least` to `most` can be. */
+  operatorMs: { usual: 7 * day, least: 3_600_000, most: 30 * day },
   /**
    * notBefore lies this much in the past; life is counted from the issue all the same. A clock that is days behind, on either side, must not break the
    * connection on which it is told: status works, and changes are refused with the name of the reason (CLOCK_SKEW).
@@ -48,6 +50,8 @@ export interface Authority {
   renewCoordinator(now: number): void;
   /** A certificate for a host's key. The caller has decided that it may have one. */
   issueHost(request: { hostId: string; publicKey: Buffer; now: number }): { certificate: string; notAfterMs: number };
+  /** A certificate for an operator's key on another machine. The caller has decided that it may have one. */
+  issueOperator(request: { name: string; publicKey: Buffer; now: number; lifeMs: number }): { certificate: string; notAfterMs: number };
 }
 
 const files = {
@@ -119,6 +123,15 @@ export function openAuthority(folder: string, fleetId: string, now: number): Aut
         now: at,
         lifeMs: certificateLife.agentMs,
         subject: `reeve agent ${hostId}`,
+      }),
+    issueOperator: ({ name, publicKey, now: at, lifeMs }) =>
+      issue(control, {
+        uri: formatIdentity({ kind: 'operator', fleetId, name }),
+        usages: ['client'],
+        publicKey: checkPublicKey(publicKey),
+        now: at,
+        lifeMs,
+        subject: `reeve operator ${name}`,
       }),
   };
 }

@@ -6,15 +6,15 @@ _reeve() {
     --policy) COMPREPLY=($(compgen -W 'observe minimal web standard full' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--parent|--reason|--shell|--ttl|--uid|--unlabel) return ;;
+    --address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--operators-port|--parent|--reason|--shell|--ttl|--uid|--unlabel) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--role|--address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--parent|--reason|--shell|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--role|--address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--operators-port|--parent|--reason|--shell|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init status host user plan apply pending operation operator whoami audit completion --help --version' ;;
-    'init '*) words='--address --agents-port --enrolment-port --json --socket --help' ;;
+    '') words='init status host user plan apply pending operation operator login logout whoami audit completion --help --version' ;;
+    'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
     'host ') words='invite list show set retire revoke readmit hold --help' ;;
     'host invite'*) words='--address --ttl --policy --label --parent --rejoin --json --socket --help' ;;
@@ -39,12 +39,17 @@ _reeve() {
     'operation ') words='list show --help' ;;
     'operation list'*) words='--limit --json --socket --help' ;;
     'operation show'*) words='--json --socket --help' ;;
-    'operator ') words='add set enable disable list --help' ;;
-    'operator add'*) words='--role --label --json --socket --help' ;;
-    'operator set'*) words='--role --label --whole-fleet --json --socket --help' ;;
+    'operator ') words='add set invite enable disable revoke remove list --help' ;;
+    'operator add'*) words='--role --label --ttl --json --socket --help' ;;
+    'operator set'*) words='--role --label --whole-fleet --ttl --json --socket --help' ;;
+    'operator invite'*) words='--ttl --json --socket --help' ;;
     'operator enable'*) words='--json --socket --help' ;;
     'operator disable'*) words='--json --socket --help' ;;
+    'operator revoke'*) words='--yes --json --socket --help' ;;
+    'operator remove'*) words='--yes --json --socket --help' ;;
     'operator list'*) words='--json --socket --help' ;;
+    'login '*) words='--json --socket --help' ;;
+    'logout '*) words='--json --socket --help' ;;
     'whoami '*) words='--json --socket --help' ;;
     'audit ') words='list verify --help' ;;
     'audit list'*) words='--limit --json --socket --help' ;;

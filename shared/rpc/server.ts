@@ -30,6 +30,17 @@ export const maxAnswerBytes = 64 * 1024 * 1024;
 /** Largest metadata of a call, bytes: names, values, and 32 for each as HTTP/2 counts them (RFC 9113 6.5.2). grpc-js has no such limit, Node's is 64 KiB. */
 const maxMetadataBytes = 8 * 1024;
 
+/** How long connections of a network listener may last (R101). */
+export interface ConnectionBounds {
+  /** After this time new calls of a connection go to a new one; streams and calls that run end as they would, for each has its own bounds. Ms. */
+  readonly maxAgeMs: number;
+  /** After this time without a call it is closed. Ms. */
+  readonly maxIdleMs: number;
+}
+
+/** The bounds of connections that others dial to the coordinator. */
+export const networkConnections: ConnectionBounds = { maxAgeMs: 3_600_000, maxIdleMs: 900_000 };
+
 /** How often a live stream's right to be there is checked again, ms. */
 const streamCheckMs = 10_000;
 
@@ -100,6 +111,8 @@ export interface RpcServerOptions<Principal extends Caller> {
   readonly authenticate: (call: AuthenticatedCall) => Principal;
   /** A call that was refused before its handler ran. */
   readonly onRefused?: (method: string, caller: string, error: ReeveError) => void;
+  /** Absent: connections last as long as the other side wants. */
+  readonly connections?: ConnectionBounds;
   /** Largest answer, bytes; absent: maxMessageBytes. */
   readonly maxAnswerBytes?: number;
   /** An error that is not in the catalogue: a bug. */
@@ -136,6 +149,7 @@ export function createRpcServer<Principal extends Caller>(options: RpcServerOpti
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.enable_channelz': 0,
     'grpc-node.max_session_memory': 32,
+    ...(options.connections === undefined ? {} : { 'grpc.max_connection_age_ms': options.connections.maxAgeMs, 'grpc.max_connection_idle_ms': options.connections.maxIdleMs }),
     interceptors: [refuseCompression],
   });
   const limiter = createRateLimiter();

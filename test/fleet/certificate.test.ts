@@ -1,30 +1,28 @@
 import { X509Certificate, createPrivateKey, type KeyObject } from 'node:crypto';
-import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
-import { credentials } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { joinFleet } from '../../agent/identity/enrol.js';
-import { loadKey, makeKey, proofBytes, signProof } from '../../agent/identity/key.js';
+import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { renew } from '../../agent/identity/renew.js';
 import { openIdentityStore } from '../../agent/identity/store.js';
 import { createAgentServer } from '../../agent/server.js';
 import { listAudit } from '../../coordinator/inventory/audit.js';
 import { getHostKey, revokeKeys } from '../../coordinator/inventory/key.js';
-import { ReeveError, reeveError } from '../../shared/errors/error.js';
+import { reeveError } from '../../shared/errors/error.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/UserService.js';
 import type { IdentityServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/IdentityService.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import { newId } from '../../shared/kit/id.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { parseJoinToken } from '../../shared/model/join-token.js';
-import { openChannel, serviceName, type Channel } from '../../shared/rpc/client.js';
+import { serviceName } from '../../shared/rpc/client.js';
 import { listen, type Listener } from '../../shared/rpc/listener.js';
 import { createRpcServer, defineService, type Caller } from '../../shared/rpc/server.js';
 import { keyFingerprint, ReeveServerCredentials } from '../../shared/rpc/tls.js';
+import { dial, hear, noByte, pinned, refusal, tokenSent } from '../support/certificate-dial.js';
 import { newKey, publicPart, stolenRoots } from '../support/certificate-forge.js';
 import { createTurnedClock, scratchFolder, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
 import { createSimulatedHost } from '../support/simulated-host.js';
@@ -61,28 +59,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   expect(fleet.bugs).toEqual([]);
 });
-
-/** A channel that shows a certificate and takes whatever the server shows: the server alone decides. */
-function dial(port: number, shown: Shown): Channel {
-  const context = createSecureContext({ ...(shown === undefined ? {} : { key: shown.key, cert: shown.certificate }), minVersion: 'TLSv1.3' });
-  return openChannel({
-    target: `ipv4:127.0.0.1:${String(port)}`,
-    credentials: credentials.createFromSecureContext(context, { rejectUnauthorized: false, checkServerIdentity: () => undefined }),
-    unreachable: (reason) => reeveError('HOST_UNREACHABLE', { host: 'peer', reason }),
-  });
-}
-
-/** How a call was refused: by TLS, or by name. */
-async function refusal(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return 'accepted';
-  } catch (error) {
-    if (!(error instanceof ReeveError)) return String(error);
-    if (error.code === 'HOST_UNREACHABLE' || error.code === 'COORDINATOR_UNREACHABLE') return 'TLS';
-    return error.code;
-  }
-}
 
 const coordinatorPlace = (does: 'client' | 'server'): Place => ({ uri: coordinatorUri, root: roots.control, otherRoot: roots.agents, does, key: newKey() });
 const hostPlace = (does: 'client' | 'server'): Place => ({ uri: hostUri, root: roots.agents, otherRoot: roots.control, does, key: hostKey });
@@ -275,24 +251,6 @@ describe('the agent that dials a coordinator', () => {
 
 describe('an agent that joins', () => {
   const token = Buffer.alloc(32, 0xa7);
-  /** What came out of TLS at a server: requests, and their bytes. */
-  interface Heard { readonly server: Http2SecureServer; readonly port: number; readonly requests: () => number; readonly bytes: () => Buffer }
-  const hear = async (shown: NonNullable<Shown>): Promise<Heard> => {
-    let requests = 0;
-    const chunks: Buffer[] = [];
-    const server = createSecureServer({ key: shown.key, cert: shown.certificate, minVersion: 'TLSv1.3' });
-    server.on('sessionError', () => undefined);
-    server.on('stream', (stream) => {
-      requests += 1;
-      stream.on('error', () => undefined);
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-      stream.on('end', () => {
-        stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '7' }, { endStream: true });
-      });
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return { server, port: (server.address() as AddressInfo).port, requests: () => requests, bytes: () => Buffer.concat(chunks) };
-  };
   const attempt = async (shown: NonNullable<Shown>, pin = fleet.office().authority.pin): Promise<{ refused: string; requests: number; tokenSeen: boolean }> => {
     const heard = await hear(shown);
     const store = openIdentityStore(mkdtempSync(join(folder, 'join-')));
@@ -301,32 +259,27 @@ describe('an agent that joins', () => {
     return { refused, requests: heard.requests(), tokenSeen: heard.bytes().includes(token) };
   };
   const chain = (shown: NonNullable<Shown>): NonNullable<Shown> => ({ ...shown, certificate: shown.certificate + roots.control.pem });
-  const accepted = { refused: 'TLS', requests: 1, tokenSeen: true };
-  const nothing = { refused: expect.stringMatching(/^(?:TLS|IDENTITY_REFUSED)$/) as string, requests: 0, tokenSeen: false };
-  // A pin is of one fleet's root, and that root signs for no other fleet: which fleet it is, is learned here.
-  const applicable = wrongCertificates.filter((wrong) => wrong.name !== 'no certificate' && wrong.name !== 'another fleet');
-
-  it.each(applicable)('sends no byte to a coordinator with $name', async (wrong) => {
+  it.each(pinned)('sends no byte to a coordinator with $name', async (wrong) => {
     const place = coordinatorPlace('server');
-    expect(await attempt(chain(wrong.show(place) ?? { key: '', certificate: '' }))).toEqual(nothing);
-    expect(await attempt(chain(show(place))), 'and sends the token to the good one').toEqual(accepted);
+    expect(await attempt(chain(wrong.show(place) ?? { key: '', certificate: '' }))).toEqual(noByte);
+    expect(await attempt(chain(show(place))), 'and sends the token to the good one').toEqual(tokenSent);
   });
 
   it('sends no byte when the pin is of another root', async () => {
     const shown = chain(show(coordinatorPlace('server')));
-    expect(await attempt(shown, Buffer.alloc(32, 1))).toEqual(nothing);
+    expect(await attempt(shown, Buffer.alloc(32, 1))).toEqual(noByte);
     const almost = Buffer.from(fleet.office().authority.pin);
     almost[31] = (almost[31] ?? 0) ^ 1;
-    expect(await attempt(shown, almost)).toEqual(nothing);
-    expect(await attempt(shown)).toEqual(accepted);
+    expect(await attempt(shown, almost)).toEqual(noByte);
+    expect(await attempt(shown)).toEqual(tokenSent);
   });
 
   it('sends no byte when the server does not show its root', async () => {
-    expect(await attempt(show(coordinatorPlace('server')))).toEqual(nothing);
+    expect(await attempt(show(coordinatorPlace('server')))).toEqual(noByte);
   });
 
   it('sends no byte when the pinned root is shown beside a certificate of another root', async () => {
     const place = coordinatorPlace('server');
-    expect(await attempt(chain(show(place, { issuer: { ...roots.agents, name: roots.control.name } })))).toEqual(nothing);
+    expect(await attempt(chain(show(place, { issuer: { ...roots.agents, name: roots.control.name } })))).toEqual(noByte);
   });
 });

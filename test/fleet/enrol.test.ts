@@ -4,7 +4,7 @@ import { credentials, Client, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readmit } from '../../agent/identity/enrol.js';
 import type { AgentIdentity } from '../../agent/identity/identity.js';
-import { loadKey, makeKey, proofBytes, signProof } from '../../agent/identity/key.js';
+import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { renew } from '../../agent/identity/renew.js';
 import { getHost, listHosts } from '../../coordinator/inventory/host.js';
 import { getHostKey } from '../../coordinator/inventory/key.js';

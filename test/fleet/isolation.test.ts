@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadKey, makeKey, proofBytes, signProof } from '../../agent/identity/key.js';
+import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { currentKey } from '../../coordinator/inventory/key.js';
 import { listOperations } from '../../coordinator/inventory/operation.js';
 import { doors } from '../../docs/api-page.js';

@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeKey, proofBytes, signProof } from '../../agent/identity/key.js';
+import { makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/UserService.js';
 import { reeveError } from '../../shared/errors/error.js';
@@ -12,6 +12,7 @@ import { openChannel, serviceName, type Channel } from '../../shared/rpc/client.
 import { clientCredentials } from '../../shared/rpc/tls.js';
 import { newKey, stolenRoots } from '../support/certificate-forge.js';
 import { startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { remoteOperator } from '../support/operator-login.js';
 import { createSimulatedHost } from '../support/simulated-host.js';
 import { until } from '../support/until.js';
 import { show } from '../support/wrong-certificate.js';
@@ -83,7 +84,7 @@ describe('before anybody has said who they are', () => {
   });
 
   it('a handshake that does not go on is closed within 6 s at every door, and so is one that is dripped', async () => {
-    const ports = [agent.port, fleet.agentsPort, fleet.enrolmentPort];
+    const ports = [agent.port, fleet.agentsPort, fleet.enrolmentPort, fleet.operatorsPort];
     const silent = ports.map((port) => idle(port, '127.0.0.2'));
     const dripping = ports.map((port) => idle(port, '127.0.0.3'));
     const drip = setInterval(() => dripping.forEach(({ socket }) => socket.writable && socket.write(Buffer.from([0x16]))), 500);
@@ -159,9 +160,11 @@ describe('a caller that is known', () => {
   }
 
   it('is told at every door that it may have 64 streams', async () => {
+    const operator = (await remoteOperator(fleet, 'ada', { role: 'viewer' })).profile();
     const doors = [
       { port: fleet.agentsPort, tls: { key: agent.identity.key, cert: agent.identity.certificate } },
       { port: fleet.enrolmentPort, tls: {} },
+      { port: fleet.operatorsPort, tls: { key: operator.key, cert: operator.certificate } },
     ];
     const told = await Promise.all(
       doors.map(({ port, tls }) => {
@@ -170,7 +173,7 @@ describe('a caller that is known', () => {
         return new Promise<Settings>((resolve, reject) => other.on('error', reject).once('remoteSettings', resolve));
       }),
     );
-    expect([settings, ...told].map((each) => each.maxConcurrentStreams)).toEqual([64, 64, 64]);
+    expect([settings, ...told].map((each) => each.maxConcurrentStreams)).toEqual([64, 64, 64, 64]);
   });
 
   it('goes on after ten thousand streams that it opened and reset', async () => {

@@ -33,6 +33,8 @@ const about: Record<string, (host: string) => object> = {
   'HostService/RetireHost': (host) => ({ host }),
   'HostService/RevokeHost': (host) => ({ host }),
   'HostService/ReadmitHost': (selector) => ({ selector }),
+  'HostService/HoldHost': (host) => ({ host, duration: { seconds: 3600 }, reason: 'r' }),
+  'HostService/UnholdHost': (host) => ({ host }),
   'PlanService/Reconcile': (selector) => ({ selector, options: apply }),
   'PlanService/ListPending': (selector) => ({ selector }),
   'UserService/AddUser': (selector) => ({ selector, user: ada, options: apply }),
@@ -45,7 +47,7 @@ const about: Record<string, (host: string) => object> = {
 };
 
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI'];
+const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin'];
 
 describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, who can become others)', () => {
   let fleet: LoopbackFleet;

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { connect, createSecureContext, type TLSSocket } from 'node:tls';
 import { credentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeKey, proofBytes, signProof } from '../../agent/identity/key.js';
+import { makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { getHost } from '../../coordinator/inventory/host.js';
 import { reeveError } from '../../shared/errors/error.js';
 import type { StatusServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/StatusService.js';
@@ -116,6 +116,7 @@ describe('every listener', () => {
       { name: 'agent', port: agent.port, shown: { key: good.key, cert: good.certificate } },
       { name: 'agents’ API', port: fleet.agentsPort, shown: { key: agent.identity.key, cert: agent.identity.certificate } },
       { name: 'enrolment', port: fleet.enrolmentPort, shown: undefined },
+      { name: 'operators’ API', port: fleet.operatorsPort, shown: { key: good.key, cert: good.certificate } },
     ];
   };
   const open = (door: ReturnType<typeof doors>[number], more: object): Promise<TLSSocket> =>

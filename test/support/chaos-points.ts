@@ -26,6 +26,18 @@ export const joinPoints = {
   coordinator: ['coordinator.enrol.decided', 'coordinator.enrol.stored'],
 } as const;
 
+/** Points of an operator's login, by the program that dies. */
+export const loginPoints = {
+  cli: ['cli.login.answered', 'cli.login.stored'],
+  coordinator: ['coordinator.login.decided', 'coordinator.login.stored'],
+} as const;
+
+/** Points of renewing an operator's login. */
+export const loginRenewPoints = {
+  cli: ['cli.login.answered', 'cli.login.stored'],
+  coordinator: ['coordinator.login.renewed'],
+} as const;
+
 /** Points of renewing a certificate. */
 export const renewPoints = {
   agent: ['agent.identity.key', 'agent.identity.staged', 'agent.identity.swapped'],

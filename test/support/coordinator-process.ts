@@ -7,7 +7,7 @@ import { answerRequests } from './process-message.js';
 
 const [stateDir = '', socketPath = ''] = process.argv.slice(2);
 const started = startCoordinator({
-  stateDir, socketPath, peercred, bind: '127.0.0.1', clock: systemClock, log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
+  stateDir, socketPath, peercred, bind: '127.0.0.1', operatorsBind: undefined, clock: systemClock, log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
   enrolLimits: { perAddress: 10_000, total: 10_000 },
   onBug: (error) => {
     process.stderr.write(`coordinator: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

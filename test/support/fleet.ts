@@ -12,6 +12,8 @@ export interface TestFleet {
   host(name: string): LabHost;
   /** Boots a host and installs the agent's packages; it has not joined. */
   addHost(name: string): Promise<LabHost>;
+  /** Boots a host and installs the command line only. */
+  addDesk(name: string): Promise<LabHost>;
   /** Invites a host and runs the join command on it; waits until it is connected. */
   join(name: string, options?: { policy?: string; labels?: readonly string[] }): Promise<void>;
   /** Runs the command line on the hub, as root unless a user is named. */
@@ -47,9 +49,14 @@ export async function startFleet(options: { name: string; hosts: readonly string
     await install(host, hostFiles, ['reeve-runtime', 'reeve-agent']);
     return host;
   };
+  const addDesk = async (name: string): Promise<LabHost> => {
+    const host = await lab.boot(name);
+    await install(host, hubFiles, ['reeve-runtime', 'reeve-cli']);
+    return host;
+  };
   try {
     const [hub] = await Promise.all([bootHub(), ...options.hosts.map(addHost)]);
-    const fleet = makeFleet(lab, hub, addHost);
+    const fleet = makeFleet(lab, hub, { addHost, addDesk });
     await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'reeved to answer' });
     const init = await fleet.reeve(['init', '--address', hub.address]);
     if (init.code !== 0) throw new Error(`reeve init failed: ${init.stderr}`);
@@ -63,7 +70,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
   }
 }
 
-function makeFleet(lab: Lab, hub: LabHost, addHost: (name: string) => Promise<LabHost>): TestFleet {
+function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'addDesk'>): TestFleet {
   const host = (name: string): LabHost => {
     const found = lab.hosts.get(name);
     if (found === undefined) throw new Error(`There is no host ${name} in this lab`);
@@ -92,7 +99,7 @@ function makeFleet(lab: Lab, hub: LabHost, addHost: (name: string) => Promise<La
     lab,
     hub,
     host,
-    addHost,
+    ...boots,
     reeve,
     json,
     waitState,

@@ -39,8 +39,8 @@ export async function startLocal(options: { count: number; policy: string; log: 
   try {
     start(process.execPath, node('coordinator/main.ts', 'serve', '--state', join(folder, 'reeved'), '--socket', socketPath, '--config', join(folder, 'reeved.conf')));
     await until(() => existsSync(socketPath), { timeoutMs: 30_000, what: 'the coordinator to listen' });
-    const [agentsPort, enrolmentPort] = await Promise.all([freePort(), freePort()]);
-    const init = reeve(['init', '--address', '127.0.0.1', '--agents-port', String(agentsPort), '--enrolment-port', String(enrolmentPort)]);
+    const [agentsPort, enrolmentPort, operatorsPort] = await Promise.all([freePort(), freePort(), freePort()]);
+    const init = reeve(['init', '--address', '127.0.0.1', '--agents-port', String(agentsPort), '--enrolment-port', String(enrolmentPort), '--operators-port', String(operatorsPort)]);
     if (init.status !== 0) throw new Error(`reeve init failed: ${init.stderr}`);
     for (let index = 1; index <= options.count; index += 1) await startAgent(`host${String(index)}`);
     return { folder, reeve, socketPath, close };

@@ -57,6 +57,8 @@ export const peercred = join(import.meta.dirname, '..', '..', 'build', 'peercred
 export interface LoopbackOptions {
   readonly clock?: Clock;
   readonly enrolLimits?: EnrolLimits;
+  /** Whether it listens for operators on other machines; absent: yes. */
+  readonly operators?: boolean;
   /** Undefined: a new folder, removed at the end. */
   readonly stateDir?: string;
 }
@@ -67,6 +69,7 @@ export interface LoopbackFleet {
   readonly socketPath: string;
   readonly agentsPort: number;
   readonly enrolmentPort: number;
+  readonly operatorsPort: number;
   /** Errors that are not in the catalogue, of all parts. A test that meets one has found a bug. */
   readonly bugs: unknown[];
   /** The operators' API as the account that runs the tests. */
@@ -132,14 +135,14 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
   const log = pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' });
   const start = (): Promise<Coordinator> =>
     startCoordinator({
-      stateDir, socketPath, peercred, bind: '127.0.0.1', clock: options.clock ?? systemClock, log,
+      stateDir, socketPath, peercred, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log,
       onBug: (error) => bugs.push(error),
       enrolLimits: options.enrolLimits ?? { perAddress: 10_000, total: 10_000 },
     });
   let coordinator = await start();
   const api = openApi(socketPath);
-  const [agentsPort, enrolmentPort] = [await freePort(), await freePort()];
-  await api.unary(fleetService, 'InitFleet', { address: '127.0.0.1', agentsPort, enrolmentPort }, answer);
+  const [agentsPort, enrolmentPort, operatorsPort] = [await freePort(), await freePort(), await freePort()];
+  await api.unary(fleetService, 'InitFleet', { address: '127.0.0.1', agentsPort, enrolmentPort, operatorsPort }, answer);
 
   const office = (): Office => {
     const running = coordinator.office();
@@ -152,7 +155,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
     await until(() => office().fleet.live(hostId).state === state, { timeoutMs, everyMs: 20, what: `host ${hostId} to be ${state}` });
   };
   return {
-    stateDir, socketPath, agentsPort, enrolmentPort, bugs, api, office, invite, waitState,
+    stateDir, socketPath, agentsPort, enrolmentPort, operatorsPort, bugs, api, office, invite, waitState,
     async restart() {
       await coordinator.close(200);
       coordinator = await start();

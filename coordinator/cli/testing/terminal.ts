@@ -14,6 +14,12 @@ export interface Ran {
 export interface RunOptions {
   /** The answer of a person at a terminal; undefined: nobody is there. */
   readonly answer?: string;
+  /** What comes on standard input; undefined: a person would have to type it. */
+  readonly input?: string;
+  /** Environment variables instead of a socket that is named. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Another time than that of these tests, unix ms. */
+  readonly now?: () => number;
   readonly color?: boolean;
   readonly progress?: boolean;
   readonly signal?: AbortSignal;
@@ -35,6 +41,7 @@ export async function runCaptured(socket: string, line: readonly string[], optio
     interactive: options.answer !== undefined,
     color: options.color ?? false,
     progress: options.progress ?? false,
+    input: () => Promise.resolve(options.input),
     ask: (question, signal) => {
       asked.push(question);
       options.onAsk?.();
@@ -42,9 +49,9 @@ export async function runCaptured(socket: string, line: readonly string[], optio
     },
   };
   let tick = 0;
-  const clock = { now: () => nowMs, monotonic: () => (tick += 1000) };
+  const clock = { now: options.now ?? (() => nowMs), monotonic: () => (tick += 1000) };
   const signal = options.signal ?? new AbortController().signal;
-  const exit = await runLine({ terminal, clock, signal, environment: { REEVE_SOCKET: socket }, version: '1.2.3' }, line);
+  const exit = await runLine({ terminal, clock, signal, environment: options.environment ?? { REEVE_SOCKET: socket, HOME: '/nonexistent' }, version: '1.2.3' }, line);
   return { out, err, exit, asked };
 }
 
