@@ -11,7 +11,10 @@ import type { Host } from './host/host.js';
 import { openJournal, type Journal } from './journal/journal.js';
 import { operationService } from './operation/service.js';
 import { nounNames } from './nouns.js';
-import { createStatusHub, type StatusHub } from './status/hub.js';
+import { releaseWork } from './release/apply.js';
+import { admitIntent, releaseService, whileManaged } from './release/service.js';
+import type { ReleaseState } from './release/state.js';
+import { createStatusHub, type ObservedNoun, type StatusHub } from './status/hub.js';
 import { statusService } from './status/service.js';
 import { userWork } from './user/apply.js';
 import { observeUsers } from './user/observe.js';
@@ -39,28 +42,37 @@ export interface AgentCoreOptions {
   /** What became of the last upgrade; empty: nothing is to be said. */
   readonly upgrade?: string;
   readonly log: Logger;
+  /** Whether the host was released. */
+  readonly release: ReleaseState;
+  /** Random name of this process. */
+  readonly instanceId: string;
+  /** The host was released just now. */
+  readonly onReleased?: () => void;
 }
 
 /** Opens the journal and builds everything that stands on it. */
 export async function createAgentCore(options: AgentCoreOptions): Promise<AgentCore> {
-  const { host, hostName, log } = options;
+  const { host, hostName, log, release } = options;
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
-  const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen) });
+  const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
   const users = userWork(host, hostName);
-  const works = [users as NounWork];
-  assertNouns(works.map((work) => work.noun));
+  const nouns: readonly ObservedNoun[] = [
+    {
+      noun: 'user', operation: 'observe.user', part: 'accounts',
+      observe: (id) => engine.read('user', async () => userDigestModel(await observeUsers(host.helper, id, 'managed'))),
+    },
+  ];
+  const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
+  const works = [users as NounWork, releases as NounWork];
+  assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     host,
     journal,
     log,
     certificateNotAfter: options.certificateNotAfter,
     upgrade: options.upgrade ?? '',
-    nouns: [
-      {
-        noun: 'user', operation: 'observe.user', part: 'accounts',
-        observe: (id) => engine.read('user', async () => userDigestModel(await observeUsers(host.helper, id, 'managed'))),
-      },
-    ],
+    nouns,
+    instanceId: options.instanceId,
   });
   const stopping = new AbortController();
   let recovered: Promise<void> = Promise.resolve();
@@ -69,9 +81,10 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     journal,
     services: [
       statusService({ hub, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
-      factService({ host, hostName }),
       operationService({ journal, engine, hostName }),
-      userService({ engine, work: users, host, hostName }),
+      releaseService({ engine, work: releases }),
+      whileManaged(factService({ host, hostName }), release),
+      whileManaged(userService({ engine, work: users, host, hostName }), release),
     ],
     recover() {
       recovered = engine.recover(works, stopping.signal);

@@ -23,6 +23,11 @@ export const defaultPaths: AgentPaths = {
 export function holdPath(paths: Pick<AgentPaths, 'policy'>): string {
   return join(dirname(paths.policy), 'hold');
 }
+/** The unit that runs the agent. */
+export const agentUnit = 'reeve-agent.service';
+
+/** Folders of the helper that hold what waits to be confirmed or undone. */
+export const helperStateFolders: readonly string[] = ['/var/lib/reeve-privd/undo', '/var/lib/reeve-privd/pending'];
 
 /** The account that the agent runs under. */
 export const agentAccount = 'reeve-agent';

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from '../shared/kit/log.js';
@@ -10,6 +10,7 @@ import { createAgentCore } from './core.js';
 import { openAppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { AgentIdentity } from './identity/identity.js';
+import { openReleaseState } from './release/state.js';
 
 /** What an agent is made of. Simulated agents differ in `host` only. */
 export interface AgentServerOptions {
@@ -22,10 +23,14 @@ export interface AgentServerOptions {
   readonly log: Logger;
   /** What became of the last upgrade; empty or absent: nothing is to be said. */
   readonly upgrade?: string;
+  /** Random name of this process; absent: one is made. */
+  readonly instanceId?: string;
   readonly limits?: ListenerLimits;
   readonly denied?: () => DenyList;
   /** A new connection of the coordinator made its first good call. */
   readonly onCoordinator?: () => void;
+  /** The host was released while this agent ran. */
+  readonly onReleased?: () => void;
   /** A bug: the program should end. */
   readonly onBug?: (error: unknown) => void;
 }
@@ -35,6 +40,8 @@ export interface AgentServer {
   readonly address: AddressInfo;
   /** Resolves when what a crash left open is settled. */
   readonly recovered: Promise<void>;
+  /** Whether the host was released: there is nothing left to renew a certificate for. */
+  released(): boolean;
   /** Uses another certificate for new connections. */
   updateIdentity(identity: AgentIdentity): void;
   /** Stops accepting, lets running operations end for at most `graceMs`, and closes. */
@@ -45,7 +52,11 @@ export interface AgentServer {
 export async function createAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { host, identity, log } = options;
   const file = await openAppendFile(join(options.stateDir, 'journal', 'operations'));
-  const core = await createAgentCore({ host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), upgrade: options.upgrade ?? '' });
+  const release = openReleaseState(options.stateDir, identity);
+  const core = await createAgentCore({
+    host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId: options.instanceId ?? randomUUID(),
+    ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),
+  });
   const access = createAccess({
     fleetId: identity.fleetId,
     clock: host.clock,
@@ -75,6 +86,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   return {
     address: listener.address as AddressInfo,
     recovered,
+    released: () => release.released() !== undefined,
     updateIdentity(next) {
       credentials.update(tlsOf(next));
       core.hub.certificate(notAfterOf(next));

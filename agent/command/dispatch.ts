@@ -16,6 +16,7 @@ Usage:
   reeve-agent hold --end [--noun NOUN]     end that now
   reeve-agent hold                         list the holds of this host
   reeve-agent serving                      check that helper and agent answer on this host (upgrades are judged by it)
+  reeve-agent reset [--yes]                forget the fleet: for templates, and for copies of a host; root only
   reeve-agent policy explain OP [KEY=VALUE...]
                                            show which line of the policy allows or denies an operation
   reeve-agent policy edit                  edit the policy; it is checked before it is put in place
@@ -26,6 +27,7 @@ Options:
   --config FILE    the settings of the agent (default /etc/reeve/agent.conf)
   --state DIR      identity and journal (default /var/lib/reeve-agent)
   --helper SOCKET  the helper (default /run/reeve/priv.sock)
+  --yes            ask nothing (reset)
   --listen IP:PORT where to listen (default: what agent.conf says, else port 7420 on all addresses)
   --json           with hold: answer with one JSON document
 
@@ -61,6 +63,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     case 'serving':
       await (await import('./serving.js')).runServing(onlyCommand(options));
+      return 0;
+    case 'reset':
+      await (await import('./reset.js')).runReset(onlyCommand(options), options.given.has('--yes'));
       return 0;
     case 'policy explain':
       return (await import('./policy.js')).runExplain(options, rest) ? 0 : 1;

@@ -21,6 +21,7 @@ const flags: readonly string[] = ['--state', '--policy', '--config', '--helper',
 /** Flags of single commands: those with a value, and those without. */
 const commandFlags: Readonly<Record<string, { readonly values?: readonly string[]; readonly switches?: readonly string[] }>> = {
   hold: { values: ['--noun', '--for', '--reason'], switches: ['--end', '--json'] },
+  reset: { switches: ['--yes'] },
 };
 
 /** Reads `--flag VALUE`, `--flag` of commands that have such, and words. Errors: FIELD_UNKNOWN, FIELD_MISSING, FIELD_INVALID. */

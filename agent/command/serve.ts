@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
@@ -39,26 +40,33 @@ export async function runServe(options: AgentOptions): Promise<void> {
     policyOwners: options.custom ? [0, process.geteuid?.() ?? 0] : [0],
     log,
   });
+  const machineHint = readMachineHint();
+  if (identity.machineHint !== undefined && identity.machineHint !== machineHint.toString('hex')) {
+    log.warn({ joined: identity.machineHint.slice(0, 16), now: machineHint.toString('hex').slice(0, 16) }, 'this is not the machine that joined; if it is a copy of one, run "reeve-agent reset" here');
+  }
+  const instanceId = randomUUID();
   const server = await listenAnywhere({
-    host, identity, log,
+    host, identity, log, instanceId,
     stateDir: options.paths.state,
     upgrade: readUpgradeNote(),
-    onCoordinator: () => renewer.used(),
+    onCoordinator: () => renewer?.used(),
+    onReleased: () => renewer?.close(),
     onBug: (error) => {
       log.fatal({ err: error }, 'a bug; the agent ends and starts anew');
       process.exit(70);
     },
   }, options.listen ?? config.listen);
-  const renewer = startRenewer({
-    store, log, now: Date.now, machineHint: readMachineHint(),
+  const renewer = server.released() ? undefined : startRenewer({
+    store, log, now: Date.now, machineHint, instanceId,
     onRenewed: (next) => server.updateIdentity(next),
     onTried: (state) => writeWhole(join(options.paths.state, renewalFile), `${JSON.stringify(state)}\n`),
   }, identity);
+  if (renewer === undefined) log.warn('this host was released: it takes no changes any more, until it joins again or "reeve-agent reset" is run');
   log.info({ address: server.address.address, port: server.address.port, host: identity.hostName, hostId: identity.hostId }, 'listening');
   await notifyReady().catch((error: unknown) => log.warn({ err: error }, 'the service manager could not be told'));
   await stopSignal();
   log.info('stopping');
-  renewer.close();
+  renewer?.close();
   await server.close(stopMs);
   host.close();
 }

@@ -10,8 +10,10 @@ import { createPrivdClient } from '../host/privd.js';
 import { becomeAccount, isRoot } from '../host/privilege.js';
 import { readPolicyFile } from '../host/system.js';
 import { readUpgradeNote } from '../host/upgrade.js';
+import { readMachineHint } from '../host/facts.js';
 import { openIdentityStore } from '../identity/store.js';
 import { agentAccount } from '../paths.js';
+import { readReleased } from '../release/state.js';
 import type { AgentOptions } from './options.js';
 import { renewalFile } from './serve.js';
 
@@ -29,6 +31,10 @@ export async function runStatus(options: AgentOptions): Promise<void> {
     rows.push(['host', `${identity.hostName} (${identity.hostId})`], ['fleet', identity.fleetId], ['coordinator', identity.agentsApi.join(', ')]);
     rows.push(['certificate', `${ends > Date.now() ? 'good until' : 'expired on'} ${new Date(ends).toISOString()}`], ['renewal', describeRenewal(paths.state)]);
   }
+  const released = identity === undefined ? undefined : readReleased(paths.state, identity.hostId);
+  if (released !== undefined) rows.push(['released', `on ${new Date(released.at).toISOString()}: Reeve changes nothing here any more; "apt purge reeve-agent" takes it off`]);
+  const hint = readMachineHint().toString('hex');
+  if (identity?.machineHint !== undefined && identity.machineHint !== hint) rows.push(['machine', 'not the one that joined; if it is a copy of one: reeve-agent reset']);
   const policy = readPolicyFile(paths.policy, options.custom ? [0, process.geteuid?.() ?? 0] : [0]);
   rows.push(['policy', policy.kind === 'fault' ? `cannot be used: ${policy.reason}` : describePolicy(policy.text, policy.digest)]);
   rows.push(['helper', await describeHelper(paths.helper)]);

@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/kit/log.js';
 import { createKeyedQueue } from '../../shared/kit/queue.js';
 import { changesLeft } from '../../shared/model/change.js';
 import { idTime } from '../../shared/model/id.js';
+import { heldItem, holdOn, type Hold } from '../../shared/model/hold.js';
 import type { Held } from '../../shared/rpc/hold.js';
 import type { Host } from '../host/host.js';
 import type { Entry, Journal } from '../journal/journal.js';
@@ -51,6 +52,8 @@ export interface EngineOptions {
   readonly log: Logger;
   /** An operation began (undefined) or ended; with what was observed of its noun last. */
   readonly onChanged: (noun: string, seen: Seen | undefined) => void;
+  /** Whether work of a noun may begin, by what is asked; throws why not. */
+  readonly admit: (noun: string, intent: Intent) => void;
 }
 
 /** One call, parsed. */
@@ -151,6 +154,7 @@ class IntentEngine implements Engine {
 
   async #planOnly(work: NounWork, asked: Asked): Promise<unknown> {
     try {
+      this.#options.admit(work.noun, asked.intent);
       const { policyDigest, observed, digest, plan, held } = await this.#prepare(work, asked);
       return work.respond({ wanted: asked.wanted, observed, changes: plan.changes, held, digestBefore: digest, digest, policyDigest });
     } catch (error) {
@@ -176,6 +180,7 @@ class IntentEngine implements Engine {
   async #apply(work: NounWork, asked: Asked, request: { bytes: Buffer; digest: string }): Promise<unknown> {
     const { journal, hostName, log } = this.#options;
     const { operationId, generation } = asked.intent;
+    this.#options.admit(work.noun, asked.intent);
     const entry = await journal.received({ id: operationId, method: work.method, noun: work.noun, digest: request.digest, generation, request: request.bytes });
     this.#options.onChanged(work.noun, undefined);
     try {
@@ -198,12 +203,14 @@ class IntentEngine implements Engine {
     const { wanted } = asked;
     const { observed, digest: digestBefore, plan, policyDigest, removalOnly, held } = await this.#prepare(work, asked);
     let now = { observed, digest: digestBefore };
-    if (plan.steps.length > 0) {
+    const commits = work.commit !== undefined && plan.changes.length > 0;
+    if (plan.steps.length > 0 || commits) {
       if (asked.resumed === undefined) {
         await journal.undoSaved(entry, plan.steps.flatMap((step) => (step.final || step.undo === undefined ? [] : [step.undo])));
         await journal.started(entry, { removalOnly });
       }
       await runSteps(this.#runner(work, entry.id), plan.steps);
+      if (commits) await work.commit?.(entry.id);
       now = await this.#observe(work, wanted, entry.id);
     }
     return { response: work.respond({ wanted, ...now, changes: plan.changes, held, digestBefore, policyDigest }), held: held !== undefined };
@@ -220,14 +227,15 @@ class IntentEngine implements Engine {
     if (!resumed && intent.expectedDigest !== undefined && !intent.expectedDigest.equals(digest)) {
       throw reeveError('STATE_MOVED', { host: hostName, moved: this.#moved.since(work.noun, intent.expectedDigest, work.model(observed)) });
     }
-    const full = work.plan(wanted, observed, policy);
+    const full = intent.release ? work.release(observed, policy) : work.plan(wanted, observed, policy);
     const holds = readLocalHolds(host).filter((hold) => hold.noun === '' || hold.noun === work.noun);
     // An operation that began goes on as it began, whatever hold was set or ended since.
     const removalOnly = asked.resumed?.removalOnly ?? (intent.removalOnly || holds.length > 0);
     // What is held back may be put right until the hold ends; an operator who plans is told now.
-    if ((!removalOnly || intent.mode === 'plan') && full.problems.length > 0) throw new ReeveError(full.problems);
-    const plan = removalOnly ? planRemovals(work, asked.wanted, observed, policy) : full;
-    const left = removalOnly ? changesLeft(full.changes, plan.changes) : [];
+    if ((!removalOnly || intent.release || intent.mode === 'plan') && full.problems.length > 0) throw new ReeveError(full.problems);
+    if (intent.release && !resumed) requireNotHeld(work.noun, hostName, intent, { holds, changes: full.changes.length });
+    const plan = removalOnly && !intent.release ? planRemovals(work, asked.wanted, observed, policy) : full;
+    const left = removalOnly && !intent.release ? changesLeft(full.changes, plan.changes) : [];
     if (!resumed && !plan.steps.every((step) => step.removesAccess)) checkClock(host.clock.now(), intent, hostName);
     return { policyDigest: policy.digest, observed, digest, plan, removalOnly, held: left.length === 0 ? undefined : { changes: left, holds } };
   }
@@ -290,6 +298,12 @@ class IntentEngine implements Engine {
 }
 
 /** The plan of what a hold lets through. */
+/** Letting go is nothing that a held host does; a plan is shown all the same. Errors: HOST_HELD. */
+function requireNotHeld(noun: string, hostName: string, intent: Intent, found: { holds: readonly Hold[]; changes: number }): void {
+  const hold = holdOn(found.holds, noun);
+  if (hold !== undefined && intent.mode === 'apply' && found.changes > 0) throw new ReeveError([heldItem(hostName, noun, hold)]);
+}
+
 function planRemovals(work: NounWork, wanted: unknown, observed: unknown, policy: UsablePolicy): Plan {
   const plan = work.plan(work.removalOnly(wanted, observed), observed, policy);
   if (plan.problems.length > 0) throw new ReeveError(plan.problems);

@@ -25,7 +25,7 @@ interface Run {
 
 async function start(host: SimulatedHost, file: AppendFile = memoryFile()): Promise<Run> {
   const journal = await openJournal({ file, clock: host.clock, log, hostName: 'web1' });
-  const engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: () => undefined });
+  const engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: () => undefined, admit: () => undefined });
   const work = userWork(host, 'web1');
   await engine.recover([work], forever);
   return { host, journal, apply: (request) => engine.run(work, codec.decode(codec.encode(request)), forever) };

@@ -13,6 +13,8 @@ export interface Intent {
   readonly policyDigest: Buffer | undefined;
   /** Only what removes access is done. */
   readonly removalOnly: boolean;
+  /** The noun is let go of; what else the request says is not looked at. */
+  readonly release: boolean;
 }
 
 /** Intent as the wire has it. */
@@ -24,6 +26,7 @@ export interface WireIntent {
   readonly expectedDigest: Buffer;
   readonly policyDigest: Buffer;
   readonly removalOnly: boolean;
+  readonly release: boolean;
 }
 
 const most = Number.MAX_SAFE_INTEGER;
@@ -40,6 +43,7 @@ export function parseIntent(wire: WireIntent | null): Intent {
     expectedDigest: parseDigest('expected digest', wire.expectedDigest),
     policyDigest: parseDigest('policy digest', wire.policyDigest),
     removalOnly: wire.removalOnly,
+    release: wire.release,
   };
 }
 

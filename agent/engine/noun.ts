@@ -28,6 +28,10 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   plan(wanted: Wanted, observed: Observed, policy: UsablePolicy): Plan;
   /** The part of what is wanted that only removes access, the rest as it is now: what is made while a hold lasts. All steps of its plan have removesAccess. */
   removalOnly(wanted: Wanted, observed: Observed): Wanted;
+  /** Lets go of all that is managed: it stays as it is and works without Reeve. Answers no step when nothing is managed. */
+  release(observed: Observed, policy: UsablePolicy): Plan;
+  /** What the agent itself stores after the helper's steps; can be repeated. Absent: nothing. */
+  commit?(operationId: string): Promise<void>;
   respond(answer: Answer<Wanted, Observed>): Response;
   /** Called after each step: the place where tests let the agent die. */
   stepDone(): void;

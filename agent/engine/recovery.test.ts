@@ -24,7 +24,7 @@ const forever = new AbortController().signal;
 
 async function start(host: SimulatedHost, file: AppendFile): Promise<{ journal: Journal; engine: Engine; apply: (request: ApplyUserRequestInput) => Promise<unknown> }> {
   const journal = await openJournal({ file, clock: host.clock, log, hostName: 'web1' });
-  const engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: () => undefined });
+  const engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: () => undefined, admit: () => undefined });
   const work = userWork(host, 'web1');
   await engine.recover([work], forever);
   return { journal, engine, apply: (request) => engine.run(work, codec.decode(codec.encode(request)), forever) };

@@ -1,5 +1,5 @@
-import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, symlinkSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, existsSync, fchmodSync, fstatSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, symlinkSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** The agent's writes to its own state folder: whole, fsynced, swapped by rename, so that power loss leaves the old or the new content. */
 
@@ -43,6 +43,13 @@ export function moveWhole(from: string, to: string): void {
 /** Removes a file or a folder with what is in it; what is not there is fine. */
 export function removeWhole(path: string): void {
   rmSync(path, { recursive: true, force: true });
+}
+
+/** Removes everything in a folder, which stays; a folder that is not there is empty. */
+export function emptyFolder(path: string): void {
+  if (!existsSync(path)) return;
+  for (const name of readdirSync(path)) removeWhole(join(path, name));
+  syncFolder(path);
 }
 
 /** Makes what was done in a folder last. */

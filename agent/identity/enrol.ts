@@ -28,6 +28,8 @@ export interface EnrolOptions {
   readonly machineHint: Buffer;
   /** Unix ms. */
   readonly now: () => number;
+  /** Random name of the agent's process; absent: it is not a daemon that speaks. */
+  readonly instanceId?: string;
 }
 
 /**
@@ -87,9 +89,9 @@ async function enrol(
     const request = { ...ask(key), machineHint: options.machineHint, agentVersion: version };
     const answer = await channel.unary(enrolService, 'Enrol', request, { deadlineMs: enrolMs }).catch((error: unknown) => { throw lostAnswer(error, request); });
     failpoint('agent.enrol.sent');
-    const identity = identityOf(answer, key, proved, now());
+    const identity = { ...identityOf(answer, key, proved, now()), ...(options.machineHint.length === 0 ? {} : { machineHint: options.machineHint.toString('hex') }) };
     checkIdentity(identity, key.publicKey, now());
-    store.adopt(place, identity);
+    store.adopt(place, identity, { joined: request.token !== undefined });
     return identity;
   } catch (error) {
     if (place !== undefined) store.discard(place);

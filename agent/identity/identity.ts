@@ -17,6 +17,8 @@ export interface AgentIdentity {
   readonly enrolment: readonly string[];
   /** When the certificate was issued; absent in identities that an older agent stored. */
   readonly issued?: Issued;
+  /** Hint of the machine that joined, sha256 of its machine-id in hex; undefined: not known. Not an identity. */
+  readonly machineHint?: string;
 }
 
 /** One moment by two clocks. notBefore of a certificate lies days before its issue, so that its life cannot be told from its dates. */

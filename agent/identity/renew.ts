@@ -23,6 +23,9 @@ const renewMs = 30_000;
 /** Waits between two tries: from a minute to five when it matters, longest an hour while the certificate is still good for long. */
 const wait = { baseMs: 60_000, urgentMs: 5 * 60_000, maxMs: 3600_000 };
 
+/** Waits before the next tries when the answer was lost: the coordinator has most likely given the certificate, and only its connection was cut. */
+const lostWait = { baseMs: 2_000, spreadMs: 3_000, times: 3 };
+
 /** Longest time between two looks at the clock, which may be set at any time, ms. */
 const timerMs = 24 * 3600_000;
 
@@ -70,6 +73,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
   let current = identity;
   let swappedAt = -Infinity;
   let attempt = 0;
+  let lost = 0;
   let renewing = false;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -92,6 +96,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
       current = left > 0 ? await renew(options, current).catch((error: unknown) => comeBack(options, current, error)) : await readmit(options, current);
       swappedAt = now();
       attempt = 0;
+      lost = 0;
       log.info({ readmitted: left <= 0 }, 'the certificate was renewed');
       options.onRenewed(current);
       options.onTried({ at: now(), code: '', message: '' });
@@ -101,6 +106,12 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
       if (error instanceof ReeveError) log.warn({ code: item.code, reason: formatMessage(item) }, 'the certificate could not be renewed; it is tried again');
       else log.error({ err: error }, 'the certificate could not be renewed; it is tried again');
       options.onTried({ at: now(), code: item.code, message: formatMessage(item) });
+      if (isLostAnswer(error) && lost < lostWait.times) {
+        lost += 1;
+        const again = now() + lostWait.baseMs + lostWait.spreadMs * random();
+        schedule(() => again);
+        return;
+      }
       const maxMs = left < 24 * 3600_000 ? wait.urgentMs : wait.maxMs;
       const delayMs = wait.baseMs / 2 + backoffMs(attempt, { baseMs: wait.baseMs, maxMs, random });
       attempt += 1;
@@ -125,6 +136,18 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
   };
 }
 
+const lostAnswers = new WeakSet<object>();
+
+/** Whether the coordinator had been reached when the connection broke: a coordinator that was restarted, for example. */
+function isLostAnswer(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && lostAnswers.has(error);
+}
+
+function markLost(error: unknown): unknown {
+  if (error instanceof ReeveError && error.code === 'COORDINATOR_UNREACHABLE') lostAnswers.add(error);
+  return error;
+}
+
 /** When the other side says that our certificate has expired, its clock is ahead of ours: readmission is the way then. */
 async function comeBack(options: EnrolOptions, current: AgentIdentity, error: unknown): Promise<AgentIdentity> {
   if (error instanceof ReeveError && error.code === 'COORDINATOR_UNREACHABLE' && /expired/i.test(error.fields['reason'] ?? '')) return readmit(options, current);
@@ -142,21 +165,25 @@ async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: 
   const old = loadKey(current.key);
   const key = makeKey();
   const place = store.stageKey(key.pem);
+  let reached = false;
   const channel = openChannel({
     target: targetOf(endpoint),
     credentials: clientCredentials({ key: current.key, certificate: current.certificate, trust: current.controlRoot }, (certificate) => {
       const problem = certificateProblem(certificate, { uri, usage: 'server', now: now() });
+      reached = problem === undefined;
       return problem === undefined ? undefined : new Error(`certificate refused: ${problem}`);
     }),
     unreachable: (reason) => reeveError('COORDINATOR_UNREACHABLE', { value: formatEndpoint(endpoint), reason }),
   });
   try {
     const signature = signProof(key.key, proofBytes('reeve-renew-v1', old.publicKey, key.publicKey));
-    const answer = await channel.unary(identityService, 'Renew', { publicKey: key.publicKey, signature }, { deadlineMs: renewMs });
+    const request = { publicKey: key.publicKey, signature, instanceId: options.instanceId ?? '', machineHint: options.machineHint };
+    const answer = await channel.unary(identityService, 'Renew', request, { deadlineMs: renewMs }).catch((error: unknown) => { throw reached ? markLost(error) : error; });
     const next: AgentIdentity = {
       ...current,
       key: key.pem,
       certificate: answer.certificate,
+      hostName: answer.hostName === '' ? current.hostName : answer.hostName.slice(0, 253),
       agentsApi: answer.agentsApi.length > 0 ? answer.agentsApi : current.agentsApi,
       enrolment: answer.enrolment.length > 0 ? answer.enrolment : current.enrolment,
       issued: { coordinatorMs: fromTimestamp(answer.time) ?? now(), hostMs: now() },

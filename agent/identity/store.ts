@@ -4,6 +4,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { parseFleetId, parseId } from '../../shared/model/id.js';
 import { makeFolder, moveWhole, removeWhole, swapLink, syncFolder, writeWhole } from '../host/file.js';
+import { forgetReleased } from '../release/state.js';
 import type { AgentIdentity, Issued } from './identity.js';
 
 /**
@@ -15,12 +16,14 @@ export interface IdentityStore {
   load(): AgentIdentity | undefined;
   /** Writes down a new key before anybody is told of it. Answers its place. */
   stageKey(pem: string): string;
-  /** Completes a staged key and makes it the identity in use. */
-  adopt(place: string, identity: AgentIdentity): void;
+  /** Completes a staged key and makes it the identity in use. With `joined` the host begins anew: that it was released before is forgotten. */
+  adopt(place: string, identity: AgentIdentity, options?: { readonly joined: boolean }): void;
   /** Removes a staged key of which nothing came. */
   discard(place: string): void;
   /** Removes all but the identity in use. */
   forgetOld(): void;
+  /** Removes all identities, the one in use first and for good; repeatable. */
+  forgetAll(): void;
 }
 
 const current = 'current';
@@ -42,15 +45,17 @@ export function openIdentityStore(stateDir: string): IdentityStore {
       failpoint('agent.identity.key');
       return place;
     },
-    adopt(place, identity) {
+    adopt(place, identity, options = { joined: false }) {
       writeWhole(join(place, 'certificate.pem'), identity.certificate);
       writeWhole(join(place, 'control-root.pem'), identity.controlRoot);
       writeWhole(join(place, 'agents-root.pem'), identity.agentsRoot);
-      const { fleetId, hostId, hostName, agentsApi, enrolment, issued } = identity;
-      writeWhole(join(place, 'identity.json'), `${JSON.stringify({ fleetId, hostId, hostName, agentsApi, enrolment, issued }, undefined, 2)}\n`);
+      const { fleetId, hostId, hostName, agentsApi, enrolment, issued, machineHint } = identity;
+      writeWhole(join(place, 'identity.json'), `${JSON.stringify({ fleetId, hostId, hostName, agentsApi, enrolment, issued, machineHint }, undefined, 2)}\n`);
       const whole = place.slice(0, -'.new'.length);
       moveWhole(place, whole);
       failpoint('agent.identity.staged');
+      // Before the swap: the other way round a host that dies in between would refuse its new fleet.
+      if (options.joined) forgetBefore(stateDir, base, identity);
       swapLink(join(base, current), whole.slice(base.length + 1));
       failpoint('agent.identity.swapped');
     },
@@ -60,12 +65,37 @@ export function openIdentityStore(stateDir: string): IdentityStore {
       const used = readlinkSync(join(base, current));
       for (const name of folders()) if (name !== used) removeWhole(join(base, name));
     },
+    forgetAll() {
+      if (!existsSync(base)) return;
+      removeWhole(join(base, current));
+      syncFolder(base);
+      failpoint('agent.reset.forgotten');
+      removeWhole(base);
+      syncFolder(stateDir);
+    },
   };
 }
 
 function parseIssued(value: unknown): { issued?: Issued } {
   const { coordinatorMs, hostMs } = (value ?? {}) as Partial<Record<keyof Issued, unknown>>;
   return typeof coordinatorMs === 'number' && typeof hostMs === 'number' ? { issued: { coordinatorMs, hostMs } } : {};
+}
+
+/** What an earlier life of this host left: that it was released, and, unless it was the same host, its journal, whose generations another coordinator's id counted. */
+function forgetBefore(stateDir: string, base: string, next: AgentIdentity): void {
+  forgetReleased(stateDir);
+  if (hostIdOf(base) === next.hostId) return;
+  removeWhole(join(stateDir, 'journal'));
+  syncFolder(stateDir);
+}
+
+/** Undefined also for a damaged identity: nothing that belongs to it can be used. */
+function hostIdOf(base: string): string | undefined {
+  try {
+    return loadIdentity(base)?.hostId;
+  } catch {
+    return undefined;
+  }
 }
 
 function loadIdentity(base: string): AgentIdentity | undefined {
@@ -87,6 +117,7 @@ function loadIdentity(base: string): AgentIdentity | undefined {
       agentsApi: list('agentsApi'),
       enrolment: list('enrolment'),
       ...parseIssued(about['issued']),
+      ...(text('machineHint') === '' ? {} : { machineHint: text('machineHint') }),
     };
   } catch (error) {
     throw reeveError('IO_FAILED', { host: 'this host', rule: `the identity in ${folder} is damaged; join again` }, { cause: error });

@@ -55,8 +55,8 @@ export interface Journal {
   /** Notes how it ended. Does not fail: what cannot be written is logged, and found again by recovery. */
   done(entry: Entry, ending: Ending): Promise<void>;
   find(id: string, method: string): Entry | undefined;
-  /** The newest entry of an operation id. */
-  findOperation(id: string): Entry | undefined;
+  /** The newest entry of an operation id, of one method unless that is absent or empty. */
+  findOperation(id: string, method?: string): Entry | undefined;
   /** Operations begun and not ended, oldest first. */
   open(): readonly Entry[];
   request(entry: Entry): Promise<Buffer>;
@@ -158,7 +158,7 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       }
     },
     find: (id, method) => index.slot(id, method)?.entry,
-    findOperation: (id) => index.entries().filter((entry) => entry.id === id).at(-1),
+    findOperation: (id, method = '') => index.entries().filter((entry) => entry.id === id && (method === '' || entry.method === method)).at(-1),
     open: () => index.entries().filter((entry) => entry.endedAt === undefined),
     async request(entry) {
       const line = await body(slotOf(entry).request);

@@ -17,7 +17,7 @@ export function operationService(options: { journal: Journal; engine: Engine; ho
       roles: ['coordinator'], risk: 'read', rate: { perSecond: 20, burst: 100 }, maxBytes: 1024, deadlineMs: 10_000,
       handle: async (request) => {
         const id = parseId('operation id', request.operationId);
-        const entry = journal.findOperation(id);
+        const entry = journal.findOperation(id, request.method);
         if (entry === undefined) throw reeveError('OPERATION_UNKNOWN', { value: id });
         const base = { method: entry.method, receivedAt: toTimestamp(entry.receivedAt) };
         if (entry.endedAt === undefined) return { ...base, outcome: engine.isLive(entry) ? 'OUTCOME_RUNNING' : 'OUTCOME_UNKNOWN' };

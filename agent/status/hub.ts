@@ -30,7 +30,7 @@ const factsMs = 60_000;
 const factsTellMs = 10 * 60_000;
 
 /** Abilities beyond the first release. */
-const capabilities: readonly string[] = [removalOnlyCapability];
+const capabilities: readonly string[] = ['release', removalOnlyCapability];
 
 /** How a noun is observed for its digest. */
 export interface ObservedNoun {
@@ -78,6 +78,8 @@ export interface StatusHubOptions {
   readonly certificateNotAfter: number;
   /** What became of the last upgrade; empty: nothing is to be said. */
   readonly upgrade: string;
+  /** Random name of this process. */
+  readonly instanceId: string;
   readonly log: Logger;
 }
 
@@ -336,6 +338,7 @@ class Hub implements StatusHub {
       pendingChange: '',
       holds: this.#holds(),
       upgrade: this.#options.upgrade,
+      instanceId: this.#options.instanceId,
     };
   }
 

@@ -22,6 +22,15 @@ export type UserWork = NounWork<ApplyUserRequest, readonly User[], readonly Obse
 export function userWork(host: Host, hostName: string): UserWork {
   const request = messageCodec<ApplyUserRequestInput, ApplyUserRequest>('reeve.agent.v1.ApplyUserRequest');
   const response = messageCodec<ApplyUserResponseInput, ApplyUserResponse>('reeve.agent.v1.ApplyUserResponse');
+  const plan: UserWork['plan'] = (wanted, observed, policy) =>
+    planUsers({
+      wanted,
+      observed,
+      accounts: host.readAccounts(),
+      homeExists: (name) => host.homeExists(name),
+      deny: (operation, args) => policyProblem(policy, hostName, operation, args),
+      hostName,
+    });
   return {
     noun: 'user',
     part: 'accounts',
@@ -37,15 +46,9 @@ export function userWork(host: Host, hostName: string): UserWork {
       return adopts ? observeUsers(host.helper, operationId, 'all') : managed;
     },
     model: (observed) => userDigestModel(observed) as readonly Canonical[],
-    plan: (wanted, observed, policy) =>
-      planUsers({
-        wanted,
-        observed,
-        accounts: host.readAccounts(),
-        homeExists: (name) => host.homeExists(name),
-        deny: (operation, args) => policyProblem(policy, hostName, operation, args),
-        hostName,
-      }),
+    plan,
+    // Also accounts that the coordinator does not know of: their markers are of an earlier life of this host.
+    release: (observed, policy) => plan(observed.filter((user) => user.marker !== '').map(({ name }) => ({ presence: 'released', name })), observed, policy),
     removalOnly: removalsOf,
     respond: ({ wanted, observed, changes, held, digestBefore, digest, policyDigest }) => {
       const named = new Set(wanted.map((user) => user.name));

@@ -23,6 +23,7 @@ import {
   childrenOf,
   getHost,
   labelsOf,
+  retireHost,
   setHostState,
   setLabels,
   setReadmit,
@@ -35,6 +36,7 @@ import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { holdHost, unholdHost } from './hold.js';
 import { audited } from './operator.js';
+import { releaseHost } from './release.js';
 import { administers, changes, reads } from './row.js';
 import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, visibleHosts, type Scoped } from './select.js';
 
@@ -96,14 +98,13 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
         if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
         audited(office(), context.principal, `host retire ${host.name}`, host.id, () => {
-          revokeKeys(db, host.id);
-          voidTokens(db, host.id);
-          setHostState(db, host.id, 'retired', clock.now());
+          retireHost(db, host.id, clock.now());
         });
         fleet.refresh(host.id);
         return Promise.resolve({});
       },
     },
+    ReleaseHost: { ...administers, deadlineMs: changes.deadlineMs, handle: (request, context) => releaseHost(office(), request, context) },
     RevokeHost: {
       ...administers,
       handle: (request, context) => {
@@ -207,16 +208,19 @@ export function formatHosts(office: Office, caller: Scoped, hosts: readonly Host
       upgrade: connected ? (live.status?.upgrade ?? '').slice(0, 512) : '',
       joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
       holds: holdsOf(host.id).map(formatHold),
+      quarantine: host.quarantine === undefined ? '' : `${host.quarantine.text}, since ${new Date(host.quarantine.atMs).toISOString()}`,
     };
   });
 }
 
-function stateOf(host: HostRow, connected: boolean): 'HOST_STATE_INVITED' | 'HOST_STATE_CONNECTED' | 'HOST_STATE_LOST' | 'HOST_STATE_REVOKED' | 'HOST_STATE_RETIRED' {
+function stateOf(host: HostRow, connected: boolean): 'HOST_STATE_INVITED' | 'HOST_STATE_CONNECTED' | 'HOST_STATE_LOST' | 'HOST_STATE_QUARANTINED' | 'HOST_STATE_REVOKED' | 'HOST_STATE_RETIRED' {
   switch (host.state) {
     case 'invited':
       return 'HOST_STATE_INVITED';
     case 'joined':
       return connected ? 'HOST_STATE_CONNECTED' : 'HOST_STATE_LOST';
+    case 'quarantined':
+      return 'HOST_STATE_QUARANTINED';
     case 'revoked':
       return 'HOST_STATE_REVOKED';
     case 'retired':

@@ -7,17 +7,20 @@ import { defineService, type AuthenticatedCall, type Caller, type Service } from
 import { certificateProblem, keyFingerprint } from '../../shared/rpc/tls.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { addAudit } from '../inventory/audit.js';
-import { getHost } from '../inventory/host.js';
+import { noteInstance } from '../fleet/duplicate.js';
+import { getHost, quarantined } from '../inventory/host.js';
 import { addHostKey, dropStagedKeys, getHostKey, promoteKey } from '../inventory/key.js';
 import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
 import { checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
 import { reachable } from './reach.js';
+import { addressOf } from './enrol.js';
 
 /** An agent at the agents' API. */
 export interface AgentCaller extends Caller {
-  readonly role: 'agent';
+  /** forked: by a key that a newer one has replaced. It may call nothing; its renewal is looked at to tell a copy from the original. */
+  readonly role: 'agent' | 'forked';
   readonly hostId: string;
   /** Public key of its certificate (SubjectPublicKeyInfo, DER). */
   readonly publicKey: Buffer;
@@ -32,12 +35,14 @@ export function agentOf(office: Office, call: AuthenticatedCall): AgentCaller {
   const publicKey = certificate.publicKey.export({ type: 'spki', format: 'der' });
   const key = getHostKey(office.db, keyFingerprint(publicKey));
   if (key === undefined) throw refused('its key is not known');
-  if (key.state !== 'current' && key.state !== 'staged') throw refused(`its key is ${key.state === 'revoked' ? 'revoked' : 'replaced'}`);
+  if (key.state === 'revoked') throw refused('its key is revoked; if this machine is a copy, run "reeve-agent reset" on it');
   const host = getHost(office.db, key.hostId);
+  if (host?.state === 'quarantined') throw quarantined(host);
   if (host?.state !== 'joined') throw refused('its host is not part of the fleet');
   const uri = formatIdentity({ kind: 'host', fleetId: office.authority.fleetId, hostId: host.id });
   const problem = certificateProblem(certificate, { uri, usage: 'client', now: office.clock.now() });
   if (problem !== undefined) throw refused(problem);
+  if (key.state === 'old') return { name: `replaced key of host:${host.id}`, role: 'forked', hostId: host.id, publicKey };
   return { name: `host:${host.id}`, role: 'agent', hostId: host.id, publicKey };
 }
 
@@ -48,13 +53,16 @@ const redialMs = 2_000;
 export function identityService(office: Office): Service<AgentCaller> {
   return defineService<IdentityServiceDefinition, AgentCaller>('reeve.coordinator.v1.IdentityService', {
     Renew: {
-      roles: ['agent'],
+      roles: ['agent', 'forked'],
       risk: 'identity',
       rate: { perSecond: 1 / 60, burst: 10 },
       maxBytes: 2_048,
       deadlineMs: 10_000,
-      handle: (request, context) => {
+      handle: async (request, context) => {
         const { principal } = context;
+        const speaker = { instanceId: request.instanceId.slice(0, 64), source: addressOf(context.peer), machineHint: request.machineHint.length === 32 ? request.machineHint.toString('hex') : '' };
+        await noteInstance(office, office.fleet, principal.hostId, { ...speaker, doing: principal.role === 'forked' ? 'renews with an older key' : 'renews' });
+        if (principal.role === 'forked') throw reeveError('IDENTITY_REFUSED', { reason: 'its key is replaced by a newer one that was used; on a copy run "reeve-agent reset", or let it join again' });
         const publicKey = checkPublicKey(request.publicKey);
         const proven = proofHolds({ domain: 'reeve-renew-v1', credential: principal.publicKey, publicKey, signature: request.signature, by: publicKey });
         if (!proven) throw reeveError('IDENTITY_REFUSED', { reason: 'the new key is not proven' });
@@ -70,7 +78,7 @@ export function identityService(office: Office): Service<AgentCaller> {
         });
         failpoint('coordinator.renew.stored');
         setTimeout(() => office.fleet.refresh(principal.hostId), redialMs).unref();
-        return Promise.resolve({ certificate: issued.certificate, agentsApi: reachable(office).agentsApi, enrolment: reachable(office).enrolment, time: toTimestamp(now) });
+        return { certificate: issued.certificate, agentsApi: reachable(office).agentsApi, enrolment: reachable(office).enrolment, time: toTimestamp(now), hostName: getHost(office.db, principal.hostId)?.name ?? '' };
       },
     },
   });

@@ -5,7 +5,7 @@ import { toTimestamp } from '../../shared/rpc/time.js';
 import { listPending } from '../inventory/generation.js';
 import type { Office } from '../office.js';
 import type { Noun } from '../reconcile/noun.js';
-import { findNoun, nouns } from '../reconcile/nouns.js';
+import { allNouns, findNoun } from '../reconcile/nouns.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
 import { changes, reads } from './row.js';
@@ -46,8 +46,8 @@ export function planService(office: () => Office): Service<OperatorCaller> {
 }
 
 function parseNouns(name: string): readonly Noun[] {
-  if (name === '') return nouns;
+  if (name === '') return allNouns;
   const noun = findNoun(name);
-  if (noun === undefined) throw fieldInvalid('noun', name, `one of ${nouns.map((known) => known.name).join(', ')}`);
+  if (noun === undefined) throw fieldInvalid('noun', name, `one of ${allNouns.map((known) => known.name).join(', ')}`);
   return [noun];
 }

@@ -128,7 +128,7 @@ function list(db: Database, caller: Scoped, request: { selector: string; name: s
     .filter((row) => hosts.has(row.hostId))
     .map((row) => {
       const owed = pending.get(row.hostId);
-      const waits = owed !== undefined && row.generation > owed.applied;
+      const waits = owed !== undefined && (row.generation > owed.applied || owed.released);
       return {
         hostName: hosts.get(row.hostId)?.name ?? '',
         user: formatUser(row.user),

@@ -56,6 +56,7 @@ function hostFields(host: Host, now: number): Field[] {
     ['id', host.id],
     ['state', stateCell(host.state)],
     ['why lost', host.lostReason],
+    ['quarantined', host.quarantine],
     ['address', host.address],
     ['labels', host.labels.join(' ')],
     ['parent', host.parent],

@@ -6,6 +6,7 @@ import { vis } from '../../shared/model/vis.js';
 import { toDuration } from '../../shared/rpc/time.js';
 import { ansibleInventory } from './ansible.js';
 import { answer } from './answer.js';
+import { runChange } from './change.js';
 import { defineCommand, on, type Noun } from './command.js';
 import { sure } from './confirm.js';
 import { parseDuration } from '../../shared/model/duration.js';
@@ -141,6 +142,29 @@ const retire = defineCommand({
   },
 });
 
+const release = defineCommand({
+  path: 'host release',
+  summary: 'Let go of a host: what Reeve manages there stays, and works without it',
+  text: 'Accounts stay exactly as they are, also locked ones. When the agent has acknowledged it, the host is retired, and "apt purge reeve-agent" on it leaves nothing running. A host that cannot be reached stays, and is released when it returns; to only forget it: reeve host retire',
+  positionals: hostPositional,
+  options: {
+    noun: { kind: 'value', value: 'NOUN', text: 'Only this noun; the host stays managed for the rest' },
+    cancel: { kind: 'flag', text: 'Take back a release that is still pending' },
+    plan: { kind: 'flag', text: 'Only show what would change' },
+    yes,
+  },
+  exclusive: [['cancel', 'noun'], ['cancel', 'plan']],
+  examples: [
+    { line: 'reeve host release web1', text: 'Let go of web1, after showing what that means' },
+    { line: 'reeve host release web1 --noun user --yes', text: 'Manage its users by hand from now on' },
+  ],
+  run: async (context, args) => {
+    const request = { host: hostRef(args.host), noun: args.noun ?? '', cancel: args.cancel };
+    const flags = { plan: args.plan, stage: false, yes: args.yes || args.cancel };
+    return runChange(context, flags, (api, options) => api.stream(hostService, 'ReleaseHost', { options, ...request }));
+  },
+});
+
 const revoke = defineCommand({
   path: 'host revoke',
   summary: 'Revoke the certificates of a host at once',
@@ -208,4 +232,4 @@ const hold = defineCommand({
 });
 
 /** `reeve host`. */
-export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [invite, list, show, set, retire, revoke, readmit, hold] };
+export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [invite, list, show, set, release, retire, revoke, readmit, hold] };

@@ -12,6 +12,7 @@ const lines: readonly (readonly string[])[] = [
   ['host', 'list'],
   ['host', 'show', 'web1'],
   ['host', 'set', 'web1', '--label', 'site=ams'],
+  ['host', 'release', 'web1', '--yes'],
   ['host', 'retire', 'web1', '--yes'],
   ['host', 'revoke', 'web1', '--yes'],
   ['host', 'readmit', '--all'],

@@ -22,7 +22,7 @@ const status = defineCommand({
 
 function renderStatus(terminal: Pick<Terminal, 'color'>, known: GetStatusResponse, now: number): string {
   const { hosts } = known;
-  const states = hosts === null ? [] : ([['connected', hosts.connected], ['lost', hosts.lost], ['invited', hosts.invited], ['revoked', hosts.revoked]] as const);
+  const states = hosts === null ? [] : ([['connected', hosts.connected], ['lost', hosts.lost], ['invited', hosts.invited], ['quarantined', hosts.quarantined], ['revoked', hosts.revoked]] as const);
   const counts = states.flatMap(([state, count]) => (count === 0 ? [] : [`${String(count)} ${state}`])).join(', ');
   const fields = renderFields(terminal, [
     ['fleet', known.fleetId],

@@ -1,4 +1,4 @@
-import { reeveError } from '../../shared/errors/error.js';
+import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
 import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
 import { createSemaphore } from '../../shared/kit/semaphore.js';
@@ -7,14 +7,14 @@ import { parseFacts, type Facts } from '../../shared/model/fact.js';
 import type { CallOptions, Channel, ServiceName } from '../../shared/rpc/client.js';
 import type { MethodName, RequestInputOf, ResponseOf } from '../../shared/rpc/type.js';
 import { setFacts } from '../inventory/fact.js';
-import { getHost, listHosts, setAgentVersion, setAuditHead, setLastSeen, type HostRow } from '../inventory/host.js';
+import { getHost, listHosts, quarantined, setAgentVersion, setAuditHead, setLastSeen, type HostRow } from '../inventory/host.js';
 import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
 import type { World } from '../world.js';
 import { keepConnection, type Connection } from './connection.js';
 import { someHoldEnded } from './hold.js';
 import { directLink } from './link.js';
-import { notYet, type Live } from './live.js';
+import { notYet, replacedKey, type Live } from './live.js';
 
 /** Heartbeats are a budget of the whole fleet: so many a second, but none rarer than a lost host may stay unseen. */
 const heartbeat = { perSecond: 1_000, minMs: 6_000, maxMs: 10_000 };
@@ -89,7 +89,7 @@ export function createFleet(world: World): Fleet {
       keyProblem: (fingerprint) => {
         const key = getHostKey(db, fingerprint);
         if (key?.hostId !== hostId) return 'its key is not known';
-        return key.state === 'current' || key.state === 'staged' ? undefined : `its key is ${key.state === 'revoked' ? 'revoked' : 'replaced'}`;
+        return key.state === 'current' || key.state === 'staged' ? undefined : `its key is ${key.state === 'revoked' ? 'revoked' : replacedKey}`;
       },
       epoch: world.epoch,
       fresh: () => clock.now() - (getHost(db, hostId)?.joinedAtMs ?? 0) < freshMs,
@@ -142,7 +142,12 @@ export function createFleet(world: World): Fleet {
     },
     refresh,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
-    call: async (host, service, method, request, options) => openTo(host).unary(service, method, request, options),
+    call: async (host, service, method, request, options) =>
+      openTo(host)
+        .unary(service, method, request, options)
+        .catch((error: unknown) => {
+          throw namedAs(error, host.name);
+        }),
     flush() {
       flush();
       flushSeen();
@@ -158,6 +163,7 @@ export function createFleet(world: World): Fleet {
 
   function openTo(host: HostRow): Channel {
     if (host.state === 'invited') throw reeveError('HOST_NOT_JOINED', { host: host.name });
+    if (host.state === 'quarantined') throw quarantined(host);
     if (host.state !== 'joined') throw reeveError('HOST_REVOKED', { host: host.name });
     const channel = connections.get(host.id)?.channel();
     const live = lives.get(host.id);
@@ -165,6 +171,12 @@ export function createFleet(world: World): Fleet {
     if (live.certificateNotAfterMs <= clock.now()) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'its certificate has expired' });
     return channel;
   }
+}
+
+/** An agent names itself as it was called when it joined or renewed last; people know the host by its name now. */
+function namedAs(error: unknown, hostName: string): unknown {
+  if (!(error instanceof ReeveError) || error.items.every(({ fields }) => fields['host'] === undefined || fields['host'] === hostName)) return error;
+  return new ReeveError(error.items.map(({ code, fields }) => ({ code, fields: fields['host'] === undefined ? fields : { ...fields, host: hostName } })), { cause: error });
 }
 
 /** Takes in one event. Whatever a host says is data: checked, capped, stored. */

@@ -5,7 +5,7 @@ import { damageOf } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { Fleet } from './fleet.js';
 import { holdLookup } from './hold.js';
-import type { Live } from './live.js';
+import { replacedKey, type Live } from './live.js';
 
 /** One thing that is wrong. */
 export interface Health {
@@ -38,6 +38,10 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     health.push({ code: 'DATABASE_DAMAGED', title: 'the inventory is damaged, nothing is stored any more', severity: 'error', text, since: now, hostName: '' });
   }
   for (const host of hosts.values()) {
+    if (host.quarantine !== undefined && host.state === 'quarantined') {
+      const text = `${host.quarantine.text}; on the machine that is the copy: reeve-agent reset; for the other one: reeve host invite ${host.name} --rejoin`;
+      health.push({ code: 'HOST_QUARANTINED', title: 'two machines have its identity, nothing is sent to either', severity: 'error', text, since: host.quarantine.atMs, hostName: host.name });
+    }
     if (host.state !== 'joined') continue;
     const live = fleet.live(host.id);
     if (live.state === 'lost') lost.add(host.id);
@@ -74,9 +78,17 @@ function holdHealth(host: HostRow, hold: Hold, owed: readonly string[]): Health 
 
 function hostHealth(host: HostRow, live: Live, now: number): Health[] {
   const about = { hostName: host.name, since: live.sinceMs };
-  if (live.state === 'lost') return [{ ...about, code: 'HOST_LOST', title: 'host cannot be reached', severity: 'error', text: live.reason }];
+  if (live.state === 'lost') {
+    const restored = `; if it was restored from an older state, it has to join again: reeve host invite ${host.name} --rejoin`;
+    return [{ ...about, code: 'HOST_LOST', title: 'host cannot be reached', severity: 'error', text: `${live.reason}${live.reason.includes(replacedKey) ? restored : ''}` }];
+  }
   const health: Health[] = [];
   const { status } = live;
+  const { facts } = live;
+  if (facts !== undefined && facts.machineHint !== '' && host.machineHint !== undefined && facts.machineHint !== host.machineHint.toString('hex')) {
+    const text = `if it is a copy of the machine that joined, run reeve-agent reset on it; if that one became this one: reeve host invite ${host.name} --rejoin`;
+    health.push({ ...about, code: 'MACHINE_CHANGED', title: 'it runs on another machine than the one that joined', severity: 'warning', text });
+  }
   const drift = Math.abs(live.clockOffsetMs);
   if (drift > clockWarningMs) {
     const text = `its clock is ${String(Math.round(drift / 1000))} s ${live.clockOffsetMs > 0 ? 'ahead' : 'behind'}; from 600 s it refuses changes`;

@@ -22,3 +22,6 @@ export interface Live {
 export function notYet(now: number): Live {
   return { state: 'lost', sinceMs: now, reason: 'not connected yet', lastSeenMs: 0, clockOffsetMs: 0, status: undefined, facts: undefined, certificateNotAfterMs: 0 };
 }
+
+/** In the reason of a host that shows a key of before its last renewal: a fork of the history of its keys, by a restored snapshot or a copy. */
+export const replacedKey = 'replaced by a newer one';

@@ -16,6 +16,8 @@ export interface Generation {
   readonly reason: string;
   /** Since when it is as it is. */
   readonly sinceMs: number;
+  /** Whether what should be is that the host lets go of it; what was wanted of it before is forgotten when it has. */
+  readonly released: boolean;
 }
 
 interface Sql {
@@ -27,6 +29,7 @@ interface Sql {
   observed_digest: Buffer | null;
   reason: string;
   since_ms: number;
+  released: number;
 }
 
 const fromSql = (row: Sql): Generation => ({
@@ -38,6 +41,7 @@ const fromSql = (row: Sql): Generation => ({
   observedDigest: row.observed_digest ?? undefined,
   reason: row.reason,
   sinceMs: row.since_ms,
+  released: row.released === 1,
 });
 
 /** All nouns of a host that were ever wanted, sorted. */
@@ -62,15 +66,21 @@ export function listDrift(db: Database): Generation[] {
   return (db.prepare(`SELECT * FROM generation WHERE ${where}`).all() as Sql[]).map(fromSql);
 }
 
-/** Something else is wanted of a noun: the next generation, answered. */
-export function raiseGeneration(db: Database, hostId: string, noun: string, now: number): number {
+/** Something else is wanted of a noun, or that the host lets go of it: the next generation, answered. */
+export function raiseGeneration(db: Database, next: { hostId: string; noun: string; now: number; released: boolean }): number {
   return db
     .prepare(
-      `INSERT INTO generation (host_id, noun, wanted, since_ms) VALUES (?, ?, 1, ?)
-       ON CONFLICT DO UPDATE SET wanted = wanted + 1, since_ms = CASE WHEN applied < wanted THEN since_ms ELSE excluded.since_ms END RETURNING wanted`,
+      `INSERT INTO generation (host_id, noun, wanted, since_ms, released) VALUES (?, ?, 1, ?, ?)
+       ON CONFLICT DO UPDATE SET wanted = wanted + 1, released = excluded.released, since_ms = CASE WHEN applied < wanted THEN since_ms ELSE excluded.since_ms END
+       RETURNING wanted`,
     )
     .pluck()
-    .get(hostId, noun, now) as number;
+    .get(next.hostId, next.noun, next.now, next.released ? 1 : 0) as number;
+}
+
+/** Nothing is wanted of a noun any more, and nothing is known of it. */
+export function dropGeneration(db: Database, hostId: string, noun: string): void {
+  db.prepare('DELETE FROM generation WHERE host_id = ? AND noun = ?').run(hostId, noun);
 }
 
 /** A host applied a generation. A generation older than one it applied before changes nothing. */

@@ -1,8 +1,10 @@
-import { reeveError } from '../../shared/errors/error.js';
+import { reeveError, type ReeveError } from '../../shared/errors/error.js';
 import type { Endpoint } from '../../shared/model/host.js';
 import { formatLabel, type Label } from '../../shared/model/label.js';
 import { parseSelector } from '../../shared/model/selector.js';
 import type { Database } from './database.js';
+import { revokeKeys } from './key.js';
+import { voidTokens } from './token.js';
 
 /** A host as the inventory has it. */
 export interface HostRow {
@@ -10,7 +12,11 @@ export interface HostRow {
   readonly name: string;
   readonly endpoint: Endpoint | undefined;
   readonly parentId: string | undefined;
-  readonly state: 'invited' | 'joined' | 'revoked' | 'retired';
+  readonly state: 'invited' | 'joined' | 'quarantined' | 'revoked' | 'retired';
+  /** Why and since when it is quarantined: two live agents have its identity. */
+  readonly quarantine: { readonly text: string; readonly atMs: number } | undefined;
+  /** sha256 of the machine-id that it joined with; undefined: it told none. */
+  readonly machineHint: Buffer | undefined;
   readonly joinedAtMs: number | undefined;
   readonly lastSeenAtMs: number | undefined;
   readonly readmitUntilMs: number | undefined;
@@ -26,7 +32,10 @@ interface Sql {
   address: string | null;
   port: number | null;
   parent_id: string | null;
-  state: HostRow['state'];
+  state: Exclude<HostRow['state'], 'quarantined'>;
+  quarantined_at_ms: number | null;
+  quarantine: string;
+  machine_hint: Buffer | null;
   joined_at_ms: number | null;
   last_seen_at_ms: number | null;
   readmit_until_ms: number | null;
@@ -41,7 +50,9 @@ const fromSql = (row: Sql): HostRow => ({
   name: row.name,
   endpoint: row.address === null || row.port === null ? undefined : { address: row.address, port: row.port },
   parentId: row.parent_id ?? undefined,
-  state: row.state,
+  state: row.state === 'joined' && row.quarantined_at_ms !== null ? 'quarantined' : row.state,
+  quarantine: row.quarantined_at_ms === null ? undefined : { text: row.quarantine, atMs: row.quarantined_at_ms },
+  machineHint: row.machine_hint ?? undefined,
   joinedAtMs: row.joined_at_ms ?? undefined,
   lastSeenAtMs: row.last_seen_at_ms ?? undefined,
   readmitUntilMs: row.readmit_until_ms ?? undefined,
@@ -147,14 +158,32 @@ export function childrenOf(db: Database, id: string): HostRow[] {
 /** Marks a host as joined. The address it came from is taken when none is known. */
 export function setJoined(db: Database, id: string, join: { now: number; from: Endpoint | undefined; agentVersion: string; machineHint: Buffer | undefined }): void {
   db.prepare(
-    `UPDATE host SET state = 'joined', joined_at_ms = ?, agent_version = ?, machine_hint = ?, readmit_until_ms = NULL, audit_seq = 0, audit_head = NULL,
+    `UPDATE host SET state = 'joined', joined_at_ms = ?, agent_version = ?, machine_hint = ?, readmit_until_ms = NULL, quarantined_at_ms = NULL, quarantine = '', audit_seq = 0, audit_head = NULL,
        address = coalesce(address, ?), port = coalesce(port, ?) WHERE id = ?`,
   ).run(join.now, join.agentVersion, join.machineHint ?? null, join.from?.address ?? null, join.from?.port ?? null, id);
 }
 
 /** Sets the lasting state of a host. */
 export function setHostState(db: Database, id: string, state: 'revoked' | 'retired', now: number): void {
-  db.prepare('UPDATE host SET state = ?, retired_at_ms = ? WHERE id = ?').run(state, state === 'retired' ? now : null, id);
+  db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);
+}
+
+/** The error of a call to a quarantined host. */
+export function quarantined(host: HostRow): ReeveError {
+  return reeveError('HOST_QUARANTINED', { host: host.name, reason: host.quarantine?.text ?? 'two live agents have its identity' });
+}
+
+/** Two live agents have this identity: nothing is sent to either until one of them joined anew. A host that is not joined is left alone. */
+export function setQuarantined(db: Database, id: string, quarantine: { readonly text: string; readonly atMs: number }): boolean {
+  const where = `id = ? AND state = 'joined' AND quarantined_at_ms IS NULL`;
+  return db.prepare(`UPDATE host SET quarantined_at_ms = ?, quarantine = ? WHERE ${where}`).run(quarantine.atMs, quarantine.text, id).changes === 1;
+}
+
+/** Takes a host out for ever: nothing that it has is good for anything any more, and its id is never used again. */
+export function retireHost(db: Database, id: string, now: number): void {
+  revokeKeys(db, id);
+  voidTokens(db, id);
+  setHostState(db, id, 'retired', now);
 }
 
 /** Lets a host with a long expired certificate come back until then. */

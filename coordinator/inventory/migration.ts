@@ -215,4 +215,10 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX login_token_operator ON login_token (operator);
   `,
+  // Letting go of hosts, and identities that two machines have.
+  `
+  ALTER TABLE generation ADD COLUMN released INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1));
+  ALTER TABLE host ADD COLUMN quarantined_at_ms INTEGER;
+  ALTER TABLE host ADD COLUMN quarantine TEXT NOT NULL DEFAULT '' CHECK ((quarantine = '') = (quarantined_at_ms IS NULL));
+  `,
 ];

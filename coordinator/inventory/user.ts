@@ -95,3 +95,8 @@ export function settleUsers(db: Database, hostId: string, generation: number, ui
   const note = db.prepare('UPDATE user SET observed_uid = ? WHERE host_id = ? AND name = ? AND observed_uid IS NOT ?');
   for (const [name, uid] of uids) note.run(uid, hostId, name, uid);
 }
+
+/** A host let go of its users: nothing is wanted of any of them any more. */
+export function forgetUsers(db: Database, hostId: string): void {
+  db.prepare('DELETE FROM user WHERE host_id = ?').run(hostId);
+}

@@ -15,6 +15,7 @@ import { addOperation, addOperationHost, closeOperation, getOperation, operation
 import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
 import { recordAnswer, sendIntent, type Answer } from './send.js';
 
@@ -36,6 +37,8 @@ export interface ChangeRequest {
    * taken back, and once for good. Throws to refuse the whole command.
    */
   readonly edit?: (db: Database, host: HostRow, generation: number) => boolean;
+  /** Instead of an edit: the nouns are let go of on the hosts. */
+  readonly release?: boolean;
 }
 
 /** How far to go. */
@@ -78,6 +81,7 @@ interface Target {
   readonly noun: Noun;
   readonly generation: number;
   readonly desired: unknown;
+  readonly release: boolean;
 }
 
 /** The engine over a fleet. `perHost` keeps commands to one host in order. */
@@ -150,15 +154,30 @@ async function runChange(run: Run): Promise<void> {
 /** Stores what is wanted of every host and answers what that makes of each noun. */
 function storeWanted(run: Run): Target[] {
   const { world, request } = run;
-  return request.hosts.flatMap((host) =>
-    request.nouns.flatMap((noun) => {
-      const before = getGeneration(world.db, host.id, noun.name)?.wanted ?? 0;
-      if (request.edit === undefined && before === 0) return [];
-      const changed = request.edit?.(world.db, host, before + 1) ?? false;
-      const generation = changed || before === 0 ? raiseGeneration(world.db, host.id, noun.name, world.clock.now()) : before;
-      return [{ host, noun, generation, desired: noun.desired(world.db, host.id) }];
-    }),
-  );
+  return request.hosts.flatMap((host) => request.nouns.flatMap((noun) => wantedOf(world, request, host, noun)));
+}
+
+function wantedOf({ db, clock }: World, request: ChangeRequest, host: HostRow, noun: Noun): Target[] {
+  const known = getGeneration(db, host.id, noun.name);
+  const before = known?.wanted ?? 0;
+  const raise = (released: boolean): number => raiseGeneration(db, { hostId: host.id, noun: noun.name, now: clock.now(), released });
+  if (request.release === true) {
+    if (known !== undefined && !known.released && known.applied < known.wanted) throw reeveError('RELEASE_UNAPPLIED', { host: host.name, noun: noun.name });
+    const generation = known?.released === true ? before : raise(true);
+    return [{ host, noun, generation, desired: noun.desired(db, host.id), release: true }];
+  }
+  if (request.edit === undefined && before === 0) return [];
+  if (request.edit !== undefined) requireKept(db, host);
+  const edited = request.edit?.(db, host, before + 1) ?? false;
+  // Whoever asks for something to be so asks for it to be managed: a release that is still pending is taken back.
+  const changed = edited || (request.edit !== undefined && known?.released === true);
+  const generation = changed || before === 0 ? raise(false) : before;
+  return [{ host, noun, generation, desired: noun.desired(db, host.id), release: changed ? false : (known?.released ?? false) }];
+}
+
+/** A host that is being let go of as a whole gets nothing new. Errors: HOST_RELEASING. */
+function requireKept(db: Database, host: HostRow): void {
+  if (getGeneration(db, host.id, hostNoun.name) !== undefined) throw reeveError('HOST_RELEASING', { host: host.name });
 }
 
 /** A command with the id of one that is known answers what that one came to. True when it was. */
@@ -189,7 +208,7 @@ function store(run: Run, hash: Buffer, as: 'running' | 'pending'): { operationId
     for (const { host, noun, generation } of wanted) {
       const part = { operationId, hostId: host.id, noun: noun.name, generation };
       addOperationHost(db, part);
-      if (as === 'pending') recordAnswer(world, part, { outcome: 'pending', errors: [], durationMs: 0 });
+      if (as === 'pending') recordAnswer(world, run.fleet, part, { outcome: 'pending', errors: [], durationMs: 0 });
     }
     if (as === 'pending') closeOperation(db, operationId, now);
     return wanted;
@@ -229,7 +248,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
     const result = await perHost.run(host.id, async () => {
       failpoint('coordinator.change.sent');
       const answer = await sendIntent(world, fleet, { ...target, intent });
-      return { ...recordAnswer(world, part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
+      return { ...recordAnswer(world, fleet, part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
     });
     queue.push({ kind: 'host', result: { ...result, host } });
   });

@@ -4,6 +4,7 @@ import type { Held } from '../../shared/rpc/hold.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
+import type { World } from '../world.js';
 
 /** What an agent answered to an intent. */
 export interface Applied {
@@ -27,6 +28,10 @@ export interface Noun {
   readonly deadlineMs: number;
   /** What a host should have, from the inventory; given to `send` as it is. */
   desired(db: Database, hostId: string): unknown;
+  /** What `desired` gives for a host that has nothing: sent with an intent that lets go of the noun. */
+  readonly nothing: unknown;
+  /** A host let go of the noun: forgets what was wanted of it there. In the transaction that records its answer. */
+  forget(world: World, hostId: string, operationId: string): void;
   /** Sends an intent with what the host should have. */
   send(fleet: Fleet, host: HostRow, intent: IntentInput, desired: unknown): Promise<Applied>;
   /** The stored answer of an operation, from the agent's journal. */

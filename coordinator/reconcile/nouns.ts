@@ -1,10 +1,14 @@
+import { hostNoun } from './host.js';
 import type { Noun } from './noun.js';
 import { userNoun } from './user.js';
 
-/** All nouns, in the order in which they are converged: one import and one row each. */
+/** All nouns that are managed, in the order in which they are converged and let go of: one import and one row each. */
 export const nouns: readonly Noun[] = [userNoun];
+
+/** What hosts are told of: all nouns, and last the host itself. */
+export const allNouns: readonly Noun[] = [...nouns, hostNoun];
 
 /** A noun by name; undefined when there is none. */
 export function findNoun(name: string): Noun | undefined {
-  return nouns.find((noun) => noun.name === name);
+  return allNouns.find((noun) => noun.name === name);
 }

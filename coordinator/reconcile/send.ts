@@ -1,15 +1,18 @@
-import { errorItems, ReeveError, type ErrorItem } from '../../shared/errors/error.js';
+import { errorItems, reeveError, ReeveError, type ErrorItem } from '../../shared/errors/error.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { heldItem, holdOn, removalOnlyCapability, type Hold } from '../../shared/model/hold.js';
 import type { Held } from '../../shared/rpc/hold.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { getGeneration, raiseGeneration, setApplied, setPendingReason } from '../inventory/generation.js';
+import type { Live } from '../fleet/live.js';
 import type { HostRow } from '../inventory/host.js';
 import { setOperationHost, type OperationHostRow } from '../inventory/operation.js';
 import { holdsOf } from '../inventory/hold.js';
 import type { World } from '../world.js';
+import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
+import { findNoun } from './nouns.js';
 
 /** What one host said to an intent. */
 export type Answer =
@@ -22,28 +25,50 @@ export type Answer =
       readonly partly?: Applied & { readonly held: Held };
     };
 
+/** One intent for one host. */
+export interface SendRequest {
+  readonly host: HostRow;
+  readonly noun: Noun;
+  readonly intent: IntentInput;
+  readonly desired: unknown;
+  /** The host is to let go of the noun. */
+  readonly release: boolean;
+}
+
+/** An agent that does not know the intent would take it for one that wants nothing, and say that all is well. */
+function requireRelease(live: Live): void {
+  if (live.state !== 'connected' || live.status === undefined || live.status.capabilities.includes('release')) return;
+  throw reeveError('VERSION_UNSUPPORTED', { value: `${live.status.agentVersion} of the agent`, rule: 'it cannot let go of a host yet' });
+}
+
 /**
  * Sends one intent to one host and sorts the answer: failed was refused or went wrong, pending never left or was held back, unknown left and was not
  * answered. While the host is held it is asked for no more than removal of access.
  */
-export async function sendIntent(world: World, fleet: Fleet, request: { host: HostRow; noun: Noun; intent: IntentInput; desired: unknown }): Promise<Answer> {
-  const { host, noun, intent, desired } = request;
+export async function sendIntent(world: World, fleet: Fleet, request: SendRequest): Promise<Answer> {
+  const { host, noun } = request;
+  const intent: IntentInput = request.release ? { ...request.intent, release: true } : request.intent;
+  const desired = request.release && noun !== hostNoun ? noun.nothing : request.desired;
   const startedAt = world.clock.monotonic();
   const durationMs = (): number => Math.round(world.clock.monotonic() - startedAt);
   const before = fleet.live(host.id);
   const hold = holdOn(holdsOf(world.db, host.id, world.clock.now()), noun.name);
+  // Letting go is nothing that a held host does; a plan is shown all the same.
+  if (hold !== undefined && request.release && intent.mode === 'MODE_APPLY') return { outcome: 'pending', errors: [heldItem(host.name, noun.name, hold)], durationMs: 0 };
   const able = before.status?.capabilities.includes(removalOnlyCapability) === true;
   if (hold !== undefined && intent.mode === 'MODE_APPLY' && before.state === 'connected' && !able) {
     return { outcome: 'pending', errors: [heldItem(host.name, noun.name, hold), { code: 'HOST_HOLD_UNSUPPORTED', fields: { host: host.name } }], durationMs: 0 };
   }
   try {
-    const applied = await noun.send(fleet, host, hold === undefined ? intent : { ...intent, removalOnly: true }, desired);
-    return sortApplied(applied, { host, noun, hold, able, durationMs: durationMs() });
+    if (request.release) requireRelease(before);
+    const asked = hold === undefined || request.release ? intent : { ...intent, removalOnly: true };
+    const applied = await noun.send(fleet, host, asked, desired);
+    return sortApplied(applied, { host, noun, hold: request.release ? undefined : hold, able, durationMs: durationMs() });
   } catch (error) {
     const errors = errorItems(error, intent.operationId ?? '');
     if (!(error instanceof ReeveError)) world.log.error({ host: host.name, noun: noun.name, err: error }, 'sending an intent failed in a way that is not in the catalogue');
     const lost = error instanceof ReeveError && error.code === 'HOST_UNREACHABLE';
-    if (error instanceof ReeveError && error.code === 'HOST_NOT_JOINED') return { outcome: 'pending', errors, durationMs: durationMs() };
+    if (error instanceof ReeveError && (error.code === 'HOST_NOT_JOINED' || error.code === 'HOST_QUARANTINED' || error.code === 'HOST_HELD')) return { outcome: 'pending', errors, durationMs: durationMs() };
     if (!lost) return { outcome: 'failed', errors, durationMs: durationMs() };
     if (before.state !== 'connected' || intent.mode !== 'MODE_APPLY') return { outcome: 'pending', errors, durationMs: durationMs() };
     return { outcome: 'unknown', errors: [{ code: 'OUTCOME_UNKNOWN', fields: { host: host.name } }], durationMs: durationMs() };
@@ -63,8 +88,8 @@ export function sortApplied(applied: Applied, about: { host: HostRow; noun: Noun
   return { outcome: 'pending', errors, durationMs, partly: { ...applied, changes: unaware ? [] : applied.changes, held } };
 }
 
-/** Records a host's answer: its part of the operation, and what is now applied or why it is not. One transaction. */
-export function recordAnswer(world: World, part: Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun' | 'generation'>, answer: Answer): OperationHostRow {
+/** Records a host's answer: its part of the operation, and what is now applied or why it is not. One transaction; a host that it retires is left alone then. */
+export function recordAnswer(world: World, fleet: Fleet, part: Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun' | 'generation'>, answer: Answer): OperationHostRow {
   const { db, clock } = world;
   const row: OperationHostRow = {
     ...part,
@@ -79,14 +104,17 @@ export function recordAnswer(world: World, part: Pick<OperationHostRow, 'operati
     if (answer.outcome === 'ok') {
       setApplied(db, { hostId: part.hostId, noun: part.noun, generation: part.generation, digest: answer.applied.digest, now: clock.now() });
       answer.applied.settle(db, part.hostId, part.generation);
+      const now = getGeneration(db, part.hostId, part.noun);
+      if (now?.released === true && now.applied === now.wanted) findNoun(part.noun)?.forget(world, part.hostId, part.operationId);
     } else {
       // What was asked of a host that has all it was told (a repair of drift) and is held is owed from now on, so that it is done when the hold ends.
       const current = answer.partly === undefined ? undefined : getGeneration(db, part.hostId, part.noun);
-      if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, part.hostId, part.noun, clock.now());
+      if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, { hostId: part.hostId, noun: part.noun, now: clock.now(), released: current.released });
       setPendingReason(db, part.hostId, part.noun, pendingReason(answer.errors).slice(0, 1024));
     }
   })();
   failpoint('coordinator.change.recorded');
+  if (part.noun === hostNoun.name && answer.outcome === 'ok') fleet.refresh(part.hostId);
   return row;
 }
 

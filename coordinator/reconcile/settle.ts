@@ -1,4 +1,4 @@
-import { ReeveError } from '../../shared/errors/error.js';
+import { reeveError, ReeveError } from '../../shared/errors/error.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/OperationService.js';
 import { newId } from '../../shared/kit/id.js';
 import { sha256 } from '../../shared/kit/digest.js';
@@ -8,13 +8,13 @@ import { serviceName } from '../../shared/rpc/client.js';
 import { fromDetails } from '../../shared/rpc/status.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { addAudit } from '../inventory/audit.js';
-import { generationsOf } from '../inventory/generation.js';
+import { getGeneration } from '../inventory/generation.js';
 import { getHost, type HostRow } from '../inventory/host.js';
 import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { Noun } from './noun.js';
-import { findNoun } from './nouns.js';
+import { allNouns, findNoun } from './nouns.js';
 import { recordAnswer, sendIntent, sortApplied, type Answer } from './send.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
@@ -43,7 +43,7 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
       await waitFor(delayMs, signal);
       continue;
     }
-    recordAnswer(world, part, answer);
+    recordAnswer(world, fleet, part, answer);
     writing(world.db, () => closeOperation(world.db, part.operationId, world.clock.now()));
     world.log.info({ host: host.name, operation: part.operationId, outcome: answer.outcome }, 'an operation of unknown outcome was settled');
     return;
@@ -52,7 +52,9 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
 
 async function askOperation(fleet: Fleet, host: HostRow, part: OperationHostRow, noun: Noun): Promise<Answer | 'running' | 'gone'> {
   try {
-    const found = await fleet.call(host, operationService, 'GetOperation', { operationId: part.operationId }, { deadlineMs: 10_000 });
+    const found = await fleet.call(host, operationService, 'GetOperation', { operationId: part.operationId, method: noun.method }, { deadlineMs: 10_000 });
+    // An older agent tells of the newest entry whatever its method.
+    if (found.method !== noun.method) throw reeveError('OPERATION_UNKNOWN', { value: part.operationId });
     if (found.outcome === 'OUTCOME_RUNNING') return 'running';
     if (found.outcome === 'OUTCOME_OK') return sortApplied(noun.decode(found.response), { host, noun, hold: undefined, able: true, durationMs: part.durationMs });
     return { outcome: 'failed', errors: fromDetails(found.errors, part.operationId), durationMs: part.durationMs };
@@ -65,9 +67,9 @@ async function askOperation(fleet: Fleet, host: HostRow, part: OperationHostRow,
 /** Brings each noun that is behind to its newest state, as one operation of the coordinator's own. */
 async function catchUp(world: World, fleet: Fleet, host: HostRow): Promise<void> {
   const { db, clock } = world;
-  for (const generation of generationsOf(db, host.id)) {
-    const noun = findNoun(generation.noun);
-    if (noun === undefined || generation.applied >= generation.wanted) continue;
+  for (const noun of allNouns) {
+    const generation = getGeneration(db, host.id, noun.name);
+    if (generation === undefined || generation.applied >= generation.wanted) continue;
     const now = clock.now();
     const operationId = newId(now);
     const summary = `converge ${noun.name} of ${host.name}`;
@@ -78,8 +80,8 @@ async function catchUp(world: World, fleet: Fleet, host: HostRow): Promise<void>
       addOperationHost(db, part);
     });
     const intent = { mode: 'MODE_APPLY', operationId, generation: generation.wanted, epoch: world.epoch } as const;
-    const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id) });
-    recordAnswer(world, part, answer);
+    const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id), release: generation.released });
+    recordAnswer(world, fleet, part, answer);
     writing(db, () => closeOperation(db, operationId, clock.now()));
     world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host was brought to the newest state, as far as no hold stands in the way');
   }

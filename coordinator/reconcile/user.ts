@@ -5,7 +5,7 @@ import { serviceName } from '../../shared/rpc/client.js';
 import { parseHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { desiredUsers } from '../desired/user.js';
-import { settleUsers, usersOf } from '../inventory/user.js';
+import { forgetUsers, settleUsers, usersOf } from '../inventory/user.js';
 import type { Applied, Noun } from './noun.js';
 
 const service = serviceName<UserServiceDefinition>('reeve.agent.v1.UserService');
@@ -17,6 +17,8 @@ export const userNoun: Noun = {
   method: 'reeve.agent.v1.UserService/ApplyUser',
   deadlineMs,
   desired: (db, hostId) => desiredUsers(usersOf(db, hostId).map((row) => row.user)),
+  nothing: desiredUsers([]),
+  forget: ({ db }, hostId) => forgetUsers(db, hostId),
   async send(fleet, host, intent, desired) {
     const users = desired as ReturnType<typeof desiredUsers>;
     return fromResponse(await fleet.call(host, service, 'ApplyUser', { intent, users }, { deadlineMs }));

@@ -22,7 +22,7 @@ describe('completion scripts', () => {
 
   it.each([
     [['ho'], ['host']],
-    [['host', 're'], ['retire', 'revoke', 'readmit']],
+    [['host', 're'], ['release', 'retire', 'revoke', 'readmit']],
     [['--socket', '/x', 'host', 'inv'], ['invite']],
     [['host', 'invite', 'web1', '--pol'], ['--policy']],
     [['host', 'invite', 'web1', '--policy', 's'], ['standard']],

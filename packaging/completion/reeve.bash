@@ -16,11 +16,12 @@ _reeve() {
     '') words='init status host user plan apply pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
-    'host ') words='invite list show set retire revoke readmit hold --help' ;;
+    'host ') words='invite list show set release retire revoke readmit hold --help' ;;
     'host invite'*) words='--address --ttl --policy --label --parent --rejoin --json --socket --help' ;;
     'host list'*) words='--on --retired --ansible --json --socket --help' ;;
     'host show'*) words='--json --socket --help' ;;
     'host set'*) words='--name --address --label --unlabel --parent --no-parent --json --socket --help' ;;
+    'host release'*) words='--noun --cancel --plan --yes --json --socket --help' ;;
     'host retire'*) words='--yes --json --socket --help' ;;
     'host revoke'*) words='--yes --json --socket --help' ;;
     'host readmit'*) words='--all --json --socket --help' ;;

@@ -109,6 +109,11 @@ export const catalogue = {
   OPERATORS_OFF: row(134, 'FAILED_PRECONDITION', 2, 'This coordinator does not listen for operators on other machines', 'Take "operators-bind off" out of /etc/reeve/reeved.conf and run: systemctl restart reeved'),
 
   OPERATION_FORGOTTEN: row(150, 'FAILED_PRECONDITION', 1, 'Operation {value} is as old as operations that host "{host}" has forgotten, so it is not run: it may have been done before', 'Run the command again as a new operation. If that is refused too, compare the clocks: reeve host show {host}'),
+  HOST_RELEASED: row(170, 'FAILED_PRECONDITION', 1, 'Host "{host}" was released and takes no changes any more', 'To manage it again: reeve host invite on the coordinator, and the line it prints on the host.'),
+  RELEASE_MANAGED: row(171, 'FAILED_PRECONDITION', 1, 'Host "{host}" still has managed objects: {rule}', 'Let go of them first: reeve host release {host} --noun {noun}'),
+  RELEASE_UNAPPLIED: row(172, 'FAILED_PRECONDITION', 1, 'What is wanted of noun {noun} on host "{host}" is not applied yet, and releasing it now would lose that', 'Apply it first: reeve apply --on {host} --noun {noun}'),
+  HOST_RELEASING: row(173, 'FAILED_PRECONDITION', 2, 'Host "{host}" is being released', 'See: reeve pending --on {host}'),
+  HOST_QUARANTINED: row(174, 'FAILED_PRECONDITION', 3, 'Host "{host}" is quarantined: {reason}', 'Run "reeve-agent reset" on the machine that is the copy, and join the other one again: reeve host invite {host} --rejoin'),
 
   HOST_HELD: row(160, 'FAILED_PRECONDITION', 3, 'Noun {noun} of host "{host}" is {text}', 'What is pending is applied when the hold ends. To end it now: {remedy}'),
   HOST_HOLD_UNSUPPORTED: row(161, 'FAILED_PRECONDITION', 3, 'Nothing is applied to host "{host}" while it is held: its agent is too old to apply only what removes access', 'Upgrade the agent package on the host, or end the hold: reeve host hold {host} --end'),

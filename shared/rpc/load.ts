@@ -10,7 +10,7 @@ import type { ErrorDetails, ErrorDetailsInput } from './type.js';
  * operators.
  */
 const groups = {
-  agent: ['agent/v1/fact', 'agent/v1/operation', 'agent/v1/status', 'agent/v1/user'],
+  agent: ['agent/v1/fact', 'agent/v1/operation', 'agent/v1/release', 'agent/v1/status', 'agent/v1/user'],
   join: ['coordinator/v1/enrol', 'coordinator/v1/identity'],
   operator: [
     'coordinator/v1/audit', 'coordinator/v1/fleet', 'coordinator/v1/host', 'coordinator/v1/login', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/plan',

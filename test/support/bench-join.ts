@@ -12,6 +12,6 @@ answerParent<JoinToken>(async (joinToken) => {
   count += 1;
   const store = openIdentityStore(join(stateDir, String(count)));
   const startedAt = performance.now();
-  await joinFleet({ store, machineHint: Buffer.alloc(32, 1), now: Date.now }, joinToken);
+  await joinFleet({ store, machineHint: Buffer.alloc(32, 0xab), now: Date.now }, joinToken);
   return performance.now() - startedAt;
 });

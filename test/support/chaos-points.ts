@@ -43,3 +43,6 @@ export const renewPoints = {
   agent: ['agent.identity.key', 'agent.identity.staged', 'agent.identity.swapped'],
   coordinator: ['coordinator.renew.stored'],
 } as const;
+
+/** Points that letting go of a host passes besides those of every change, and those of `reeve-agent reset`. */
+export const releasePoints = { agent: ['agent.release.stored'], reset: ['agent.reset.forgotten', 'agent.reset.emptied'] } as const;

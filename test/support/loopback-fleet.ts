@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -100,6 +101,8 @@ export interface LoopbackAgent {
   readonly host: SimulatedHost;
   readonly port: number;
   readonly enrol: EnrolOptions;
+  /** Folder of identity and journal. */
+  readonly stateDir: string;
   /** Joined with. */
   readonly identity: AgentIdentity;
   readonly server: AgentServer;
@@ -182,17 +185,17 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
 export async function joinAgent(name: string, token: string, options: AgentOptions & { port: number; bugs: unknown[] }): Promise<LoopbackAgent> {
   const host = options.host ?? createSimulatedHost({ hostname: name });
   const folder = scratchFolder('agent');
-  const enrol: EnrolOptions = { store: openIdentityStore(folder), machineHint: Buffer.alloc(32, 1), now: () => host.clock.now() };
+  const enrol: EnrolOptions = { store: openIdentityStore(folder), machineHint: Buffer.alloc(32, 0xab), now: () => host.clock.now(), instanceId: randomUUID() };
   const identity = await joinFleet(enrol, parseJoinToken(token));
   let firstCalls = 0;
   const server = await createAgentServer({
-    host, identity, stateDir: folder, listen: { host: options.address ?? '127.0.0.1', port: options.port }, log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
+    host, identity, stateDir: folder, instanceId: enrol.instanceId ?? '', listen: { host: options.address ?? '127.0.0.1', port: options.port }, log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
     onCoordinator: () => void (firstCalls += 1),
     onBug: (error) => options.bugs.push(error),
   });
   let closed = false;
   return {
-    name, hostId: identity.hostId, host, port: options.port, enrol, identity, server,
+    name, hostId: identity.hostId, host, port: options.port, enrol, stateDir: folder, identity, server,
     firstCalls: () => firstCalls,
     async close() {
       if (closed) return;

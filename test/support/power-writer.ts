@@ -26,7 +26,7 @@ function commitOne(): void {
   const id = newId(now);
   writing(db, () => {
     addAudit(db, { timeMs: now, principal: 'uid:root', action: 'user add', arguments: id, phase: 'intent', operationId: id, code: '' });
-    const generation = raiseGeneration(db, hostId, 'user', now);
+    const generation = raiseGeneration(db, { hostId, noun: 'user', now, released: false });
     addOperation(db, { id, summary: 'user add ada on web1', operator: 'uid:root', requestHash: Buffer.alloc(32, 7), startedAtMs: now });
     addOperationHost(db, { operationId: id, hostId, noun: 'user', generation });
   });

@@ -36,7 +36,7 @@ async function run(agent: AgentToRun): Promise<void> {
   const folder = join(stateDir, agent.name);
   mkdirSync(folder, { recursive: true });
   const store = openIdentityStore(folder);
-  const identity = store.load() ?? (await joinFleet({ store, machineHint: Buffer.alloc(32, 1), now: Date.now }, parseJoinToken(agent.token)));
+  const identity = store.load() ?? (await joinFleet({ store, machineHint: Buffer.alloc(32, 0xab), now: Date.now }, parseJoinToken(agent.token)));
   const host = createSimulatedHost({ hostname: agent.name, helperMs: Number(helperMs) });
   hosts.set(agent.name, host);
   await createAgentServer({

@@ -36,6 +36,11 @@ export const altered: HostResultInput = {
 };
 /** A host that would remove one. */
 export const removed: HostResultInput = { hostId: id(4), hostName: 'web4', outcome: 'OUTCOME_OK', noun: 'user', changes: [{ kind: 'CHANGE_KIND_REMOVE', noun: 'user', subject: 'ada', fields: [] }] };
+/** A host that lets go of its users, and of itself. */
+export const released: HostResultInput = {
+  hostId: id(1), hostName: 'web1', outcome: 'OUTCOME_OK', noun: 'host',
+  changes: [{ kind: 'CHANGE_KIND_UPDATE', noun: 'host', subject: 'web1', fields: [{ field: 'state', from: 'managed', to: 'released' }] }],
+};
 /** A host with nothing to do. */
 export const same: HostResultInput = { hostId: id(5), hostName: 'web5', outcome: 'OUTCOME_OK', noun: 'user' };
 /** A host that cannot be reached. */
@@ -103,6 +108,7 @@ export const answers: Handlers = {
   }),
   'HostService.SetHost': () => ({ host: hosts[0] }),
   'HostService.RetireHost': () => ({}),
+  'HostService.ReleaseHost': changeEvents([released]),
   'HostService.RevokeHost': () => ({}),
   'HostService.ReadmitHost': () => ({ hosts: ['web1', 'web2'] }),
   'HostService.HoldHost': () => ({ host: { ...hosts[0], holds: [held] } }),

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LabHost } from '../lab/lab.js';
+import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+
+/** What letting go of a host has to leave of one noun. A noun that is added later adds its row. */
+interface ReleasedNoun {
+  readonly noun: string;
+  /** Makes what is managed, by the coordinator. */
+  readonly make: (fleet: TestFleet, host: LabHost) => Promise<void>;
+  /** What the host's own tools show of it: the same before the release and after purge and reboot. */
+  readonly shown: (host: LabHost) => Promise<unknown>;
+  /** Shows that it works without Reeve. */
+  readonly works: (fleet: TestFleet, host: LabHost) => Promise<void>;
+  /** Paths that are the noun's and stay on the host. */
+  readonly stays: RegExp;
+}
+
+const password = 'correct horse';
+const users = ['ada', 'collector', 'eve', 'byhand'] as const;
+
+/** Logs in with a key over the network; gives what `id` says there. */
+async function sshLogin(fleet: TestFleet, host: LabHost, user: string): Promise<{ code: number | null; stdout: string }> {
+  const options = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'ConnectTimeout=10'].flatMap((option) => ['-o', option]);
+  return fleet.hub.exec(['ssh', ...options, '-i', '/root/login', `${user}@${host.address}`, 'id -un']);
+}
+
+/** Logs in with the password through PAM, as another user who may not without it. */
+async function passwordLogin(host: LabHost, user: string, word: string): Promise<{ code: number | null; stdout: string }> {
+  return host.exec(['runuser', '-u', 'byhand', '--', 'su', '--login', user, '--command', 'id -un'], { input: `${word}\n` });
+}
+
+const userNoun: ReleasedNoun = {
+  noun: 'user',
+  async make(fleet, host) {
+    await host.run(['useradd', '--uid', '1500', '--create-home', '--shell', '/bin/bash', 'byhand']);
+    const on = ['--on', host.name, '--yes'];
+    await fleet.json(['user', 'add', 'ada', '--groups', 'www-data,audio', '--comment', 'Ada Lovelace', '--shell', '/bin/bash', ...on]);
+    await fleet.json(['user', 'add', 'collector', '--system', ...on]);
+    await fleet.json(['user', 'add', 'eve', ...on]);
+    await fleet.json(['user', 'add', 'gone', ...on]);
+    await fleet.json(['user', 'adopt', host.name, 'byhand', '--yes']);
+    await fleet.hub.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', '/root/login']);
+    const key = await fleet.hub.read('/root/login.pub');
+    for (const user of ['ada', 'eve', 'byhand']) {
+      await host.write(`/home/${user}/.ssh/authorized_keys`, key, 0o600);
+      await host.run(['chmod', '700', `/home/${user}/.ssh`]);
+      await host.run(['chown', '-R', `${user}:`, `/home/${user}/.ssh`]);
+      await host.run(['chpasswd'], { input: `${user}:${password}\n` });
+    }
+    expect((await sshLogin(fleet, host, 'eve')).stdout, 'she could log in').toBe('eve\n');
+    await fleet.json(['user', 'lock', 'eve', ...on]);
+    await fleet.json(['user', 'remove', 'gone', ...on]);
+  },
+  shown: async (host) => Promise.all(users.map(async (user) => [
+    (await host.run(['getent', 'passwd', user])).trim(), (await host.run(['getent', 'shadow', user])).trim(), (await host.run(['id', user])).trim(),
+    (await host.exec(['stat', '-c', '%A %u:%g', `/home/${user}`])).stdout,
+  ])),
+  async works(fleet, host) {
+    for (const user of ['ada', 'byhand']) expect((await sshLogin(fleet, host, user)).stdout, `${user} by key`).toBe(`${user}\n`);
+    expect((await passwordLogin(host, 'ada', password)).stdout, 'ada by password').toContain('ada');
+    expect((await passwordLogin(host, 'ada', 'wrong')).code).not.toBe(0);
+    expect((await sshLogin(fleet, host, 'eve')).code, 'eve is locked').not.toBe(0);
+    expect((await passwordLogin(host, 'eve', password)).code, 'eve is locked').not.toBe(0);
+  },
+  stays: /^\/(?:home\/|var\/mail\/|etc\/(?:passwd|shadow|group|gshadow|subuid|subgid)-?$)/,
+};
+
+/** One row for each noun. */
+const nouns: readonly ReleasedNoun[] = [userNoun];
+
+/** All files of a host but those that a running system writes all the time, and dpkg's own books. */
+async function files(host: LabHost): Promise<string[]> {
+  const skip = ['/proc', '/sys', '/run', '/dev', '/tmp', '/root', '/var/log', '/var/cache', '/var/lib/apt', '/var/lib/dpkg', '/var/tmp'];
+  const prune = skip.flatMap((path, index) => [...(index === 0 ? [] : ['-o']), '-path', path]);
+  return (await host.run(['find', '/', '(', ...prune, ')', '-prune', '-o', '-print'], { timeoutMs: 120_000 })).split('\n').sort();
+}
+
+describe.skipIf(!hosts.ok)('a host that is released', () => {
+  let fleet: TestFleet;
+  let web1: LabHost;
+  let plain: LabHost;
+  const shown = (host: LabHost): Promise<unknown[]> => Promise.all(nouns.map((noun) => noun.shown(host)));
+  let before: unknown[];
+
+  beforeAll(async () => {
+    fleet = await startFleet({ name: 'release', hosts: ['web1'] });
+    // What a host is that never had Reeve.
+    plain = await fleet.lab.boot('plain');
+    web1 = fleet.host('web1');
+    for (const noun of nouns) await noun.make(fleet, web1);
+    before = await shown(web1);
+  });
+  afterAll(() => fleet.close());
+
+  test('shows first what that means, and changes nothing by showing it', async () => {
+    const plan = await fleet.reeve(['host', 'release', 'web1', '--plan']);
+    expect(plan.code).toBe(0);
+    expect(plan.stdout).toMatch(/~ user ada +presence present -> released/);
+    expect(plan.stdout).toMatch(/~ user eve +presence locked -> released/);
+    expect(plan.stdout).toMatch(/~ host web1 +state managed -> released/);
+    expect(await shown(web1)).toEqual(before);
+    expect((await fleet.reeve(['host', 'release', 'web1'])).stderr, 'nobody can be asked here').toMatch(/add --yes/);
+  });
+
+  test('keeps everything as it is; the coordinator has retired it, and the host says that it is released', async () => {
+    const answer = await fleet.json<{ outcome: string; hosts: { noun: string; outcome: string }[] }>(['host', 'release', 'web1', '--yes']);
+    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'host ok', 'user ok']);
+    expect(await shown(web1)).toEqual(before);
+    expect((await fleet.json<{ hosts: unknown[] }>(['host', 'list'])).hosts).toEqual([]);
+    expect((await fleet.json<{ users: unknown[] }>(['user', 'list'])).users).toEqual([]);
+    expect((await web1.run(['find', '/var/lib/reeve-privd/owned/user', '-type', 'f']))).toBe('');
+    expect(await web1.run(['reeve-agent', 'status'])).toMatch(/^released +on .*apt purge reeve-agent/m);
+    await web1.run(['systemctl', 'restart', 'reeve-agent']);
+    expect(await web1.run(['journalctl', '--unit=reeve-agent', '--output=cat', '--no-pager'])).toMatch(/this host was released/);
+  });
+
+  test('is purged: nothing of Reeve runs or is left but what belongs to the nouns, and the trash of homes, of which the purge says so', async () => {
+    const purge = await web1.exec(['apt-get', 'purge', '--yes', 'reeve-agent', 'reeve-runtime'], { timeoutMs: 120_000, env: { DEBIAN_FRONTEND: 'noninteractive' } });
+    expect(purge.code, purge.stdout + purge.stderr).toBe(0);
+    expect(purge.stdout + purge.stderr).toMatch(/\/home\/\.reeve-trash holds the homes of removed users and is left/);
+    expect(purge.stdout + purge.stderr).not.toMatch(/was not released/);
+    await web1.reboot();
+    expect((await web1.exec(['pgrep', '-u', 'reeve-agent'])).stdout).toBe('');
+    expect((await web1.exec(['pgrep', '-f', 'reeve'])).stdout).toBe('');
+    expect((await web1.run(['systemctl', 'list-units', '--all', '--plain', '--no-legend', 'reeve*'])).trim()).toBe('');
+    expect((await web1.exec(['systemctl', 'list-unit-files', '--no-legend', 'reeve*'])).stdout.trim()).toBe('');
+    expect((await web1.exec(['systemctl', 'is-system-running'])).stdout).toBe('running\n');
+    expect(await web1.run(['dpkg', '--audit'])).toBe('');
+    expect((await web1.exec(['dpkg-query', '--show', 'reeve*'])).stdout).toBe('');
+    const had = new Set(await files(plain));
+    const left = (await files(web1)).filter((path) => !had.has(path));
+    expect(left.filter((path) => !nouns.some((noun) => noun.stays.test(path)))).toEqual([]);
+    expect(left.filter((path) => /^\/home\/\.reeve-trash\/gone\.[0-9a-f]{32}$/.test(path))).toHaveLength(1);
+  });
+
+  test.each(nouns.map((noun, index) => [noun.noun, noun, index] as const))('after purge and reboot: %s is as it was, and works', async (_name, noun, index) => {
+    expect(await noun.shown(web1)).toEqual(before[index]);
+    await noun.works(fleet, web1);
+  });
+
+  test('a host that was purged without being released keeps its accounts too, and whoever purges it is told', async () => {
+    const host = await fleet.addHost('web2');
+    await fleet.join('web2');
+    await fleet.json(['user', 'add', 'ada', '--on', 'web2', '--yes']);
+    const account = await host.run(['getent', 'passwd', 'ada']);
+    const purge = await host.exec(['dpkg', '--purge', 'reeve-agent', 'reeve-runtime'], { timeoutMs: 120_000 });
+    expect(purge.code, purge.stderr).toBe(0);
+    expect(purge.stderr).toMatch(/was not released.*reeve host release web2/s);
+    expect(await host.run(['getent', 'passwd', 'ada'])).toBe(account);
+    expect((await host.run(['systemctl', 'list-units', '--all', '--plain', '--no-legend', 'reeve*'])).trim()).toBe('');
+    await fleet.waitState('web2', 'lost');
+    await fleet.json(['host', 'retire', 'web2', '--yes']);
+  });
+});
