@@ -1,11 +1,15 @@
 import { ReeveError, reeveError, type ErrorItem } from '../shared/errors/error.js';
-import { agentPort, parseEndpoint, type Endpoint } from '../shared/model/host.js';
+import { agentPort, isIpv4, isIpv6, parseEndpoint, type Endpoint } from '../shared/model/host.js';
 import { vis } from '../shared/model/vis.js';
 
 /** agent.conf: what the administrator of the host decides about the agent. */
 export interface AgentConfig {
   /** undefined: all addresses, port 7420. */
   readonly listen: Endpoint | undefined;
+  /** Whether the agent keeps a connection to the coordinator, through which that dials it; undefined: what the coordinator said. */
+  readonly dialOut: boolean | undefined;
+  /** Address of this host on which its children reach the coordinator (ports 7421 and 7422); undefined: none. */
+  readonly relayListen: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -15,7 +19,8 @@ const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /**
- * Reads agent.conf: lines of a key and a value, `#` begins a comment. Keys: `listen ADDRESS[:PORT]`, `log-level debug|info|warn|error`.
+ * Reads agent.conf: lines of a key and a value, `#` begins a comment. Keys: `listen ADDRESS[:PORT]`, `dial-out yes|no`,
+ * `relay-listen ADDRESS`, `log-level debug|info|warn|error`.
  * Errors: all that is wrong, as FIELD_INVALID and FIELD_UNKNOWN with line numbers.
  */
 export function parseAgentConfig(text: string): AgentConfig {
@@ -32,8 +37,11 @@ export function parseAgentConfig(text: string): AgentConfig {
   }
   if (problems.length > 0) throw new ReeveError(problems);
   const listen = values.get('listen');
+  const dialOut = values.get('dial-out');
   return {
     listen: listen === undefined ? undefined : parseEndpoint(listen, agentPort),
+    dialOut: dialOut === undefined ? undefined : dialOut === 'yes',
+    relayListen: values.get('relay-listen'),
     logLevel: logLevels.find((level) => level === values.get('log-level')) ?? 'info',
   };
 }
@@ -49,9 +57,13 @@ function checkLine(key: string, value: string, where: string, again: boolean): R
         if (error instanceof ReeveError) return error;
         throw error;
       }
+    case 'dial-out':
+      return value === 'yes' || value === 'no' ? undefined : reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: 'yes or no' });
+    case 'relay-listen':
+      return isIpv4(value) || isIpv6(value) ? undefined : reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: 'an IPv4 or IPv6 address of this host' });
     case 'log-level':
       return logLevels.some((level) => level === value) ? undefined : reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: `one of ${logLevels.join(', ')}` });
     default:
-      return reeveError('FIELD_UNKNOWN', { field: where, rule: 'the keys are listen and log-level' });
+      return reeveError('FIELD_UNKNOWN', { field: where, rule: 'the keys are listen, dial-out, relay-listen and log-level' });
   }
 }

@@ -1,4 +1,5 @@
 import type { Logger } from '../shared/kit/log.js';
+import { relayDigestModel } from '../shared/model/relay.js';
 import { userDigestModel } from '../shared/model/user.js';
 import type { Service } from '../shared/rpc/server.js';
 import type { Coordinator } from './access.js';
@@ -11,6 +12,11 @@ import type { Host } from './host/host.js';
 import { openJournal, type Journal } from './journal/journal.js';
 import { operationService } from './operation/service.js';
 import { nounNames } from './nouns.js';
+import { relayWork } from './relay/apply.js';
+import type { RelayList } from './relay/list.js';
+import { observeRelay } from './relay/observe.js';
+import { createRelay, type Relay, type RelayLimits } from './relay/relay.js';
+import { relayService } from './relay/service.js';
 import { releaseWork } from './release/apply.js';
 import { admitIntent, releaseService, whileManaged } from './release/service.js';
 import type { ReleaseState } from './release/state.js';
@@ -25,6 +31,8 @@ export interface AgentCore {
   readonly services: readonly Service<Coordinator>[];
   readonly hub: StatusHub;
   readonly journal: Journal;
+  /** Passes bytes to children. */
+  readonly relay: Relay;
   /** Settles what a crash left open. Call it once. */
   recover(): Promise<void>;
   /** Ends watches, refuses new operations, and resolves when none runs any more. */
@@ -37,6 +45,9 @@ export interface AgentCoreOptions {
   readonly hostName: string;
   /** The journal's file. */
   readonly file: AppendFile;
+  /** The host's children. */
+  readonly relayList: RelayList;
+  readonly relayLimits?: RelayLimits;
   /** Unix ms. */
   readonly certificateNotAfter: number;
   /** What became of the last upgrade; empty: nothing is to be said. */
@@ -56,14 +67,24 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
   const users = userWork(host, hostName);
+  const relay: Relay = createRelay({
+    list: options.relayList, host, hostName, onChanged: () => hub.relayed(), ...(options.relayLimits === undefined ? {} : { limits: options.relayLimits }),
+  });
+  const relays = relayWork(options.relayList, hostName, () => relay.replaced());
   const nouns: readonly ObservedNoun[] = [
+    {
+      noun: 'relay', operation: 'relay', part: 'own',
+      // Most hosts never have children.
+      present: () => journal.generation('relay') > 0,
+      observe: () => engine.read('relay', () => Promise.resolve(relayDigestModel(observeRelay(options.relayList)))),
+    },
     {
       noun: 'user', operation: 'observe.user', part: 'accounts',
       observe: (id) => engine.read('user', async () => userDigestModel(await observeUsers(host.helper, id, 'managed'))),
     },
   ];
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
-  const works = [users as NounWork, releases as NounWork];
+  const works = [relays as NounWork, users as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     host,
@@ -73,17 +94,20 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     upgrade: options.upgrade ?? '',
     nouns,
     instanceId: options.instanceId,
+    relay: () => relay.status(),
   });
   const stopping = new AbortController();
   let recovered: Promise<void> = Promise.resolve();
   return {
     hub,
     journal,
+    relay,
     services: [
       statusService({ hub, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
       operationService({ journal, engine, hostName }),
       releaseService({ engine, work: releases }),
       whileManaged(factService({ host, hostName }), release),
+      whileManaged(relayService({ engine, work: relays, relay }), release),
       whileManaged(userService({ engine, work: users, host, hostName }), release),
     ],
     recover() {
@@ -93,6 +117,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     async drain() {
       stopping.abort();
       hub.close();
+      relay.close();
       await Promise.all([engine.drain(), recovered]);
     },
   };

@@ -6,6 +6,7 @@ import { newId } from '../shared/kit/id.js';
 import { messageCodec } from '../shared/rpc/load.js';
 import { createAgentCore } from './core.js';
 import type { AppendFile } from './host/append.js';
+import type { RelayList } from './relay/list.js';
 
 /** Messages per run; REEVE_FUZZ_MESSAGES for longer ones. */
 const messages = Number(process.env['REEVE_FUZZ_MESSAGES'] ?? '100000');
@@ -37,6 +38,16 @@ const noFile = (): AppendFile => {
   };
 };
 
+const noList = (): RelayList => {
+  let children: RelayList['children'] = [];
+  return {
+    get children() { return children; },
+    replace: (next) => void (children = next),
+  };
+};
+
+const nothingMore: AsyncIterable<never> = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) };
+
 it('answers every message with a response or an error of the catalogue, soon', async () => {
   const random = createRandom(Number(process.env['REEVE_FUZZ_SEED'] ?? '1'));
   const { pick, list, below } = random;
@@ -50,6 +61,8 @@ it('answers every message with a response or an error of the catalogue, soon', a
     shell: text(['/bin/bash', '/bin/sh', '/usr/sbin/nologin']), comment: text(['', 'Ada']), groups: list(3, () => text(['audio', 'sudo', 'video'])), keepHome: below(2) === 1,
   });
   let late = false;
+  // Nobody listens on these ports, so that no message waits for an answer.
+  const child = (): object => ({ hostId: text(ids as [string, ...string[]]), name: text(['web1', 'web2']), address: text(['127.0.0.1', '127.9.9.9', '::1']), port: pick([1, 1, 1, 1, number()]) });
   const intent = (): object | null => below(10) === 0 ? null : {
     mode: below(4), operationId: text([newId(Date.now()), pick(ids as [string, ...string[]]), newId(below(2 ** 40))]), generation: pick([0, 1, 2, 3, 3, 3]), epoch: pick([0, 1, 2, 2, 2, 2, 2, 2]),
     expectedDigest: pick([Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(32), Buffer.alloc(31)]), policyDigest: pick([Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(32), Buffer.alloc(1)]),
@@ -62,6 +75,8 @@ it('answers every message with a response or an error of the catalogue, soon', a
     ObserveUser: () => ({ all: below(2) === 1 }),
     ApplyRelease: () => ({ intent: intent() }),
     GetFact: () => ({}),
+    ApplyRelay: () => ({ intent: intent(), children: list(3, child) }),
+    Relay: () => pick<object>([{ hostId: text(ids as [string, ...string[]]) }, { data: Buffer.from('x') }, { end: true }, {}]),
     GetStatus: () => ({}),
     GetOperation: () => ({ operationId: text(ids as [string, ...string[]]), method: text(['', 'reeve.agent.v1.UserService/ApplyUser']) }),
     Confirm: () => ({ operationId: text(ids as [string, ...string[]]), noun: text(['user', 'nat']) }),
@@ -69,7 +84,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   };
   const host = createSimulatedHost({ users: [{ name: 'ida', uid: 30001, gid: 30001, shell: '/bin/sh', comment: '', home: '/home/ida', groups: [], locked: false, marker: '', present: true }] });
   const log = pino({ level: 'silent' });
-  const core = await createAgentCore({ host, hostName: 'web1', file: noFile(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
+  const core = await createAgentCore({ host, hostName: 'web1', file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
   await core.recover();
   const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());
@@ -85,7 +100,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
     const begun = performance.now();
     try {
       const context = { principal: { name: 'coordinator', role: 'coordinator' } as const, method, signal: abort.signal, correlation: 'c', log, peer: 'p' };
-      const answer = row.handle(request, context);
+      const answer = row.handle(request, context, nothingMore);
       if (answer instanceof Promise) await answer;
       else {
         for await (const event of answer) {

@@ -1,15 +1,20 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from '../shared/kit/log.js';
-import { listen, type ListenerLimits } from '../shared/rpc/listener.js';
+import { listen, type Listener, type ListenerLimits } from '../shared/rpc/listener.js';
 import { createRpcServer } from '../shared/rpc/server.js';
 import { ReeveServerCredentials } from '../shared/rpc/tls.js';
+import { keepAttached, type Attachment } from './attach/attach.js';
+import { createDoor } from './attach/door.js';
 import { createAccess, type Coordinator, type DenyList } from './access.js';
 import { createAgentCore } from './core.js';
 import { openAppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { AgentIdentity } from './identity/identity.js';
+import { openRelayList } from './relay/list.js';
+import { listenForChildren } from './relay/listen.js';
+import type { RelayLimits } from './relay/relay.js';
 import { openReleaseState } from './release/state.js';
 
 /** What an agent is made of. Simulated agents differ in `host` only. */
@@ -18,8 +23,13 @@ export interface AgentServerOptions {
   readonly identity: AgentIdentity;
   /** Folder of the journal. */
   readonly stateDir: string;
-  /** Port 0: any. */
-  readonly listen: { readonly host: string; readonly port: number };
+  /** Port 0: any. Undefined: nowhere, for an agent that may only dial out. */
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** Whether it keeps a connection to the coordinator, through which that dials it; absent: what the identity says. */
+  readonly dialOut?: boolean;
+  /** Address on which children reach the coordinator; absent: none. */
+  readonly relayListen?: string;
+  readonly relayLimits?: RelayLimits;
   readonly log: Logger;
   /** What became of the last upgrade; empty or absent: nothing is to be said. */
   readonly upgrade?: string;
@@ -37,6 +47,7 @@ export interface AgentServerOptions {
 
 /** A running agent. */
 export interface AgentServer {
+  /** Port 0: it does not listen. */
   readonly address: AddressInfo;
   /** Resolves when what a crash left open is settled. */
   readonly recovered: Promise<void>;
@@ -55,14 +66,17 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const release = openReleaseState(options.stateDir, identity);
   const core = await createAgentCore({
     host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId: options.instanceId ?? randomUUID(),
+    relayList: openRelayList(options.stateDir),
+    ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
     ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),
   });
+  let current = identity;
   const access = createAccess({
     fleetId: identity.fleetId,
     clock: host.clock,
     denied: options.denied ?? (() => ({ version: 0, keys: new Set() })),
     onFirstCall: (peer) => {
-      listener.authenticated(peer);
+      for (const listener of listeners) listener.authenticated(peer);
       options.onCoordinator?.();
     },
   });
@@ -75,31 +89,60 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     ...(options.onBug === undefined ? {} : { onBug: options.onBug }),
   });
   const credentials = new ReeveServerCredentials(tlsOf(identity), { requireClient: true });
-  const listener = await listen({
-    server,
-    credentials,
-    listen: options.listen,
-    onClose: (peer) => access.forget(peer),
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  const listeners: Listener[] = [];
+  const open = async (where: { host: string; port: number }, prepare?: (socket: Socket) => Promise<void>): Promise<AddressInfo> => {
+    const listener = await listen({
+      server, credentials, listen: where, onClose: (peer) => access.forget(peer),
+      ...(prepare === undefined ? {} : { prepare }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    });
+    listeners.push(listener);
+    return listener.address as AddressInfo;
+  };
+  const address = options.listen === undefined ? nowhere : await open(options.listen);
+  const dialsOut = (): boolean => options.dialOut ?? current.link === 'dial-out';
+  const door = createDoor();
+  let inner: Promise<AddressInfo> | undefined;
+  const attach = (): Attachment => keepAttached({
+    identity: () => current,
+    now: () => host.clock.now(),
+    log,
+    accept: (connection) => {
+      inner ??= open({ host: '127.0.0.1', port: 0 }, (socket) => door.prepare(socket));
+      inner.then((listener) => door.enter(connection, listener)).catch((error: unknown) => options.onBug?.(error));
+    },
   });
+  let attachment = dialsOut() ? attach() : undefined;
+  const children = options.relayListen === undefined ? undefined : listenForChildren({ address: options.relayListen, relay: core.relay, upstream: () => current, log });
   const recovered = core.recover();
   return {
-    address: listener.address as AddressInfo,
+    address,
     recovered,
     released: () => release.released() !== undefined,
     updateIdentity(next) {
+      current = next;
       credentials.update(tlsOf(next));
+      if (!dialsOut()) {
+        attachment?.close();
+        attachment = undefined;
+      } else if (attachment === undefined) attachment = attach();
+      else attachment.restart();
       core.hub.certificate(notAfterOf(next));
     },
     async close(graceMs) {
       const timer = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());
       await Promise.race([core.drain(), timer]);
-      await listener.close(Math.min(graceMs, 500));
+      attachment?.close();
+      children?.close();
+      await Promise.all(listeners.map((listener) => listener.close(Math.min(graceMs, 500))));
       server.forceShutdown();
       await file.close();
     },
   };
 }
+
+/** The address of an agent that does not listen. */
+const nowhere: AddressInfo = { address: '', family: '', port: 0 };
 
 function tlsOf(identity: AgentIdentity): { key: string; certificate: string; trust: string } {
   return { key: identity.key, certificate: identity.certificate, trust: identity.controlRoot };

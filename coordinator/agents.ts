@@ -1,9 +1,10 @@
 import type { Server } from '@grpc/grpc-js';
-import { listen, type Listener } from '../shared/rpc/listener.js';
+import { defaultListenerLimits, listen, type Listener, type ListenerLimits } from '../shared/rpc/listener.js';
 import { createRpcServer, networkConnections } from '../shared/rpc/server.js';
 import { ReeveServerCredentials } from '../shared/rpc/tls.js';
 import { defaultEnrolLimits, enrolService, type EnrolLimits, type Stranger } from './api/enrol.js';
 import { agentOf, identityService, type AgentCaller } from './api/identity.js';
+import { linkService } from './api/link.js';
 import { createRefusals } from './api/refusal.js';
 import type { Office } from './office.js';
 
@@ -26,6 +27,9 @@ export interface AgentPortOptions {
   readonly onBug: (error: unknown) => void;
 }
 
+/** Agents that may only dial out stay connected: they are counted apart, and one has a few connections while a newer one takes the place of an older. */
+const agentLimits: ListenerLimits = { ...defaultListenerLimits, proven: { total: 20_000, perName: 8 } };
+
 /** Opens the agents' API (their certificates required) and enrolment (no certificate yet). */
 export async function listenForAgents(office: Office, options: AgentPortOptions): Promise<AgentPorts> {
   const { log, clock } = office;
@@ -37,7 +41,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
 
   const open: { agents?: Listener } = {};
   const agentServer: Server = createRpcServer<AgentCaller>({
-    services: [identityService(office)],
+    services: [identityService(office), linkService(office)],
     log,
     clock,
     connections: networkConnections,
@@ -45,7 +49,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     onBug: options.onBug,
     authenticate: (call) => {
       const caller = agentOf(office, call);
-      open.agents?.authenticated(call.getPeer());
+      open.agents?.authenticated(call.getPeer(), caller.name);
       return caller;
     },
   });
@@ -58,7 +62,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
     onBug: options.onBug,
     authenticate: (call) => ({ name: `peer:${call.getPeer()}`, role: 'stranger' }),
   });
-  const agents = await listen({ server: agentServer, credentials: agentCredentials, listen: { host: options.host, port: options.agentsPort } });
+  const agents = await listen({ server: agentServer, credentials: agentCredentials, limits: agentLimits, listen: { host: options.host, port: options.agentsPort } });
   open.agents = agents;
   let enrolment: Listener;
   try {

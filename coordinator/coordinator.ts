@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { reeveError } from '../shared/errors/error.js';
 import type { Clock } from '../shared/kit/clock.js';
@@ -152,7 +152,11 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const authority = openAuthority(join(options.stateDir, 'pki'), row.id, clock.now());
   const orphans = orphanOperations(db, clock.now());
   if (orphans > 0) log.warn({ parts: orphans }, 'operations were under way when the coordinator ended; their hosts are asked what became of them');
-  const world = { db, authority, clock, log, epoch: row.epoch };
+  const linkDir = join(options.stateDir, 'link');
+  // Sockets of a coordinator that was killed.
+  rmSync(linkDir, { recursive: true, force: true });
+  mkdirSync(linkDir, { mode: 0o700 });
+  const world = { db, authority, clock, log, linkDir, epoch: row.epoch };
   const fleet = createFleet(world);
   const perHost = createKeyedQueue();
   const changes = createChangeEngine(world, fleet, perHost);
@@ -161,7 +165,10 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
     settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
   };
   const holds = keepHolds(world, settle);
-  const office: Office = { ...world, fleet, changes, holds, operatorsOpen: options.operatorsBind !== undefined, startedAtMs: clock.now() };
+  const converge = (hostId: string): void => {
+    if (fleet.live(hostId).state === 'connected') settle(hostId);
+  };
+  const office: Office = { ...world, fleet, changes, holds, converge, operatorsOpen: options.operatorsBind !== undefined, startedAtMs: clock.now() };
   const ports = await listenOnNetwork(options, office, row);
   fleet.start(settle);
   const timers = [setInterval(() => keepHouse(office, ports), housekeepingMs), setInterval(() => void check(options, office), checkMs)];

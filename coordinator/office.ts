@@ -10,6 +10,8 @@ export interface Office extends World {
   readonly holds: HoldKeeper;
   /** Whether the port for operators on other machines is open. */
   readonly operatorsOpen: boolean;
+  /** Brings a host to the newest state in the background, if it is connected. */
+  readonly converge: (hostId: string) => void;
   /** When this process started, unix ms. */
   readonly startedAtMs: number;
 }

@@ -9,6 +9,8 @@ export interface World {
   readonly authority: Authority;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Folder of the sockets through which links are carried, mode 0700. */
+  readonly linkDir: string;
   /** The coordinator's epoch; goes into every intent. */
   readonly epoch: number;
 }

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { factService } from '../agent/fact/service.js';
 import { operationService as agentOperations } from '../agent/operation/service.js';
+import { relayService } from '../agent/relay/service.js';
 import { statusService } from '../agent/status/service.js';
 import { userService as agentUsers } from '../agent/user/service.js';
 import { enrolService } from '../coordinator/api/enrol.js';
 import { identityService } from '../coordinator/api/identity.js';
+import { linkService } from '../coordinator/api/link.js';
 import { operatorServices } from '../coordinator/api/server.js';
 import type { Office } from '../coordinator/office.js';
 import type { MethodRow, Service } from '../shared/rpc/server.js';
@@ -31,12 +33,12 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [rowsOnly(factService), rowsOnly(agentOperations), rowsOnly(statusService), rowsOnly(agentUsers)],
+      services: [rowsOnly(factService), rowsOnly(agentOperations), rowsOnly(relayService), rowsOnly(statusService), rowsOnly(agentUsers)],
     },
     {
       title: 'Coordinator for agents, port 7421',
       about: 'TLS 1.3 with the certificate of an agent. Who asks is known from the key; no request names a host.',
-      services: [rowsOnly((office: Office) => identityService(office))],
+      services: [rowsOnly((office: Office) => identityService(office)), rowsOnly((office: Office) => linkService(office))],
     },
     {
       title: 'Coordinator for enrolment, port 7422',
@@ -88,7 +90,7 @@ function methodComments(service: string): Map<string, { text: string; stream: bo
   const file = `${name.replace(/Service$/, '').toLowerCase()}.proto`;
   const text = readFileSync(fileURLToPath(new URL(`../proto/reeve/${side}/v1/${file}`, import.meta.url)), 'utf8');
   const found = new Map<string, { text: string; stream: boolean }>();
-  for (const [, comment = '', method = '', stream] of text.matchAll(/((?:^ *\/\/.*\n)+) *rpc (\w+)\(\w+\) returns \((stream )?/gm)) {
+  for (const [, comment = '', method = '', stream] of text.matchAll(/((?:^ *\/\/.*\n)+) *rpc (\w+)\((?:stream )?\w+\) returns \((stream )?/gm)) {
     found.set(method, { text: comment.replace(/^ *\/\/ ?/gm, '').trim().replace(/\s*\n\s*/g, ' '), stream: stream !== undefined });
   }
   return found;

@@ -159,7 +159,7 @@ describe('reeve-agent hold', () => {
     [['--for', '4h'], /reason is missing/],
     [['--reason', 'x'], /length of the hold is missing/],
     [['--for', '4h', '--reason', 'a\nb'], /reason "a\\u\{a\}b" is not allowed/],
-    [['--for', '4h', '--reason', 'x', '--noun', 'nonsense'], /noun "nonsense" is not allowed: one of user/],
+    [['--for', '4h', '--reason', 'x', '--noun', 'nonsense'], /noun "nonsense" is not allowed: one of relay, user/],
     [['--end', '--for', '4h'], /--end/],
     [['--noun', 'user'], /--for is missing/],
     [['now'], /this command takes none/],

@@ -33,6 +33,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
   const identity = store.load();
   if (identity === undefined) throw reeveError('FIELD_MISSING', { field: 'identity', rule: 'this host has not joined; an operator runs "reeve host invite"' });
   claimOwnState(options.paths.state, log);
+  const stop = createStop();
   const host = createSystemHost({
     policyPath: options.paths.policy,
     holdPath: holdPath(options.paths),
@@ -45,8 +46,11 @@ export async function runServe(options: AgentOptions): Promise<void> {
     log.warn({ joined: identity.machineHint.slice(0, 16), now: machineHint.toString('hex').slice(0, 16) }, 'this is not the machine that joined; if it is a copy of one, run "reeve-agent reset" here');
   }
   const instanceId = randomUUID();
+  const dialOut = config.dialOut ?? identity.link === 'dial-out';
   const server = await listenAnywhere({
     host, identity, log, instanceId,
+    ...(config.dialOut === undefined ? {} : { dialOut: config.dialOut }),
+    ...(config.relayListen === undefined ? {} : { relayListen: config.relayListen }),
     stateDir: options.paths.state,
     upgrade: readUpgradeNote(),
     onCoordinator: () => renewer?.used(),
@@ -55,17 +59,21 @@ export async function runServe(options: AgentOptions): Promise<void> {
       log.fatal({ err: error }, 'a bug; the agent ends and starts anew');
       process.exit(70);
     },
-  }, options.listen ?? config.listen);
+  }, options.listen ?? config.listen, dialOut);
   const renewer = server.released() ? undefined : startRenewer({
     store, log, now: Date.now, machineHint, instanceId,
-    onRenewed: (next) => server.updateIdentity(next),
+    onRenewed: (next) => {
+      server.updateIdentity(next);
+      // Whether it listens is decided at the start.
+      if ((config.dialOut ?? next.link === 'dial-out') !== dialOut) stop.now('the link to the coordinator is another; the agent starts anew');
+    },
     onTried: (state) => writeWhole(join(options.paths.state, renewalFile), `${JSON.stringify(state)}\n`),
   }, identity);
   if (renewer === undefined) log.warn('this host was released: it takes no changes any more, until it joins again or "reeve-agent reset" is run');
-  log.info({ address: server.address.address, port: server.address.port, host: identity.hostName, hostId: identity.hostId }, 'listening');
+  const where = server.address.port === 0 ? { dialOut } : { address: server.address.address, port: server.address.port, dialOut };
+  log.info({ ...where, host: identity.hostName, hostId: identity.hostId }, server.address.port === 0 ? 'not listening: the coordinator dials through our connection to it' : 'listening');
   await notifyReady().catch((error: unknown) => log.warn({ err: error }, 'the service manager could not be told'));
-  await stopSignal();
-  log.info('stopping');
+  log.info({ reason: await stop.asked }, 'stopping');
   renewer?.close();
   await server.close(stopMs);
   host.close();
@@ -81,8 +89,9 @@ function claimOwnState(stateDir: string, log: Logger): void {
   }
 }
 
-/** On the address that is configured; else on all addresses, IPv6 and IPv4 by one socket where the kernel has IPv6. */
-async function listenAnywhere(options: Omit<AgentServerOptions, 'listen'>, wanted: AgentConfig['listen']): Promise<AgentServer> {
+/** On the address that is configured; else nowhere when the agent dials out, and on all addresses otherwise, IPv6 and IPv4 by one socket where the kernel has IPv6. */
+async function listenAnywhere(options: Omit<AgentServerOptions, 'listen'>, wanted: AgentConfig['listen'], dialOut: boolean): Promise<AgentServer> {
+  if (wanted === undefined && dialOut) return createAgentServer({ ...options, listen: undefined });
   if (wanted !== undefined) return createAgentServer({ ...options, listen: { host: wanted.address, port: wanted.port } });
   const host = existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0';
   return createAgentServer({ ...options, listen: { host, port: agentPort } });
@@ -102,15 +111,17 @@ function endOnBug(log: Logger): void {
   process.on('unhandledRejection', end);
 }
 
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
+/** Resolves with the reason when the program is told to stop, or tells itself. */
+function createStop(): { asked: Promise<string>; now: (reason: string) => void } {
+  let now: (reason: string) => void = () => undefined;
+  const asked = new Promise<string>((resolve) => {
     // Timers of the agent do not keep it alive, its listener does; this one line is for the time in which there is none.
     const keep = setInterval(() => undefined, 3600_000);
-    const stop = (): void => {
+    now = (reason) => {
       clearInterval(keep);
-      resolve();
+      resolve(reason);
     };
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => now(signal));
   });
+  return { asked, now: (reason) => now(reason) };
 }

@@ -9,6 +9,8 @@ import { formatStep, type Step } from './step.js';
 /** What running steps needs. */
 export interface StepRunner {
   readonly helper: Helper;
+  /** Makes the steps of a noun that is the agent's own; undefined: the helper does. */
+  readonly perform: ((step: StoredStep) => Promise<void>) | undefined;
   readonly hostName: string;
   readonly operationId: string;
   /** Called after each step: the place where tests let the agent die. */
@@ -25,7 +27,7 @@ export async function runSteps(runner: StepRunner, steps: readonly Step[]): Prom
   for (const step of steps) {
     final ||= step.final;
     try {
-      await callHelper(runner, step);
+      await makeStep(runner, step);
     } catch (error) {
       if (final) throw markFinal(withHost(error, runner.hostName));
       // Its answer may be lost although it was done: taking back what was never made is harmless.
@@ -40,7 +42,7 @@ export async function runSteps(runner: StepRunner, steps: readonly Step[]): Prom
 /** Takes back all steps of a journaled operation, newest first, and answers `cause` with what could not be taken back. */
 export async function runUndo(runner: StepRunner, saved: readonly StoredStep[], cause: unknown): Promise<ReeveError> {
   const undo = createUndoList();
-  for (const step of saved) undo.push(formatStep(step), () => callHelper(runner, step));
+  for (const step of saved) undo.push(formatStep(step), () => makeStep(runner, step));
   return failureOf(runner, cause, await undo.run());
 }
 
@@ -68,13 +70,14 @@ export function isUnreachable(error: unknown): boolean {
 }
 
 function pushUndo(undo: ReturnType<typeof createUndoList>, runner: StepRunner, step: Step, back: StoredStep): void {
-  undo.push(formatStep(step), () => callHelper(runner, back));
+  undo.push(formatStep(step), () => makeStep(runner, back));
 }
 
-async function callHelper(runner: StepRunner, step: StoredStep): Promise<void> {
+async function makeStep(runner: StepRunner, step: StoredStep): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      await runner.helper.call(step.verb, runner.operationId, step.request as unknown as PrivdRequest<PrivdVerbName>);
+      if (runner.perform !== undefined) await runner.perform(step);
+      else await runner.helper.call(step.verb as PrivdVerbName, runner.operationId, step.request as unknown as PrivdRequest<PrivdVerbName>);
       return;
     } catch (error) {
       const waitMs = retryWaitsMs[attempt];

@@ -289,7 +289,7 @@ class IntentEngine implements Engine {
 
   #runner(work: NounWork, operationId: string): StepRunner {
     const { host, hostName } = this.#options;
-    return { helper: host.helper, hostName, operationId, stepDone: () => work.stepDone() };
+    return { helper: host.helper, perform: work.perform?.bind(work), hostName, operationId, stepDone: () => work.stepDone() };
   }
 
   #tell(work: NounWork): void {

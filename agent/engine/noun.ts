@@ -1,6 +1,7 @@
 import type { Canonical } from '../../shared/model/canonical.js';
 import type { Held } from '../../shared/rpc/hold.js';
 import type { HostPart } from '../host/host.js';
+import type { StoredStep } from '../journal/line.js';
 import type { UsablePolicy } from '../policy/policy.js';
 import type { Intent } from './intent.js';
 import type { Plan } from './step.js';
@@ -33,6 +34,8 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   /** What the agent itself stores after the helper's steps; can be repeated. Absent: nothing. */
   commit?(operationId: string): Promise<void>;
   respond(answer: Answer<Wanted, Observed>): Response;
+  /** Makes a step of a noun that is the agent's own, repeatably; absent: its steps are verbs of the helper. */
+  readonly perform?: (step: StoredStep) => Promise<void>;
   /** Called after each step: the place where tests let the agent die. */
   stepDone(): void;
 }

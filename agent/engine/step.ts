@@ -2,7 +2,7 @@ import type { ErrorItem } from '../../shared/errors/error.js';
 import type { Change } from '../../shared/model/change.js';
 import type { StoredStep } from '../journal/line.js';
 
-/** One verb of the helper in a plan. */
+/** One step of a plan: a verb of the helper, or of a noun that is the agent's own. */
 export interface Step extends StoredStep {
   /**
    * What takes it back when a later step fails. undefined: it stands. Locks stand (a revocation is never taken back because something else failed), and

@@ -29,8 +29,8 @@ export type PolicyFile =
 /** The file of local holds as it is on disk. */
 export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; readonly text: string } | { readonly kind: 'fault'; readonly reason: string };
 
-/** Which part of the host was touched. */
-export type HostPart = 'accounts' | 'policy' | 'hold';
+/** Which part of the host was touched; `own`: the agent's own state, which nobody else writes. */
+export type HostPart = 'accounts' | 'policy' | 'hold' | 'own';
 
 /** Makes the helper do something, or tell something only root sees. */
 export interface Helper {

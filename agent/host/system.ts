@@ -111,6 +111,8 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
       return [options.holdPath];
     case 'accounts':
       return accountFiles.map((name) => `/etc/${name}`);
+    case 'own':
+      return [];
   }
 }
 

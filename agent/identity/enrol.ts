@@ -7,6 +7,7 @@ import { version } from '../../shared/kit/version.js';
 import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import type { JoinToken } from '../../shared/model/join-token.js';
+import { parseLink } from '../../shared/model/link.js';
 import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
 import { loadKey, makeKey, proofBytes, signProof, type NewKey } from '../../shared/rpc/key.js';
 import { inOrder } from '../../shared/rpc/order.js';
@@ -122,5 +123,6 @@ function identityOf(answer: EnrolResponse, key: NewKey, proved: { fleetId: strin
     agentsApi: answer.agentsApi,
     enrolment: answer.enrolment,
     issued: { coordinatorMs: fromTimestamp(answer.time) ?? now, hostMs: now },
+    link: parseLink(answer.link) ?? 'direct',
   };
 }

@@ -1,3 +1,5 @@
+import type { LinkKind } from '../../shared/model/link.js';
+
 /** Who this host is in its fleet, and whom it trusts. PEM where nothing else is said. */
 export interface AgentIdentity {
   readonly fleetId: string;
@@ -15,6 +17,8 @@ export interface AgentIdentity {
   readonly agentsApi: readonly string[];
   /** Where its enrolment is. */
   readonly enrolment: readonly string[];
+  /** How the coordinator reaches this host. */
+  readonly link: LinkKind;
   /** When the certificate was issued; absent in identities that an older agent stored. */
   readonly issued?: Issued;
   /** Hint of the machine that joined, sha256 of its machine-id in hex; undefined: not known. Not an identity. */

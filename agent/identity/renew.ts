@@ -6,6 +6,7 @@ import type { Logger } from '../../shared/kit/log.js';
 import { random } from '../../shared/kit/random.js';
 import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
+import { parseLink } from '../../shared/model/link.js';
 import { openChannel, serviceName, targetOf } from '../../shared/rpc/client.js';
 import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { inOrder } from '../../shared/rpc/order.js';
@@ -187,6 +188,7 @@ async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: 
       agentsApi: answer.agentsApi.length > 0 ? answer.agentsApi : current.agentsApi,
       enrolment: answer.enrolment.length > 0 ? answer.enrolment : current.enrolment,
       issued: { coordinatorMs: fromTimestamp(answer.time) ?? now(), hostMs: now() },
+      link: parseLink(answer.link) ?? current.link,
     };
     checkIdentity(next, key.publicKey, now());
     store.adopt(place, next);

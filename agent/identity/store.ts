@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { reeveError } from '../../shared/errors/error.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { parseFleetId, parseId } from '../../shared/model/id.js';
+import { linkKinds } from '../../shared/model/link.js';
 import { makeFolder, moveWhole, removeWhole, swapLink, syncFolder, writeWhole } from '../host/file.js';
 import { forgetReleased } from '../release/state.js';
 import type { AgentIdentity, Issued } from './identity.js';
@@ -49,8 +50,8 @@ export function openIdentityStore(stateDir: string): IdentityStore {
       writeWhole(join(place, 'certificate.pem'), identity.certificate);
       writeWhole(join(place, 'control-root.pem'), identity.controlRoot);
       writeWhole(join(place, 'agents-root.pem'), identity.agentsRoot);
-      const { fleetId, hostId, hostName, agentsApi, enrolment, issued, machineHint } = identity;
-      writeWhole(join(place, 'identity.json'), `${JSON.stringify({ fleetId, hostId, hostName, agentsApi, enrolment, issued, machineHint }, undefined, 2)}\n`);
+      const { fleetId, hostId, hostName, agentsApi, enrolment, link, issued, machineHint } = identity;
+      writeWhole(join(place, 'identity.json'), `${JSON.stringify({ fleetId, hostId, hostName, agentsApi, enrolment, link, issued, machineHint }, undefined, 2)}\n`);
       const whole = place.slice(0, -'.new'.length);
       moveWhole(place, whole);
       failpoint('agent.identity.staged');
@@ -118,6 +119,8 @@ function loadIdentity(base: string): AgentIdentity | undefined {
       enrolment: list('enrolment'),
       ...parseIssued(about['issued']),
       ...(text('machineHint') === '' ? {} : { machineHint: text('machineHint') }),
+      // An identity from before there were links has none.
+      link: linkKinds.find((kind) => kind === text('link')) ?? 'direct',
     };
   } catch (error) {
     throw reeveError('IO_FAILED', { host: 'this host', rule: `the identity in ${folder} is damaged; join again` }, { cause: error });

@@ -1,9 +1,9 @@
 import { isErrorCode, type ErrorItem } from '../../shared/errors/error.js';
 import type { PrivdVerbName } from '../../shared/gen/privd.js';
 
-/** A helper verb with its arguments, as it is kept for undoing. */
+/** A helper verb with its arguments, or something that the agent does itself, as it is kept for undoing. */
 export interface StoredStep {
-  readonly verb: PrivdVerbName;
+  readonly verb: PrivdVerbName | 'relay.keep';
   readonly request: Readonly<Record<string, string | number | boolean>>;
 }
 

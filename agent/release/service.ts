@@ -25,10 +25,10 @@ export function admitIntent(state: ReleaseState, noun: string, intent: { readonl
 export function whileManaged(service: Service<Coordinator>, state: ReleaseState): Service<Coordinator> {
   const guard = (row: MethodRow<never, unknown, Coordinator>): MethodRow<never, unknown, Coordinator> => ({
     ...row,
-    handle: (request, context) => {
+    handle: (request, context, rest) => {
       const { intent } = request as { readonly intent?: { readonly release: boolean } | null };
       if (intent?.release !== true) state.requireManaged();
-      return row.handle(request, context);
+      return row.handle(request, context, rest);
     },
   });
   return { name: service.name, rows: Object.fromEntries(Object.entries(service.rows).map(([method, row]) => [method, guard(row)])) };

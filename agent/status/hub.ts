@@ -1,5 +1,6 @@
 import type { AgentStatusInput } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
 import type { HoldInput } from '../../shared/gen/proto/reeve/type/v1/Hold.js';
+import type { RelayStatusInput } from '../../shared/gen/proto/reeve/type/v1/RelayStatus.js';
 import type { NounDigestInput } from '../../shared/gen/proto/reeve/type/v1/NounDigest.js';
 import type { StatusGetReply } from '../../shared/gen/privd.js';
 import { ReeveError } from '../../shared/errors/error.js';
@@ -22,6 +23,9 @@ import { allows, readHostPolicy } from '../policy/policy.js';
 /** Touches of files that come together are looked at once, ms. */
 const settleMs = 300;
 
+/** What the relay counts is told at most so often, ms. */
+const relayMs = 1000;
+
 /** How often files are compared whether or not anybody said that they were touched, ms. */
 const pollMs = 5 * 60_000;
 
@@ -37,6 +41,8 @@ export interface ObservedNoun {
   readonly noun: string;
   /** Policy word that allows it. */
   readonly operation: string;
+  /** Whether there is anything to tell of it; absent: always. */
+  readonly present?: () => boolean;
   /** Which part of the host it is in. */
   readonly part: HostPart;
   /** The digest model of the managed objects. Runs between changes of the noun. */
@@ -59,6 +65,8 @@ export interface StatusHub {
   ready(also: Promise<void>, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** An operation of a noun began (undefined) or ended; `stamp` is of before it was observed. */
   operated(noun: string, seen: { digest: Buffer; stamp: string } | undefined): void;
+  /** What the relay has to tell is another. */
+  relayed(): void;
   /** The certificate of the agent is another. */
   certificate(notAfter: number): void;
   /** Somebody watches; facts are gathered while at least one does. `gathered` resolves when there are some; call `stop` when the watch ends. */
@@ -75,6 +83,8 @@ export interface StatusHubOptions {
   readonly host: Host;
   readonly journal: Journal;
   readonly nouns: readonly ObservedNoun[];
+  /** What is told of the relay; null: nothing. */
+  readonly relay: () => RelayStatusInput | null;
   readonly certificateNotAfter: number;
   /** What became of the last upgrade; empty: nothing is to be said. */
   readonly upgrade: string;
@@ -154,6 +164,11 @@ class Hub implements StatusHub {
     if (known !== undefined) this.#stamps.set(noun, seen.stamp);
     this.#publish();
     this.#later('helper', 0, () => this.#askHelper());
+  }
+
+  relayed(): void {
+    // Figures that move all the time are told together.
+    if (!this.#timers.has('relay')) this.#later('relay', relayMs, () => this.#publish());
   }
 
   certificate(notAfter: number): void {
@@ -248,7 +263,7 @@ class Hub implements StatusHub {
   async #observe(noun: ObservedNoun): Promise<void> {
     if (this.#closed) return;
     const { host } = this.#options;
-    if (!allows(readHostPolicy(host), noun.operation)) {
+    if (noun.present?.() === false || !allows(readHostPolicy(host), noun.operation)) {
       this.#digests.delete(noun.noun);
       this.#stamps.delete(noun.noun);
       this.#publish();
@@ -339,6 +354,7 @@ class Hub implements StatusHub {
       holds: this.#holds(),
       upgrade: this.#options.upgrade,
       instanceId: this.#options.instanceId,
+      relay: this.#options.relay(),
     };
   }
 

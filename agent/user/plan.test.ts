@@ -78,7 +78,7 @@ async function planFor(host: SimulatedHost, users: readonly User[], policyText =
 }
 
 async function run(host: SimulatedHost, steps: readonly StoredStep[]): Promise<void> {
-  for (const step of steps) await host.helper.call(step.verb, operationId, step.request as unknown as PrivdRequest<PrivdVerbName>);
+  for (const step of steps) await host.helper.call(step.verb as PrivdVerbName, operationId, step.request as unknown as PrivdRequest<PrivdVerbName>);
 }
 
 function expectAsWanted(host: SimulatedHost, user: User): void {

@@ -5,6 +5,7 @@ import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordi
 import { sha256 } from '../../shared/kit/digest.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { agentPort, isIpv4, isIpv6 } from '../../shared/model/host.js';
+import { formatLink } from '../../shared/model/link.js';
 import { createRateLimiter } from '../../shared/rpc/rate.js';
 import { defineService, type CallContext, type Caller, type Service } from '../../shared/rpc/server.js';
 import { keyFingerprint } from '../../shared/rpc/tls.js';
@@ -18,7 +19,7 @@ import type { Office } from '../office.js';
 import { certificateLife, checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
 import { enrolOperator } from './login.js';
-import { reachable } from './reach.js';
+import { reachableFrom } from './reach.js';
 
 /** A caller at the enrolment port: nobody yet. */
 export interface Stranger extends Caller {
@@ -81,7 +82,7 @@ function enrol(office: Office, request: EnrolRequest, from: string): EnrolRespon
     const key = { fingerprint: keyFingerprint(publicKey), hostId: found.id, publicKey, issuedAtMs: now, notAfterMs: issued.notAfterMs };
     addHostKey(db, { ...key, state: 'staged' });
     promoteKey(db, { ...key, state: 'staged' });
-    const endpoint = isIpv4(from) || isIpv6(from) ? { address: from, port: agentPort } : undefined;
+    const endpoint = found.link === 'direct' && (isIpv4(from) || isIpv6(from)) ? { address: from, port: agentPort } : undefined;
     const machineHint = request.machineHint.length === 32 ? request.machineHint : undefined;
     setJoined(db, found.id, { now, from: endpoint, agentVersion: request.agentVersion.slice(0, 64), machineHint });
     return { host: found, certificate: issued.certificate };
@@ -112,8 +113,8 @@ function response(office: Office, host: HostRow, certificate: string, now: numbe
     certificate,
     controlRoot: authority.controlRoot,
     agentsRoot: authority.agentsRoot,
-    agentsApi: reachable(office).agentsApi,
-    enrolment: reachable(office).enrolment,
+    ...reachableFrom(office, host),
+    link: formatLink(host.link),
     epoch: office.epoch,
     time: toTimestamp(now),
   };

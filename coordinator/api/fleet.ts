@@ -1,5 +1,5 @@
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
-import { parsePort, parseReachableAddress } from '../../shared/model/host.js';
+import { agentsPort, enrolmentPort, parsePort, parseReachableAddress } from '../../shared/model/host.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { version } from '../../shared/kit/version.js';
@@ -29,8 +29,8 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
         const made = await init(
           {
             address: parseReachableAddress(request.address),
-            agentsPort: parsePort(request.agentsPort === 0 ? 7421 : request.agentsPort, 'agents port'),
-            enrolmentPort: parsePort(request.enrolmentPort === 0 ? 7422 : request.enrolmentPort, 'enrolment port'),
+            agentsPort: parsePort(request.agentsPort === 0 ? agentsPort : request.agentsPort, 'agents port'),
+            enrolmentPort: parsePort(request.enrolmentPort === 0 ? enrolmentPort : request.enrolmentPort, 'enrolment port'),
             operatorsPort: parsePort(request.operatorsPort === 0 ? 7423 : request.operatorsPort, 'operators port'),
           },
           context.principal,

@@ -8,7 +8,8 @@ import { newId } from '../../shared/kit/id.js';
 import { fieldInvalid, parseInteger } from '../../shared/model/field.js';
 import { formatFacts } from '../../shared/model/fact.js';
 import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
-import { formatJoinToken } from '../../shared/model/join-token.js';
+import { formatLink, parseLink, type LinkKind } from '../../shared/model/link.js';
+import { formatJoinToken, parseReachableEndpoint } from '../../shared/model/join-token.js';
 import { parseLabel, parseLabelKey } from '../../shared/model/label.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { formatHold } from '../../shared/rpc/hold.js';
@@ -36,6 +37,7 @@ import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { holdHost, unholdHost } from './hold.js';
 import { audited } from './operator.js';
+import { reachableFrom } from './reach.js';
 import { releaseHost } from './release.js';
 import { administers, changes, reads } from './row.js';
 import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, visibleHosts, type Scoped } from './select.js';
@@ -78,6 +80,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
           ...(request.name === undefined ? {} : { name: parseHostName(request.name) }),
           ...(request.address === undefined ? {} : { endpoint: parseEndpoint(request.address, agentPort) }),
           ...(request.parent === undefined ? {} : { parentId: request.parent === '' ? null : hostFor(db, principal, request.parent).id }),
+          ...linkEdit(request.link),
         };
         const set = request.setLabels.map(parseLabel);
         const remove = request.removeLabels.map(parseLabelKey);
@@ -86,7 +89,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
           setLabels(db, host.id, set, remove);
           assertStaysInScope(db, principal, host, 'leave host');
         });
-        if (edit.endpoint !== undefined) fleet.refresh(host.id);
+        if (edit.endpoint !== undefined || edit.parentId !== undefined || edit.link !== undefined) fleet.refresh(host.id);
         return Promise.resolve({ host: formatHosts(office(), principal, [hostFor(db, principal, host.id)])[0] ?? null });
       },
     },
@@ -151,27 +154,34 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
   const endpoint = request.address === '' ? undefined : parseEndpoint(request.address, agentPort);
   const ttlMs = parseInteger('ttl', fromDuration(request.ttl) ?? 30 * 60_000, { min: 60_000, max: 24 * 3_600_000 });
   const labels = request.labels.map(parseLabel);
+  const link = linkEdit(request.link);
   const preset = policyPresets.find((known) => known === (request.policy === '' ? 'observe' : request.policy));
   if (preset === undefined) throw fieldInvalid('policy', request.policy, `one of ${policyPresets.join(', ')}`);
   const fleet = getFleet(db);
   if (fleet === undefined) throw reeveError('NOT_INITIALISED', { value: 'this coordinator' });
   const now = clock.now();
   const secret = randomBytes(32);
-  const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin }), () => {
+  const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin, ...link }), () => {
     const known = hostWithName(db, name);
     const taken = known !== undefined && ((known.state !== 'invited' && !request.rejoin) || !inScope(db, caller, known.id));
     if (taken) throw reeveError('HOST_EXISTS', { value: name });
     const parentId = request.parent === '' ? undefined : hostFor(db, caller, request.parent).id;
     const id = known?.id ?? newId(now);
-    if (known === undefined) addHost(db, { id, name, endpoint, parentId, now });
-    else updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }) });
+    if (known === undefined) addHost(db, { id, name, endpoint, parentId, ...link, now });
+    else updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }), ...link });
     setLabels(db, id, labels, []);
     assertStaysInScope(db, caller, { id, name }, 'invite host');
     addToken(db, { hash: sha256(secret), hostId: id, now, expiresAtMs: now + ttlMs });
     return id;
   });
-  const token = formatJoinToken({ token: secret, pin: authority.pin, endpoints: [{ address: fleet.address, port: fleet.enrolmentPort }] });
+  const token = formatJoinToken({ token: secret, pin: authority.pin, endpoints: reachableFrom(office, getHost(db, hostId)).enrolment.map((text) => parseReachableEndpoint(text)) });
   return { hostId, token, command: joinCommand(token, preset, request.policy !== ''), expiresAt: toTimestamp(now + ttlMs) };
+}
+
+/** What is said of a link; nothing: it stays. */
+function linkEdit(wire: string): { link?: LinkKind } {
+  const link = parseLink(wire);
+  return link === undefined ? {} : { link };
 }
 
 /** One line for root's shell. The token reaches the agent on standard input: printf is the shell's own, so it is in no process's arguments. */
@@ -206,6 +216,8 @@ export function formatHosts(office: Office, caller: Scoped, hosts: readonly Host
       lostReason: host.state === 'joined' && !connected ? live.reason : '',
       certificateNotAfter: notAfterMs === undefined ? null : toTimestamp(notAfterMs),
       upgrade: connected ? (live.status?.upgrade ?? '').slice(0, 512) : '',
+      link: formatLink(host.link),
+      relay: host.relayAddress ?? '',
       joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
       holds: holdsOf(host.id).map(formatHold),
       quarantine: host.quarantine === undefined ? '' : `${host.quarantine.text}, since ${new Date(host.quarantine.atMs).toISOString()}`,

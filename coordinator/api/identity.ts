@@ -3,6 +3,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import type { IdentityServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/IdentityService.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { formatIdentity } from '../../shared/model/identity.js';
+import { formatLink } from '../../shared/model/link.js';
 import { defineService, type AuthenticatedCall, type Caller, type Service } from '../../shared/rpc/server.js';
 import { certificateProblem, keyFingerprint } from '../../shared/rpc/tls.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
@@ -14,7 +15,7 @@ import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
 import { checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
-import { reachable } from './reach.js';
+import { reachableFrom } from './reach.js';
 import { addressOf } from './enrol.js';
 
 /** An agent at the agents' API. */
@@ -77,8 +78,9 @@ export function identityService(office: Office): Service<AgentCaller> {
           addHostKey(office.db, { fingerprint: keyFingerprint(publicKey), hostId: principal.hostId, publicKey, state: 'staged', issuedAtMs: now, notAfterMs: issued.notAfterMs });
         });
         failpoint('coordinator.renew.stored');
+        const host = getHost(office.db, principal.hostId);
         setTimeout(() => office.fleet.refresh(principal.hostId), redialMs).unref();
-        return { certificate: issued.certificate, agentsApi: reachable(office).agentsApi, enrolment: reachable(office).enrolment, time: toTimestamp(now), hostName: getHost(office.db, principal.hostId)?.name ?? '' };
+        return { certificate: issued.certificate, ...reachableFrom(office, host), link: formatLink(host?.link ?? 'direct'), time: toTimestamp(now), hostName: host?.name ?? '' };
       },
     },
   });

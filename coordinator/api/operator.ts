@@ -16,6 +16,7 @@ import { addAudit } from '../inventory/audit.js';
 import { addLoginToken, voidLoginTokens } from '../inventory/login-token.js';
 import { addOperator, getOperator, listOperators, removeOperator, setOperator, type OperatorEdit, type OperatorRow } from '../inventory/operator.js';
 import { loginsOf, revokeOperatorKeys } from '../inventory/operator-key.js';
+import { raiseRelays } from '../inventory/relay.js';
 import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
 import { certificateLife } from '../pki/authority.js';
@@ -122,10 +123,12 @@ function format(office: Office, row: OperatorRow): OperatorInput {
   return { name: row.name, role: row.role, disabled: row.disabled, labels: row.scope?.map(formatLabel) ?? [], certificateTtl: toDuration(row.certificateTtlMs), logins };
 }
 
-/** Does something to the inventory together with its audit record: both or neither. */
+/** Does something to the inventory together with its audit record: both or neither. Hosts that pass bytes to others are told when those others are not the same any more. */
 export function audited<T>(office: Office, caller: OperatorCaller, action: string, details: string, work: () => T): T {
-  return writing(office.db, () => {
+  const { result, raised } = writing(office.db, () => {
     addAudit(office.db, { timeMs: office.clock.now(), principal: caller.name, action, arguments: details, phase: 'ok', operationId: '', code: '' });
-    return work();
+    return { result: work(), raised: raiseRelays(office.db, office.clock.now()) };
   });
+  for (const hostId of raised) office.converge(hostId);
+  return result;
 }

@@ -28,8 +28,20 @@ export function stateCell(state: HostState): Cell {
 
 /** Hosts as a table. */
 export function renderHosts(terminal: Pick<Terminal, 'color'>, hosts: readonly Host[], now: number): string {
-  const rows = hosts.map((host) => [host.name, stateCell(host.state), host.address, formatSince(host.lastSeenAt, now), host.agentVersion, todoText(host), host.labels.join(' ')]);
-  return renderTable(terminal, ['name', 'state', 'address', 'seen', 'agent', 'open', 'labels'], rows, 'No hosts. To invite one: reeve host invite NAME');
+  const rows = hosts.map((host) => [host.name, stateCell(host.state), host.address, linkText(host), formatSince(host.lastSeenAt, now), host.agentVersion, todoText(host), host.labels.join(' ')]);
+  return renderTable(terminal, ['name', 'state', 'address', 'link', 'seen', 'agent', 'open', 'labels'], rows, 'No hosts. To invite one: reeve host invite NAME');
+}
+
+/** How a host is reached: `via PARENT` and `dial-out`; a direct one says nothing. */
+function linkText(host: Host): string {
+  switch (host.link) {
+    case 'HOST_LINK_PARENT':
+      return `via ${host.parent}`;
+    case 'HOST_LINK_DIAL_OUT':
+      return 'dial-out';
+    default:
+      return '';
+  }
 }
 
 /** What is open on a host: holds, nouns that are pending or have drifted. */
@@ -60,6 +72,8 @@ function hostFields(host: Host, now: number): Field[] {
     ['address', host.address],
     ['labels', host.labels.join(' ')],
     ['parent', host.parent],
+    ['link', linkText(host) === '' ? 'direct' : linkText(host)],
+    ['guests use', host.relay],
     ['last seen', host.lastSeenAt === null ? '' : `${formatTime(host.lastSeenAt)} (${formatSince(host.lastSeenAt, now)} ago)`],
     ['joined', formatTime(host.joinedAt)],
     ['agent version', host.agentVersion],
@@ -81,7 +95,18 @@ function statusFields(status: AgentStatus): Field[] {
     ['open operations', status.openOperations === 0 ? '' : String(status.openOperations)],
     ['unconfirmed', status.pendingChange],
     ['upgrade', status.upgrade],
+    ...(status.relay === null ? [] : relayFields(status.relay)),
     ['protection', privileges === null ? '' : protectionText(privileges)],
+  ];
+}
+
+function relayFields(relay: NonNullable<AgentStatus['relay']>): Field[] {
+  const refused = relay.refusals === 0 ? '' : `, ${String(relay.refusals)} refused`;
+  return [
+    ['relay', `${String(relay.children)} children, ${String(relay.openStreams)} streams open, ${String(relay.streams)} in all${refused}`],
+    ['relayed', relay.streams === 0 ? '' : `${formatBytes(relay.bytesToChildren)} to children, ${formatBytes(relay.bytesFromChildren)} from them`],
+    ['relay-listen', relay.listen === '' ? '' : `${relay.listen}, ${String(relay.openConnections)} connections open, ${String(relay.connections)} in all`],
+    ['relay trouble', relay.listenProblem],
   ];
 }
 

@@ -2,6 +2,7 @@ import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
 import { parseHoldLength, parseHoldNoun, parseHoldReason } from '../../shared/model/hold.js';
 import { formatLabel, parseLabel, parseLabelKey } from '../../shared/model/label.js';
+import { formatLink, linkKinds, type WireLink } from '../../shared/model/link.js';
 import { vis } from '../../shared/model/vis.js';
 import { toDuration } from '../../shared/rpc/time.js';
 import { ansibleInventory } from './ansible.js';
@@ -31,11 +32,14 @@ const invite = defineCommand({
     policy: { kind: 'value', value: 'PRESET', choices: presets, text: 'Policy preset that the join line installs (default: observe)' },
     label: { kind: 'list', value: 'KEY=VALUE', text: 'A label; may be repeated' },
     parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
+    link: { kind: 'value', value: 'LINK', choices: linkKinds, text: 'How the coordinator reaches it: direct, through its parent, or through a connection that its agent keeps (default: direct)' },
     rejoin: { kind: 'flag', text: 'Let a host that has joined before join again with a new key' },
   },
   examples: [
     { line: 'reeve host invite web1', text: 'Invite a host that may only be observed' },
     { line: 'reeve host invite web2 --policy web --label site=ams --ttl 2h', text: 'Invite a web server with a label' },
+    { line: 'reeve host invite guest1 --link parent --parent vm1 --address 10.0.0.5', text: 'Invite a guest that only vm1 reaches' },
+    { line: 'reeve host invite till7 --link dial-out', text: 'Invite a host behind a firewall that lets nothing in' },
   ],
   run: async (context, args) => {
     const request = {
@@ -45,6 +49,7 @@ const invite = defineCommand({
       ...(args.policy === undefined ? {} : { policy: args.policy }),
       labels: args.label.map((text) => formatLabel(parseLabel(text))),
       ...(args.parent === undefined ? {} : { parent: hostRef(args.parent, 'parent') }),
+      ...linkOf(args.link),
       rejoin: args.rejoin,
     };
     const response = await (await context.api()).call(hostService, 'InviteHost', request);
@@ -52,6 +57,11 @@ const invite = defineCommand({
     return answer(context, response, () => `${vis(response.command)}\n`);
   },
 });
+
+function linkOf(text: string | undefined): { link?: WireLink } {
+  const kind = linkKinds.find((known) => known === text);
+  return kind === undefined ? {} : { link: formatLink(kind) };
+}
 
 function ttlMs(text: string): number {
   const ms = parseDuration('ttl', text);
@@ -99,8 +109,8 @@ const show = defineCommand({
 
 const set = defineCommand({
   path: 'host set',
-  summary: 'Alter name, address, labels or parent of a host',
-  text: 'What is not named stays as it is. Nothing changes on the host itself.',
+  summary: 'Alter name, address, labels, parent or link of a host',
+  text: 'What is not named stays as it is. Nothing changes on the host itself; it hears of another link when it renews its certificate, or at once by "dial-out yes" or "no" in its agent.conf.',
   positionals: hostPositional,
   options: {
     name: { kind: 'value', value: 'NAME', text: 'New name' },
@@ -108,10 +118,14 @@ const set = defineCommand({
     label: { kind: 'list', value: 'KEY=VALUE', text: 'A label to add or replace; may be repeated' },
     unlabel: { kind: 'list', value: 'KEY', text: 'A label to take away; may be repeated' },
     parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
+    link: { kind: 'value', value: 'LINK', choices: linkKinds, text: 'How the coordinator reaches it: direct, through its parent, or through a connection that its agent keeps' },
     'no-parent': { kind: 'flag', text: 'It lives on no other host' },
   },
   exclusive: [['parent', 'no-parent']],
-  examples: [{ line: 'reeve host set web1 --label site=ams --unlabel old', text: 'Alter two labels' }],
+  examples: [
+    { line: 'reeve host set web1 --label site=ams --unlabel old', text: 'Alter two labels' },
+    { line: 'reeve host set guest1 --parent vm1 --link parent', text: 'Reach guest1 through vm1' },
+  ],
   run: async (context, args) => {
     const changes = {
       ...(args.name === undefined ? {} : { name: parseHostName(args.name) }),
@@ -120,8 +134,9 @@ const set = defineCommand({
       ...(args.unlabel.length === 0 ? {} : { removeLabels: args.unlabel.map(parseLabelKey) }),
       ...(args.parent === undefined ? {} : { parent: hostRef(args.parent, 'parent') }),
       ...(args['no-parent'] ? { parent: '' } : {}),
+      ...linkOf(args.link),
     };
-    if (Object.keys(changes).length === 0) throw fieldMissing('the alteration', 'at least one of --name, --address, --label, --unlabel, --parent and --no-parent');
+    if (Object.keys(changes).length === 0) throw fieldMissing('the alteration', 'at least one of --name, --address, --label, --unlabel, --parent, --no-parent and --link');
     const response = await (await context.api()).call(hostService, 'SetHost', { host: hostRef(args.host), ...changes });
     return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null }, context.clock.now()));
   },

@@ -15,7 +15,7 @@ const unsafe = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u20
 
 /** The same answer with the corpus in every text that is not an enum. */
 function poison(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') return /^(?:OUTCOME|HOST_STATE|CHANGE_KIND|USER_KIND|USER_PRESENCE)_/.test(value) || key === 'planId' ? value : `${value}${corpus}`;
+  if (typeof value === 'string') return /^(?:OUTCOME|HOST_STATE|HOST_LINK|CHANGE_KIND|USER_KIND|USER_PRESENCE)_/.test(value) || key === 'planId' ? value : `${value}${corpus}`;
   if (value instanceof Uint8Array || typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => poison(item, key));
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === 'code' ? item : poison(item, name)]));

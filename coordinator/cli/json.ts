@@ -12,6 +12,7 @@ const enums: Readonly<Record<string, readonly string[]>> = {
   state: ['HOST_STATE_'],
   kind: ['CHANGE_KIND_', 'USER_KIND_'],
   presence: ['USER_PRESENCE_'],
+  link: ['HOST_LINK_'],
 };
 
 /** One JSON document with a newline. What a terminal or a reader could take for something else (control, bidirectional, invisible) is escaped. */
@@ -50,7 +51,7 @@ function isoTime(seconds: number, nanos: number): string | null {
 
 function shortEnum(key: string, value: string): string {
   const prefix = (Object.hasOwn(enums, key) ? enums[key] : undefined)?.find((start) => value.startsWith(start));
-  return prefix === undefined ? value : value.slice(prefix.length).toLowerCase();
+  return prefix === undefined ? value : value.slice(prefix.length).toLowerCase().replaceAll('_', '-');
 }
 
 /** One error of the catalogue as JSON. */

@@ -10,7 +10,8 @@ import type { Semaphore } from '../../shared/kit/semaphore.js';
 import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import { fromTimestamp, toDuration } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials, keyFingerprint, type TlsIdentity } from '../../shared/rpc/tls.js';
-import type { Link } from './link.js';
+import { createLanes, type Lanes } from './lane.js';
+import type { Link, NoLink } from './link.js';
 
 const statusService = serviceName<StatusServiceDefinition>('reeve.agent.v1.StatusService');
 
@@ -22,7 +23,7 @@ export interface ConnectionOptions {
   readonly hostName: string;
   /** The one URI that the agent's certificate must have. */
   readonly uri: string;
-  readonly link: () => Link | undefined;
+  readonly link: () => Link | NoLink;
   readonly identity: () => TlsIdentity;
   /** Whether this key of the host may be used now: why not, or undefined. */
   readonly keyProblem: (fingerprint: string) => string | undefined;
@@ -46,8 +47,12 @@ export interface ConnectionOptions {
 export interface Connection {
   /** Undefined while the host is not connected. Its calls end when the host is gone. */
   channel(): Channel | undefined;
+  /** For long streams: channels of their own over the same link. Undefined while the host is not connected. */
+  lanes(): Lanes | undefined;
   /** Drops what is open and dials again at once. */
   redial(): void;
+  /** Dials at once when it is not connected: something that was in the way has gone. */
+  wake(): void;
   close(): void;
 }
 
@@ -55,14 +60,14 @@ export interface Connection {
 export function keepConnection(options: ConnectionOptions): Connection {
   const closed = new AbortController();
   let attempt = new AbortController();
-  let open: Channel | undefined;
+  let open: { readonly channel: Channel; readonly lanes: Lanes } | undefined;
   const over = (): boolean => closed.signal.aborted;
 
   const run = async (): Promise<void> => {
     for (let failures = 0; !over(); ) {
       attempt = new AbortController();
       const signal = AbortSignal.any([closed.signal, attempt.signal]);
-      const ended = await runSession(options, failures, signal, (channel) => (open = channel));
+      const ended = await runSession(options, failures, signal, (opened) => (open = opened));
       open = undefined;
       if (over()) return;
       options.onDown(ended.reason);
@@ -73,8 +78,12 @@ export function keepConnection(options: ConnectionOptions): Connection {
   };
   void run();
   return {
-    channel: () => open,
+    channel: () => open?.channel,
+    lanes: () => open?.lanes,
     redial: () => attempt.abort(),
+    wake() {
+      if (open === undefined) attempt.abort();
+    },
     close: () => closed.abort(),
   };
 }
@@ -94,12 +103,13 @@ async function runSession(
   options: ConnectionOptions,
   failures: number,
   signal: AbortSignal,
-  opened: (channel: Channel) => void,
+  opened: (open: { channel: Channel; lanes: Lanes }) => void,
 ): Promise<{ connected: boolean; reason: string }> {
   const link = options.link();
-  if (link === undefined) {
+  if (link.kind === 'none') {
+    options.onDown(link.reason);
     await waitFor(30_000, signal);
-    return { connected: false, reason: 'its address is not known' };
+    return { connected: false, reason: link.reason };
   }
   let peer: X509Certificate | undefined;
   const identity = options.identity();
@@ -109,7 +119,8 @@ async function runSession(
     peer = certificate;
     return undefined;
   });
-  const channel = link.open(credentials);
+  const channel = await link.open(credentials);
+  const lanes = createLanes(() => link.open(credentials));
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const silence = createSilence(stop, options);
@@ -124,7 +135,7 @@ async function runSession(
     });
     if (first.done === true || peer === undefined) return { connected, reason: 'the agent ended the connection' };
     connected = true;
-    opened(channel);
+    opened({ channel, lanes });
     options.onUp({ fingerprint: keyFingerprint(peer.publicKey), notAfterMs: Date.parse(peer.validTo) });
     options.onEvent(first.value, offsetOf(first.value, options.clock));
     for (;;) {
@@ -142,6 +153,7 @@ async function runSession(
   } finally {
     silence.disarm();
     stop.abort();
+    lanes.close();
     channel.close();
   }
 }

@@ -2,18 +2,24 @@ import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
 import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEvent.js';
 import { createSemaphore } from '../../shared/kit/semaphore.js';
+import { isIpv4, isIpv6 } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { parseFacts, type Facts } from '../../shared/model/fact.js';
 import type { CallOptions, Channel, ServiceName } from '../../shared/rpc/client.js';
 import type { MethodName, RequestInputOf, ResponseOf } from '../../shared/rpc/type.js';
 import { setFacts } from '../inventory/fact.js';
-import { getHost, listHosts, quarantined, setAgentVersion, setAuditHead, setLastSeen, type HostRow } from '../inventory/host.js';
+import { getHost, listHosts, quarantined, setAgentVersion, setAuditHead, setLastSeen, setRelayAddress, type HostRow } from '../inventory/host.js';
+import { joinedBehind } from '../inventory/relay.js';
 import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
 import type { World } from '../world.js';
 import { keepConnection, type Connection } from './connection.js';
+import { createAttachments, type Attached } from './attach.js';
 import { someHoldEnded } from './hold.js';
-import { directLink } from './link.js';
+import type { Link, NoLink } from './link.js';
+import { dialOutLink } from './link-dial-out.js';
+import { directLink } from './link-direct.js';
+import { parentLink } from './link-parent.js';
 import { notYet, replacedKey, type Live } from './live.js';
 
 /** Heartbeats are a budget of the whole fleet: so many a second, but none rarer than a lost host may stay unseen. */
@@ -34,6 +40,10 @@ export interface Fleet {
   start(onUp: (hostId: string) => void): void;
   /** A host joined, moved, or has another key: connects anew, or not any more. */
   refresh(hostId: string): void;
+  /** The agent of a host dialled in; see Attachments. */
+  attach(hostId: string, peer: string, onClosed: (reason: string) => void): Attached;
+  /** Hosts that are reached through this one and are not connected are dialled at once. */
+  wakeBehind(hostId: string): void;
   /** What is known of a host from its connection. */
   live(hostId: string): Live;
   /** Calls a method of a host's agent. Errors: HOST_NOT_JOINED, HOST_REVOKED, HOST_UNREACHABLE at once when it is not connected, and what the agent says. */
@@ -76,15 +86,37 @@ export function createFleet(world: World): Fleet {
     lives.set(hostId, { ...(lives.get(hostId) ?? notYet(clock.now())), ...change });
   };
 
+  const attachments = createAttachments({
+    attached: (hostId) => connections.get(hostId)?.redial(),
+    replaced: ({ hostId, older, newer }) => log.warn({ host: hostId, older, newer }, 'an agent dialled in while another connection of its host was there'),
+  });
+  const linkOf = (hostId: string): Link | NoLink => {
+    const host = getHost(db, hostId);
+    if (host === undefined) return { kind: 'none', reason: 'it is not known' };
+    switch (host.link) {
+      case 'direct':
+        return host.endpoint === undefined ? { kind: 'none', reason: 'its address is not known' } : directLink(host.name, host.endpoint);
+      case 'dial-out': {
+        const attached = attachments.get(hostId);
+        return attached === undefined ? { kind: 'none', reason: 'its agent has not dialled in' } : dialOutLink(host.name, world.linkDir, attached.mux);
+      }
+      case 'parent': {
+        const lanes = host.parentId === undefined ? undefined : connections.get(host.parentId)?.lanes();
+        const parent = host.parentId === undefined ? undefined : getHost(db, host.parentId)?.name;
+        return lanes === undefined ? { kind: 'none', reason: `its parent "${parent ?? '?'}" is not connected` } : parentLink(host, world.linkDir, lanes);
+      }
+    }
+  };
+  const wakeBehind = (hostId: string): void => {
+    for (const child of joinedBehind(db, hostId)) connections.get(child)?.wake();
+  };
+
   const connect = (hostId: string): void => {
     const name = (): string => getHost(db, hostId)?.name ?? hostId;
     const connection = keepConnection({
       hostName: name(),
       uri: formatIdentity({ kind: 'host', fleetId: world.authority.fleetId, hostId }),
-      link: () => {
-        const endpoint = getHost(db, hostId)?.endpoint;
-        return endpoint === undefined ? undefined : directLink(name(), endpoint);
-      },
+      link: () => linkOf(hostId),
       identity: () => world.authority.coordinator(),
       keyProblem: (fingerprint) => {
         const key = getHostKey(db, fingerprint);
@@ -103,6 +135,7 @@ export function createFleet(world: World): Fleet {
         update(hostId, { state: 'connected', sinceMs: clock.now(), reason: '', certificateNotAfterMs: notAfterMs });
         log.info({ host: name() }, 'host connected');
         up(hostId);
+        wakeBehind(hostId);
       },
       onEvent: (event, clockOffsetMs) => {
         seen.set(hostId, clock.now());
@@ -125,6 +158,7 @@ export function createFleet(world: World): Fleet {
     if (closed) return;
     const host = getHost(db, hostId);
     const wanted = host?.state === 'joined' && currentKey(db, hostId) !== undefined;
+    if (!wanted || host.link !== 'dial-out') attachments.end(hostId, 'the host is not reached by dial-out any more');
     const connection = connections.get(hostId);
     if (wanted && connection !== undefined) connection.redial();
     else if (wanted) connect(hostId);
@@ -141,6 +175,8 @@ export function createFleet(world: World): Fleet {
       for (const host of listHosts(db)) refresh(host.id);
     },
     refresh,
+    attach: (hostId, peer, onClosed) => attachments.attach(hostId, { peer, now: clock.now() }, onClosed),
+    wakeBehind,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
     call: async (host, service, method, request, options) =>
       openTo(host)
@@ -156,6 +192,7 @@ export function createFleet(world: World): Fleet {
       closed = true;
       for (const timer of timers) clearInterval(timer);
       for (const connection of connections.values()) connection.close();
+      attachments.close();
       flush();
       flushSeen();
     },
@@ -185,6 +222,7 @@ function receive(world: World, hostId: string, event: WatchEvent, to: { update: 
     to.update({ status: event.status });
     setAgentVersion(world.db, hostId, event.status.agentVersion.slice(0, 64));
     noteAuditHead(world, hostId, event.status);
+    noteRelay(world, hostId, event.status);
   }
   if (event.facts !== null) {
     try {
@@ -199,6 +237,12 @@ function receive(world: World, hostId: string, event: WatchEvent, to: { update: 
   for (const { noun, digest } of event.digests.slice(0, 64)) {
     if (digest.length === 32) setObserved(world.db, { hostId, noun: noun.slice(0, 64), digest, now: world.clock.now() });
   }
+}
+
+/** Where a host's children reach the coordinator. What is no address is none. */
+function noteRelay(world: World, hostId: string, status: AgentStatus): void {
+  const said = status.relay?.listen ?? '';
+  setRelayAddress(world.db, hostId, isIpv4(said) || isIpv6(said) ? said : undefined);
 }
 
 /** A host's audit chain only grows: an older or another head means that somebody cut or rewrote it. */

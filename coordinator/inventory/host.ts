@@ -1,6 +1,8 @@
 import { reeveError, type ReeveError } from '../../shared/errors/error.js';
 import type { Endpoint } from '../../shared/model/host.js';
+import type { LinkKind } from '../../shared/model/link.js';
 import { formatLabel, type Label } from '../../shared/model/label.js';
+import { fieldMissing } from '../../shared/model/field.js';
 import { parseSelector } from '../../shared/model/selector.js';
 import type { Database } from './database.js';
 import { revokeKeys } from './key.js';
@@ -12,6 +14,9 @@ export interface HostRow {
   readonly name: string;
   readonly endpoint: Endpoint | undefined;
   readonly parentId: string | undefined;
+  readonly link: LinkKind;
+  /** Address at which its children reach the coordinator, as its agent said last. */
+  readonly relayAddress: string | undefined;
   readonly state: 'invited' | 'joined' | 'quarantined' | 'revoked' | 'retired';
   /** Why and since when it is quarantined: two live agents have its identity. */
   readonly quarantine: { readonly text: string; readonly atMs: number } | undefined;
@@ -32,6 +37,8 @@ interface Sql {
   address: string | null;
   port: number | null;
   parent_id: string | null;
+  link: LinkKind;
+  relay_address: string | null;
   state: Exclude<HostRow['state'], 'quarantined'>;
   quarantined_at_ms: number | null;
   quarantine: string;
@@ -50,6 +57,8 @@ const fromSql = (row: Sql): HostRow => ({
   name: row.name,
   endpoint: row.address === null || row.port === null ? undefined : { address: row.address, port: row.port },
   parentId: row.parent_id ?? undefined,
+  link: row.link,
+  relayAddress: row.relay_address ?? undefined,
   state: row.state === 'joined' && row.quarantined_at_ms !== null ? 'quarantined' : row.state,
   quarantine: row.quarantined_at_ms === null ? undefined : { text: row.quarantine, atMs: row.quarantined_at_ms },
   machineHint: row.machine_hint ?? undefined,
@@ -103,17 +112,27 @@ export function selectHosts(db: Database, text: string): HostRow[] {
   }
 }
 
-/** Adds a host that is invited. Errors: HOST_EXISTS. */
-export function addHost(db: Database, host: { id: string; name: string; endpoint: Endpoint | undefined; parentId: string | undefined; now: number }): void {
+/** Adds a host that is invited; without a link it is reached directly. Errors: HOST_EXISTS, FIELD_MISSING (what its link needs). */
+export function addHost(db: Database, host: { id: string; name: string; endpoint: Endpoint | undefined; parentId: string | undefined; link?: LinkKind; now: number }): void {
   assertNameFree(db, host.name);
-  db.prepare(`INSERT INTO host (id, name, address, port, parent_id, state, invited_at_ms) VALUES (?, ?, ?, ?, ?, 'invited', ?)`).run(
+  const link = host.link ?? 'direct';
+  assertLinked({ ...host, link });
+  db.prepare(`INSERT INTO host (id, name, address, port, parent_id, link, state, invited_at_ms) VALUES (?, ?, ?, ?, ?, ?, 'invited', ?)`).run(
     host.id,
     host.name,
     host.endpoint?.address ?? null,
     host.endpoint?.port ?? null,
     host.parentId ?? null,
+    link,
     host.now,
   );
+}
+
+/** A host behind another has that other one, and an address there. */
+function assertLinked(host: { endpoint: Endpoint | undefined; parentId: string | undefined; link: LinkKind }): void {
+  if (host.link !== 'parent') return;
+  if (host.parentId === undefined) throw fieldMissing('parent', 'a host with the link "parent" names the host whose agent passes bytes to it');
+  if (host.endpoint === undefined) throw fieldMissing('address', 'a host with the link "parent" has the address at which its parent reaches it');
 }
 
 /** What can be altered of a host; undefined stays, null for the parent takes it away. */
@@ -121,19 +140,29 @@ export interface HostEdit {
   readonly name?: string;
   readonly endpoint?: Endpoint;
   readonly parentId?: string | null;
+  readonly link?: LinkKind;
 }
 
-/** Alters a host. Errors: HOST_EXISTS, HOST_PARENT_LOOP. */
+/** Alters a host. Errors: HOST_EXISTS, HOST_PARENT_LOOP, FIELD_MISSING (what its link needs). */
 export function updateHost(db: Database, host: HostRow, edit: HostEdit): void {
   if (edit.name !== undefined && edit.name !== host.name) {
     assertNameFree(db, edit.name);
     db.prepare('UPDATE host SET name = ? WHERE id = ?').run(edit.name, host.id);
   }
-  if (edit.endpoint !== undefined) db.prepare('UPDATE host SET address = ?, port = ? WHERE id = ?').run(edit.endpoint.address, edit.endpoint.port, host.id);
-  if (edit.parentId !== undefined) {
-    if (edit.parentId !== null) assertNoLoop(db, host, edit.parentId);
-    db.prepare('UPDATE host SET parent_id = ? WHERE id = ?').run(edit.parentId, host.id);
-  }
+  if (edit.parentId !== undefined && edit.parentId !== null) assertNoLoop(db, host, edit.parentId);
+  const after = {
+    endpoint: edit.endpoint ?? host.endpoint,
+    parentId: edit.parentId === undefined ? host.parentId : (edit.parentId ?? undefined),
+    link: edit.link ?? host.link,
+  };
+  assertLinked(after);
+  db.prepare('UPDATE host SET address = ?, port = ?, parent_id = ?, link = ? WHERE id = ?').run(
+    after.endpoint?.address ?? null,
+    after.endpoint?.port ?? null,
+    after.parentId ?? null,
+    after.link,
+    host.id,
+  );
 }
 
 function assertNameFree(db: Database, name: string): void {
@@ -153,6 +182,11 @@ function assertNoLoop(db: Database, host: HostRow, parentId: string): void {
 /** The hosts that live on this one, sorted by name. */
 export function childrenOf(db: Database, id: string): HostRow[] {
   return (db.prepare(`SELECT * FROM host WHERE parent_id = ? AND state <> 'retired' ORDER BY name`).all(id) as Sql[]).map(fromSql);
+}
+
+/** Notes where the children of a host reach the coordinator; undefined: nowhere. */
+export function setRelayAddress(db: Database, id: string, address: string | undefined): void {
+  db.prepare('UPDATE host SET relay_address = ? WHERE id = ? AND relay_address IS NOT ?').run(address ?? null, id, address ?? null);
 }
 
 /** Marks a host as joined. The address it came from is taken when none is known. */

@@ -221,4 +221,16 @@ export const migrations: readonly string[] = [
   ALTER TABLE host ADD COLUMN quarantined_at_ms INTEGER;
   ALTER TABLE host ADD COLUMN quarantine TEXT NOT NULL DEFAULT '' CHECK ((quarantine = '') = (quarantined_at_ms IS NULL));
   `,
+  // Links: how the coordinator reaches a host, where a host's guests reach the coordinator, and the list of children that each parent was last to be told.
+  `
+  ALTER TABLE host ADD COLUMN link TEXT NOT NULL DEFAULT 'direct' CHECK (link IN ('direct', 'parent', 'dial-out'))
+    CHECK (link <> 'parent' OR state = 'retired' OR (parent_id IS NOT NULL AND address IS NOT NULL));
+  ALTER TABLE host ADD COLUMN relay_address TEXT;
+  CREATE INDEX host_relayed ON host (parent_id) WHERE link = 'parent';
+
+  CREATE TABLE relay_list (
+    host_id TEXT PRIMARY KEY REFERENCES host (id),
+    children TEXT NOT NULL CHECK (json_valid(children))
+  ) STRICT;
+  `,
 ];

@@ -102,6 +102,11 @@ export const catalogue = {
   ALREADY_INITIALISED: row(119, 'ALREADY_EXISTS', 2, 'A coordinator is already set up in {value}'),
   CANCELLED: row(120, 'CANCELLED', 1, 'The command was cancelled; nothing was changed'),
 
+  RELAY_NOT_CHILD: row(121, 'PERMISSION_DENIED', 1, 'Host "{value}" is not a child of host "{host}", which passes bytes to its children only', 'See its parent and link: reeve host show {value}'),
+  RELAY_FAILED: row(122, 'UNAVAILABLE', 3, 'Host "{host}" cannot reach its child "{value}" at {where}: {reason}'),
+  LINK_REFUSED: row(123, 'FAILED_PRECONDITION', 1, 'The coordinator does not reach host "{host}" by dial-out: its link is {value}', 'An operator runs: reeve host set {host} --link dial-out'),
+  LINK_REPLACED: row(124, 'ABORTED', 1, 'A newer connection of host "{host}" took the place of this one', 'When this repeats, two machines have one identity: see "reeve host show {host}".'),
+
   SCOPE_REFUSED: row(130, 'PERMISSION_DENIED', 2, 'An operator whose scope is {value} may not {rule}', 'Ask an admin of the whole fleet.'),
   LOGIN_REFUSED: row(131, 'PERMISSION_DENIED', 1, 'The coordinator refused this login: the token is unknown, used or expired', 'An admin runs "reeve operator invite" again.'),
   LOGIN_MISSING: row(132, 'UNAVAILABLE', 3, 'No coordinator answers on this machine ({value}), and nobody is logged in to one elsewhere', 'Here: systemctl status reeved. Elsewhere: an admin runs "reeve operator invite NAME" and you "reeve login".'),

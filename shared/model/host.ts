@@ -3,6 +3,12 @@ import { fieldInvalid, fieldMissing, parseInteger } from './field.js';
 /** Port an agent listens on when nothing else is said. */
 export const agentPort = 7420;
 
+/** Port of the coordinator's agents' API when nothing else is said. */
+export const agentsPort = 7421;
+
+/** Port of the coordinator's enrolment when nothing else is said. */
+export const enrolmentPort = 7422;
+
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** A host's name: lower-case DNS labels, at most 253 characters, not `localhost` or `all`, last label not all digits. Errors: FIELD_INVALID, FIELD_MISSING. */

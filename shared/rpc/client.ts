@@ -1,4 +1,5 @@
-import { Client, Metadata, type ClientUnaryCall, type ChannelCredentials, type ChannelOptions, type MethodDefinition } from '@grpc/grpc-js';
+import { once } from 'node:events';
+import { Client, Metadata, type ClientDuplexStream, type ClientUnaryCall, type ChannelCredentials, type ChannelOptions, type MethodDefinition } from '@grpc/grpc-js';
 import type { ReeveError } from '../errors/error.js';
 import { methodDefinition } from './load.js';
 import { maxMessageBytes } from './server.js';
@@ -21,9 +22,19 @@ export interface Channel {
     request: RequestInputOf<Definition[M & keyof Definition]>,
     options: { signal?: AbortSignal },
   ): AsyncGenerator<ResponseOf<Definition[M & keyof Definition]>>;
+  /**
+   * Makes a call in which both sides stream. `messages` are sent as fast as the peer takes them; their end is told to the peer, an error of theirs ends the call.
+   * Ends with the peer's stream; errors as for unary.
+   */
+  duplex<Definition, M extends MethodName<Definition>>(
+    service: ServiceName<Definition>,
+    method: M,
+    messages: AsyncIterable<RequestInputOf<Definition[M & keyof Definition]>>,
+    options: { signal?: AbortSignal },
+  ): AsyncGenerator<ResponseOf<Definition[M & keyof Definition]>>;
   /** Resolves once the connection stands; rejects after the deadline. */
   ready(deadlineMs: number): Promise<void>;
-  /** Ends the unary calls that are under way, and closes the connection. */
+  /** Ends the unary calls and those in which both sides stream, and closes the connection. */
   close(): void;
 }
 
@@ -73,10 +84,11 @@ export function openChannel(settings: ChannelSettings): Channel {
     'grpc.ssl_target_name_override': 'reeve',
     ...settings.options,
   });
-  const calls = new Set<ClientUnaryCall>();
+  const calls = new Set<{ cancel(): void }>();
   return {
     unary: (service, method, request, options) => callUnary({ client, calls, unreachable: settings.unreachable }, methodDefinition(service, method), request, options) as never,
     stream: (service, method, request, options) => callStream(client, settings, methodDefinition(service, method), request, options) as never,
+    duplex: (service, method, messages, options) => callDuplex({ client, calls, unreachable: settings.unreachable }, methodDefinition(service, method), messages, options) as never,
     ready: (deadlineMs) =>
       new Promise((resolve, reject) => {
         client.waitForReady(Date.now() + deadlineMs, (error) => {
@@ -93,18 +105,18 @@ export function openChannel(settings: ChannelSettings): Channel {
 
 const noMetadata = new Metadata();
 
-/** A channel as its unary calls see it: they are ended with it without a listener each on a signal of the connection, which costs several per cent of a call. */
-interface UnaryChannel {
+/** A channel as its calls see it: unary ones are ended with it without a listener each on a signal of the connection, which costs several per cent of a call. */
+interface OpenChannel {
   readonly client: Client;
-  readonly calls: Set<ClientUnaryCall>;
+  readonly calls: Set<{ cancel(): void }>;
   readonly unreachable: (reason: string) => ReeveError;
 }
 
-function callUnary(channel: UnaryChannel, method: MethodDefinition<unknown, unknown>, request: unknown, options: CallOptions): Promise<unknown> {
+function callUnary(channel: OpenChannel, method: MethodDefinition<unknown, unknown>, request: unknown, options: CallOptions): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { signal } = options;
     const abort = (): void => call.cancel();
-    const call = channel.client.makeUnaryRequest(
+    const call: ClientUnaryCall = channel.client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
@@ -144,4 +156,42 @@ async function* callStream(
     options.signal?.removeEventListener('abort', abort);
     call.cancel();
   }
+}
+
+async function* callDuplex(
+  channel: OpenChannel,
+  method: MethodDefinition<unknown, unknown>,
+  messages: AsyncIterable<unknown>,
+  options: { signal?: AbortSignal },
+): AsyncGenerator {
+  const call = channel.client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, noMetadata);
+  const abort = (): void => call.cancel();
+  channel.calls.add(call);
+  if (options.signal?.aborted === true) abort();
+  options.signal?.addEventListener('abort', abort, { once: true });
+  const over = new AbortController();
+  const sent = sendAll(call, messages, over.signal).catch((error: unknown) => {
+    call.cancel();
+    return error;
+  });
+  try {
+    for await (const event of call) yield event;
+  } catch (error) {
+    throw fromServiceError(error, channel.unreachable);
+  } finally {
+    channel.calls.delete(call);
+    options.signal?.removeEventListener('abort', abort);
+    over.abort();
+    call.cancel();
+    void sent;
+  }
+}
+
+/** Sends messages as fast as the peer takes them. */
+async function sendAll(call: ClientDuplexStream<unknown, unknown>, messages: AsyncIterable<unknown>, over: AbortSignal): Promise<void> {
+  for await (const message of messages) {
+    if (over.aborted) return;
+    if (!call.write(message)) await once(call, 'drain', { signal: over });
+  }
+  call.end();
 }

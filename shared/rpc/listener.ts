@@ -9,6 +9,8 @@ export interface ListenerLimits {
   readonly maxPerAddress: number;
   /** Time until the first authenticated call, ms; a socket that has made none by then is closed. */
   readonly firstCallMs: number;
+  /** Where callers stay: those that have said who they are no longer count above, but here. Absent: they go on counting above. */
+  readonly proven?: { readonly total: number; readonly perName: number };
 }
 
 /** The bounds of R100. */
@@ -17,8 +19,8 @@ export const defaultListenerLimits: ListenerLimits = { maxSockets: 256, maxPerAd
 /** A socket of ours in front of a gRPC server, so that sockets are counted and timed before TLS begins. */
 export interface Listener {
   readonly address: AddressInfo | string;
-  /** A call of this connection was authenticated: its first-call timer stops. `peer` is what `call.getPeer()` answers. */
-  authenticated(peer: string): void;
+  /** A call of this connection was authenticated: its first-call timer stops. `peer` is what `call.getPeer()` answers, `name` who it is. */
+  authenticated(peer: string, name?: string): void;
   /** Closes the listening socket and, after `graceMs`, what is still open. */
   close(graceMs: number): Promise<void>;
 }
@@ -28,6 +30,8 @@ interface Accepted {
   readonly socket: Socket;
   readonly address: string;
   timer: NodeJS.Timeout | undefined;
+  /** Who it is, where those that have said so are counted apart. */
+  name: string | undefined;
 }
 
 /** How to listen. */
@@ -48,10 +52,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const injector = options.server.createConnectionInjector(options.credentials);
   const sockets = new Map<string, Accepted>();
   const perAddress = new Map<string, number>();
+  const perName = new Map<string, number>();
+  const proven = { total: 0 };
 
   /** Whether another socket may come in. When all places are taken, the one that has said nothing yet and comes from the most crowded address gives way. */
   const makeRoom = (): boolean => {
-    if (sockets.size < limits.maxSockets) return true;
+    if (sockets.size - proven.total < limits.maxSockets) return true;
     const crowd = (entry: Accepted): number => perAddress.get(entry.address) ?? 0;
     let victim: { peer: string; entry: Accepted } | undefined;
     for (const [peer, entry] of sockets) {
@@ -77,9 +83,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     let peer: string | undefined;
     socket.once('close', () => {
       pending.open = false;
-      const left = (perAddress.get(address) ?? 1) - 1;
-      if (left > 0) perAddress.set(address, left);
-      else perAddress.delete(address);
+      const name = peer === undefined ? undefined : sockets.get(peer)?.name;
+      if (name === undefined) countDown(perAddress, address);
+      else {
+        countDown(perName, name);
+        proven.total -= 1;
+      }
       if (peer === undefined) return;
       clearTimeout(sockets.get(peer)?.timer);
       sockets.delete(peer);
@@ -90,7 +99,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       peer = peerKey(socket);
       const timer = setTimeout(() => socket.destroy(), limits.firstCallMs);
       timer.unref();
-      sockets.set(peer, { socket, address, timer });
+      sockets.set(peer, { socket, address, timer, name: undefined });
       // A socket that was held back for `prepare` begins to be read in the next tick, when HTTP/2 has it.
       if (options.prepare !== undefined) socket.resume();
       injector.injectConnection(socket);
@@ -109,14 +118,30 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   });
   return {
     address: server.address() ?? '',
-    authenticated(peer) {
+    authenticated(peer, name) {
       const entry = sockets.get(peer);
       if (entry?.timer === undefined) return;
       clearTimeout(entry.timer);
       entry.timer = undefined;
+      if (limits.proven === undefined || name === undefined) return;
+      const count = perName.get(name) ?? 0;
+      if (proven.total >= limits.proven.total || count >= limits.proven.perName) {
+        entry.socket.destroy();
+        return;
+      }
+      entry.name = name;
+      countDown(perAddress, entry.address);
+      perName.set(name, count + 1);
+      proven.total += 1;
     },
     close: (graceMs) => closeAll(server, injector, sockets, graceMs),
   };
+}
+
+function countDown(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 1) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
 }
 
 /** What `call.getPeer()` answers for calls of this socket. */

@@ -44,6 +44,9 @@ export const networkConnections: ConnectionBounds = { maxAgeMs: 3_600_000, maxId
 /** How often a live stream's right to be there is checked again, ms. */
 const streamCheckMs = 10_000;
 
+/** How long the first message of a caller that streams may take, ms. */
+const firstMessageMs = 10_000;
+
 /** Who called, as the authenticator found out. */
 export interface Caller {
   /** For logs, audit and rate limits, e.g. `uid:ada` or `host:<id>`. */
@@ -82,8 +85,11 @@ export interface MethodRow<Request, Response, Principal extends Caller> {
   readonly maxBytes: number;
   /** Longest time a call may take, ms; a stream lives until its caller goes. */
   readonly deadlineMs: number;
-  /** A unary answer, or the events of a stream. */
-  readonly handle: (request: Request, context: CallContext<Principal>) => Promise<Response> | AsyncIterable<Response>;
+  /**
+   * A unary answer, or the events of a stream. Where the caller streams too, `request` is its first message and `rest` the later ones, which are read as fast as
+   * they are asked for and no faster; `rest` ends when the caller has said all.
+   */
+  readonly handle: (request: Request, context: CallContext<Principal>, rest: AsyncIterable<Request>) => Promise<Response> | AsyncIterable<Response>;
 }
 
 /** All rows of one service, as the generated definition names its methods. */
@@ -168,8 +174,9 @@ export function createRpcServer<Principal extends Caller>(options: RpcServerOpti
     const handlers = Object.fromEntries(
       Object.entries(service.rows).map(([name, row]) => {
         const bound: Bound<Principal> = { method: `${service.name}/${name}`, row: row as MethodRow<unknown, unknown, Principal>, options };
-        const streams = definition[name]?.responseStream === true;
-        return [name, streams ? streamHandler(bound, limiter) : unaryHandler(bound, limiter)];
+        const { requestStream, responseStream } = definition[name] ?? {};
+        if (requestStream === true && responseStream !== true) throw new Error(`${bound.method}: a caller that streams is answered by a stream`);
+        return [name, responseStream === true ? streamHandler(bound, limiter, requestStream === true) : unaryHandler(bound, limiter)];
       }),
     );
     server.addService(bounded, handlers);
@@ -236,7 +243,7 @@ function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter
     };
     try {
       const principal = admit(bound, limiter, call, call.request);
-      (bound.row.handle(call.request, new HandlerContext(bound, principal, call, scope)) as Promise<unknown>).then(
+      (bound.row.handle(call.request, new HandlerContext(bound, principal, call, scope), nothing) as Promise<unknown>).then(
         (response) => finish(undefined, response),
         (error: unknown) => finish(error ?? new Error('rejected without an error')),
       );
@@ -246,7 +253,10 @@ function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter
   };
 }
 
-function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
+/** The later messages of a caller that does not stream. */
+const nothing: AsyncIterable<never> = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) };
+
+function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, callerStreams: boolean) {
   return (call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>): void => {
     const correlation = newCorrelation();
     const abort = new AbortController();
@@ -261,11 +271,13 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
       }
     }, streamCheckMs);
     const run = async (): Promise<void> => {
-      const request = (call as ServerWritableStream<unknown, unknown>).request;
+      const rest = callerStreams ? messagesOf(bound, call as ServerDuplexStream<unknown, unknown>, abort.signal) : nothing;
+      if (callerStreams) bound.options.authenticate(call);
+      const request = callerStreams ? await firstOf(rest, abort) : (call as ServerWritableStream<unknown, unknown>).request;
       const principal = admit(bound, limiter, call, request);
       admitted = principal;
       const context = new HandlerContext(bound, principal, call, { correlation, signal: abort.signal });
-      for await (const event of untilAborted(bound.row.handle(request, context) as AsyncIterable<unknown>, abort.signal)) {
+      for await (const event of untilAborted(bound.row.handle(request, context, rest) as AsyncIterable<unknown>, abort.signal)) {
         if (!call.write(event)) await once(call, 'drain', { signal: abort.signal });
       }
     };
@@ -282,6 +294,37 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
       },
     );
   };
+}
+
+/**
+ * The messages of a caller, each read when it is asked for. It can be iterated once more after the first message was taken. A message that is too large ends the
+ * stream; that the caller has gone ends the messages.
+ */
+function messagesOf<Principal extends Caller>(bound: Bound<Principal>, call: ServerDuplexStream<unknown, unknown>, signal: AbortSignal): AsyncIterable<unknown> {
+  const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<unknown>;
+  let first = true;
+  const next = async (): Promise<IteratorResult<unknown>> => {
+    const read = await messages.next().catch((error: unknown) => {
+      if (signal.aborted || call.cancelled) return { done: true, value: undefined } as const;
+      throw error;
+    });
+    // The first one is looked at by `admit`, which tells the audit.
+    if (!first && read.done !== true && read.value === tooLarge) throw reeveError('LIMIT_EXCEEDED', { field: 'a message', rule: `at most ${String(bound.row.maxBytes)} bytes` });
+    first = false;
+    return read;
+  };
+  return { [Symbol.asyncIterator]: () => ({ next }) };
+}
+
+/** The first message, which says what the call is about. */
+async function firstOf(messages: AsyncIterable<unknown>, abort: AbortController): Promise<unknown> {
+  const timer = setTimeout(() => abort.abort(reeveError('FIELD_MISSING', { field: 'the first message', rule: `it comes within ${String(firstMessageMs / 1000)} s` })), firstMessageMs);
+  try {
+    for await (const message of untilAborted(messages, abort.signal)) return message;
+  } finally {
+    clearTimeout(timer);
+  }
+  throw reeveError('FIELD_MISSING', { field: 'the first message', rule: 'it says what the call is about' });
 }
 
 /** The events of a stream until the signal ends it; then the signal's reason is thrown and the source is closed. */

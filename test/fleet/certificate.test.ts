@@ -14,6 +14,7 @@ import { getHostKey, revokeKeys } from '../../coordinator/inventory/key.js';
 import { reeveError } from '../../shared/errors/error.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/UserService.js';
 import type { IdentityServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/IdentityService.js';
+import type { LinkServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/LinkService.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import { newId } from '../../shared/kit/id.js';
 import { formatIdentity } from '../../shared/model/identity.js';
@@ -31,6 +32,7 @@ import { show, wrongCertificates, type Place, type Shown } from '../support/wron
 
 const userService = serviceName<UserServiceDefinition>('reeve.agent.v1.UserService');
 const identityService = serviceName<IdentityServiceDefinition>('reeve.coordinator.v1.IdentityService');
+const linkService = serviceName<LinkServiceDefinition>('reeve.coordinator.v1.LinkService');
 const quiet = pino({ level: 'silent' });
 const options = { deadlineMs: 5_000 };
 
@@ -149,6 +151,56 @@ describe('the coordinator’s listener for agents', () => {
     const { db } = fleet.office();
     revokeKeys(db, getHostKey(db, keyFingerprint(publicPart(place.key)))?.hostId ?? '');
     expect(await ask(show(place))).toEqual({ refused: 'IDENTITY_REFUSED', ran: false });
+  });
+});
+
+describe('the coordinator’s way for agents that dial out', () => {
+  /** Shows a certificate and asks to be attached; whether the coordinator then has a way to the host. */
+  const ask = async (shown: Shown, hostId: string): Promise<{ refused: string; ran: boolean }> => {
+    const channel = dial(fleet.agentsPort, shown);
+    const stop = new AbortController();
+    const attached = async (): Promise<string> => {
+      const hello = (async function* () {
+        yield { connection: 0, hello: true };
+        await new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }));
+      })();
+      for await (const message of channel.duplex(linkService, 'Attach', hello, { signal: AbortSignal.any([stop.signal, AbortSignal.timeout(options.deadlineMs)]) })) return message.message ?? '';
+      return 'ended';
+    };
+    let ran = false;
+    const refused = await refusal(attached().then((message) => void (ran = message === 'hello')));
+    expect(fleet.office().fleet.live(hostId).state, 'nothing was reached through it').toBe('lost');
+    stop.abort();
+    channel.close();
+    return { refused, ran };
+  };
+  const member = async (name: string, link: 'dial-out' | 'direct' = 'dial-out'): Promise<Place & { hostId: string }> => {
+    const { token } = await fleet.invite(name, { link });
+    const identity = await joinFleet({ store: openIdentityStore(mkdtempSync(join(folder, 'join-'))), machineHint: Buffer.alloc(32, 1), now: Date.now }, parseJoinToken(token));
+    const uri = formatIdentity({ kind: 'host', fleetId: identity.fleetId, hostId: identity.hostId });
+    return { uri, root: roots.agents, otherRoot: roots.control, does: 'client', key: createPrivateKey(identity.key), hostId: identity.hostId };
+  };
+
+  it.each(wrongCertificates.map((wrong, index) => ({ ...wrong, index })))('refuses a caller with $name', async ({ show: wrong, index }) => {
+    const place = await member(`attached${String(index)}`);
+    expect(await ask(wrong(place), place.hostId)).toEqual({ refused: expect.stringMatching(/^(?:TLS|IDENTITY_REFUSED)$/) as string, ran: false });
+    expect(await ask(show(place), place.hostId), 'and takes the good one').toEqual({ refused: 'accepted', ran: true });
+  });
+
+  it('refuses a key that is not in the inventory, one that was revoked, and the name of another host', async () => {
+    const [one, two] = [await member('attached-one'), await member('attached-two')];
+    expect(await ask(show(one, { key: newKey() }), one.hostId)).toEqual({ refused: 'IDENTITY_REFUSED', ran: false });
+    expect(await ask(show({ ...one, uri: two.uri }), one.hostId)).toEqual({ refused: 'IDENTITY_REFUSED', ran: false });
+    expect(await ask(show(one), one.hostId)).toEqual({ refused: 'accepted', ran: true });
+    revokeKeys(fleet.office().db, one.hostId);
+    expect(await ask(show(one), one.hostId)).toEqual({ refused: 'IDENTITY_REFUSED', ran: false });
+  });
+
+  it('refuses a host whose link is another, and the coordinator itself', async () => {
+    const place = await member('attached-direct', 'direct');
+    expect(await ask(show(place), place.hostId)).toEqual({ refused: 'LINK_REFUSED', ran: false });
+    const { key, certificate } = fleet.office().authority.coordinator();
+    expect(await ask({ key, certificate }, place.hostId)).toEqual({ refused: 'TLS', ran: false });
   });
 });
 

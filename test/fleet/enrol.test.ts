@@ -219,7 +219,7 @@ describe('a host whose certificate expired', () => {
     const answer = await channel(fleet.enrolmentPort).unary(enrolService, 'Enrol', joinRequest(secretOf(token), key), options);
     clock.turn(0);
     await fleet.restart();
-    return { ...answer, key: key.pem };
+    return { ...answer, key: key.pem, link: 'direct' };
   };
 
   it.each([

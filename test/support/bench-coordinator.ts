@@ -48,7 +48,7 @@ export function createBenchCoordinator(stateDir: string): BenchCoordinator {
   const db = openDatabase(join(stateDir, 'reeve.db'), { nativeBinding: fileURLToPath(new URL('better_sqlite3.node', import.meta.url)) });
   const authority = createAuthority(join(stateDir, 'pki'), id, clock.now());
   addFleet(db, { id, address: '127.0.0.1', agentsPort: 7421, enrolmentPort: 7422, operatorsPort: 7423, epoch: 1, createdAtMs: clock.now() });
-  const world: World = { db, authority, clock, log: createLog('reeved'), epoch: 1 };
+  const world: World = { db, authority, clock, log: createLog('reeved'), linkDir: join(stateDir, 'link'), epoch: 1 };
   const perHost = createKeyedQueue();
 
   const issue = (hostId: string): { key: string; certificate: string; publicKey: Buffer; notAfterMs: number } => {
@@ -64,7 +64,7 @@ export function createBenchCoordinator(stateDir: string): BenchCoordinator {
     addHostKey(db, row);
     promoteKey(db, row);
     setJoined(db, hostId, { now: clock.now(), from: undefined, agentVersion: 'bench', machineHint: undefined });
-    return { fleetId: id, hostId, hostName: name, key, certificate, controlRoot: authority.controlRoot, agentsRoot: authority.agentsRoot, agentsApi: ['127.0.0.1:1'], enrolment: ['127.0.0.1:1'] };
+    return { fleetId: id, hostId, hostName: name, key, certificate, controlRoot: authority.controlRoot, agentsRoot: authority.agentsRoot, agentsApi: ['127.0.0.1:1'], enrolment: ['127.0.0.1:1'], link: 'direct' };
   };
 
   return {

@@ -72,7 +72,7 @@ export function createTestFleet(): TestFleet {
       const made = leaf(agents, { uri: formatIdentity({ kind: 'host', fleetId, hostId }), ...options });
       return {
         fleetId, hostId, hostName: name, ...made, controlRoot: control.pem, agentsRoot: agents.pem,
-        agentsApi: options.agentsApi ?? ['127.0.0.1:1'], enrolment: options.enrolment ?? ['127.0.0.1:1'],
+        agentsApi: options.agentsApi ?? ['127.0.0.1:1'], enrolment: options.enrolment ?? ['127.0.0.1:1'], link: 'direct',
       };
     },
   };

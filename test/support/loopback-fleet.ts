@@ -9,6 +9,7 @@ import type { EnrolOptions } from '../../agent/identity/enrol.js';
 import { joinFleet } from '../../agent/identity/enrol.js';
 import type { AgentIdentity } from '../../agent/identity/identity.js';
 import { openIdentityStore } from '../../agent/identity/store.js';
+import type { RelayLimits } from '../../agent/relay/relay.js';
 import { createAgentServer, type AgentServer } from '../../agent/server.js';
 import type { EnrolLimits } from '../../coordinator/api/enrol.js';
 import { startCoordinator, type Coordinator } from '../../coordinator/coordinator.js';
@@ -17,6 +18,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import { systemClock, type Clock } from '../../shared/kit/clock.js';
+import { formatLink, type LinkKind } from '../../shared/model/link.js';
 import { parseJoinToken } from '../../shared/model/join-token.js';
 import { openChannel, serviceName, type Channel } from '../../shared/rpc/client.js';
 import { createSimulatedHost, type SimulatedHost } from './simulated-host.js';
@@ -79,7 +81,7 @@ export interface LoopbackFleet {
   /** Ends the coordinator and starts it on the same state. */
   restart(): Promise<void>;
   /** A join token's text. */
-  invite(name: string, options?: { address?: string; rejoin?: boolean }): Promise<{ hostId: string; token: string }>;
+  invite(name: string, options?: Pick<AgentOptions, 'link' | 'parent'> & { address?: string; rejoin?: boolean }): Promise<{ hostId: string; token: string }>;
   /** Invites a host, joins it, and starts its agent; resolves when the coordinator is connected to it. */
   addAgent(name: string, options?: AgentOptions): Promise<LoopbackAgent>;
   /** Resolves when a host is connected, or is lost. */
@@ -92,6 +94,15 @@ export interface AgentOptions {
   readonly host?: SimulatedHost;
   /** Address to listen on, default 127.0.0.1. */
   readonly address?: string;
+  /** How the coordinator reaches it, default direct. */
+  readonly link?: LinkKind;
+  /** Name of the host that it lives behind. */
+  readonly parent?: string;
+  /** The port that the coordinator is told; default: the agent's own. */
+  readonly toldPort?: (port: number) => number | Promise<number>;
+  /** Where its own children reach the coordinator. */
+  readonly relayListen?: string;
+  readonly relayLimits?: RelayLimits;
 }
 
 /** A real agent server over a host in memory. */
@@ -153,7 +164,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
     return running;
   };
   const invite: LoopbackFleet['invite'] = (name, with_ = {}) =>
-    api.unary(hostService, 'InviteHost', { name, address: with_.address ?? '', rejoin: with_.rejoin ?? false, policy: 'full' }, answer);
+    api.unary(hostService, 'InviteHost', { name, address: with_.address ?? '', rejoin: with_.rejoin ?? false, policy: 'full', parent: with_.parent ?? '', ...(with_.link === undefined ? {} : { link: formatLink(with_.link) }) }, answer);
   const waitState: LoopbackFleet['waitState'] = async (hostId, state, timeoutMs = 20_000) => {
     await until(() => office().fleet.live(hostId).state === state, { timeoutMs, everyMs: 20, what: `host ${hostId} to be ${state}` });
   };
@@ -166,7 +177,9 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
     async addAgent(name, with_ = {}) {
       const address = with_.address ?? '127.0.0.1';
       const port = await freePort(address);
-      const { token } = await invite(name, { address: `${address}:${String(port)}` });
+      const told = await (with_.toldPort?.(port) ?? port);
+      const where = with_.link === 'dial-out' ? {} : { address: `${address}:${String(told)}` };
+      const { token } = await invite(name, { ...where, ...(with_.link === undefined ? {} : { link: with_.link }), ...(with_.parent === undefined ? {} : { parent: with_.parent }) });
       const agent = await joinAgent(name, token, { ...with_, address, port, bugs });
       agents.push(agent);
       await waitState(agent.hostId, 'connected');
@@ -189,7 +202,10 @@ export async function joinAgent(name: string, token: string, options: AgentOptio
   const identity = await joinFleet(enrol, parseJoinToken(token));
   let firstCalls = 0;
   const server = await createAgentServer({
-    host, identity, stateDir: folder, instanceId: enrol.instanceId ?? '', listen: { host: options.address ?? '127.0.0.1', port: options.port }, log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
+    host, identity, stateDir: folder, instanceId: enrol.instanceId ?? '', listen: identity.link === 'dial-out' ? undefined : { host: options.address ?? '127.0.0.1', port: options.port },
+    ...(options.relayListen === undefined ? {} : { relayListen: options.relayListen }),
+    ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
+    log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
     onCoordinator: () => void (firstCalls += 1),
     onBug: (error) => options.bugs.push(error),
   });

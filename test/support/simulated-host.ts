@@ -49,6 +49,7 @@ allow user.unlock
 allow user.remove
 allow user.adopt system=no,yes
 allow user.release
+allow relay address=* port=1-65535
 allow group.member group=audio,games,sudo,users,video,www-data
 `;
 
@@ -106,7 +107,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     readFacts: () => Promise.resolve(factsOf(clock, options.hostname ?? 'simulated')),
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMs: () => Math.round(clock.monotonic()),
-    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version }[part]),
+    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, own: 0 }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
       return { close: () => void watchers.delete(onTouched) };

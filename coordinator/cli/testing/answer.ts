@@ -18,10 +18,10 @@ const held: HoldInput = { noun: '', until: toTimestamp(nowMs + 4 * 3_600_000), b
 export const hosts: readonly HostInput[] = [
   {
     id: id(1), name: 'web1', address: '192.0.2.1:7420', labels: ['role=web', 'site=ams'], state: 'HOST_STATE_CONNECTED', lastSeenAt: ago(4), agentVersion: '1.2.3',
-    clockOffsetMs: -12, certificateNotAfter: toTimestamp(nowMs + 5 * 86_400_000), joinedAt: ago(86_400),
+    clockOffsetMs: -12, certificateNotAfter: toTimestamp(nowMs + 5 * 86_400_000), joinedAt: ago(86_400), link: 'HOST_LINK_DIRECT', relay: '192.0.2.1',
   },
-  { id: id(2), name: 'web2', address: '[2001:db8::2]:7420', labels: ['role=web'], parent: 'web1', state: 'HOST_STATE_LOST', lastSeenAt: ago(7200), agentVersion: '1.2.2', pending: ['user'], lostReason: 'connection refused', joinedAt: ago(90_000) },
-  { id: id(3), name: 'db.example.org', state: 'HOST_STATE_INVITED', drifted: ['user'], holds: [{ ...held, noun: 'user', local: true, by: 'root', reason: 'hands off\u001b[2J' }] },
+  { id: id(2), name: 'web2', address: '[2001:db8::2]:7420', labels: ['role=web'], parent: 'web1', link: 'HOST_LINK_PARENT', state: 'HOST_STATE_LOST', lastSeenAt: ago(7200), agentVersion: '1.2.2', pending: ['user'], lostReason: 'connection refused', joinedAt: ago(90_000) },
+  { id: id(3), name: 'db.example.org', state: 'HOST_STATE_INVITED', link: 'HOST_LINK_DIAL_OUT', drifted: ['user'], holds: [{ ...held, noun: 'user', local: true, by: 'root', reason: 'hands off\u001b[2J' }] },
 ];
 
 /** A host that would make an account. */
@@ -104,6 +104,7 @@ export const answers: Handlers = {
     status: {
       agentVersion: '1.2.3', capabilities: ['user.adopt'], bootId: 'b0', policyState: 'ok', policyDigest: Buffer.alloc(32, 1), helperState: 'ok', helperVersion: '1.2.3', auditSeq: 17, auditHead: Buffer.alloc(32, 2),
       auditState: 'ok', upgrade: 'the upgrade to 1.2.4 was reverted to 1.2.3 on 2026-02-28T12:00:00.000Z because it was not ready after 45 s (state activating)', privileges: { kernel: '6.1.0-18-amd64', landlockAbi: 2, peerCheck: 'cred', openat2: true, seccomp: true },
+      relay: { listen: '192.0.2.1', listenProblem: 'port 7421: EADDRINUSE', children: 1, openStreams: 1, streams: 4, bytesToChildren: 70_000, bytesFromChildren: 150_000, refusals: 2, openConnections: 0, connections: 3 },
     },
   }),
   'HostService.SetHost': () => ({ host: hosts[0] }),
