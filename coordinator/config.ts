@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ReeveError, type ErrorItem } from '../shared/errors/error.js';
 import { isIpv4, isIpv6 } from '../shared/model/host.js';
+import { defaultPackageDir } from '../shared/kit/package-folder.js';
 
 /** What /etc/reeve/reeved.conf says. */
 export interface Config {
@@ -9,9 +10,11 @@ export interface Config {
   /** Address the port of operators on other machines is bound to; undefined: it is not opened. */
   readonly operatorsBind: string | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Folder of the agent's packages. */
+  readonly packageDir: string;
 }
 
-const defaults: Config = { bind: '::', operatorsBind: '::', logLevel: 'info' };
+const defaults: Config = { bind: '::', operatorsBind: '::', logLevel: 'info', packageDir: defaultPackageDir };
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 /** Reads the file; absent: the defaults. Errors: all problems at once, FIELD_INVALID and FIELD_UNKNOWN with their lines. */
@@ -39,8 +42,11 @@ export function parseConfig(text: string): Config {
       const level = levels.find((known) => known === value);
       if (level === undefined) problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: `one of ${levels.join(', ')}` } });
       else config = { ...config, logLevel: level };
+    } else if (key === 'package-dir') {
+      if (/^\/[^\0]*$/.test(value)) config = { ...config, packageDir: value };
+      else problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: 'an absolute path' } });
     } else {
-      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: 'bind, operators-bind or log-level' } });
+      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: 'bind, operators-bind, log-level or package-dir' } });
     }
   }
   if (problems.length > 0) throw new ReeveError(problems);

@@ -25,6 +25,7 @@ import { tidyLoginTokens } from './inventory/login-token.js';
 import { tidyOperatorKeys } from './inventory/operator-key.js';
 import type { Office } from './office.js';
 import { listenForOperators } from './operators.js';
+import { defaultPackageDir } from '../shared/kit/package-folder.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
 import { createChangeEngine } from './reconcile/change.js';
 import { keepHolds } from './reconcile/hold.js';
@@ -42,6 +43,8 @@ export interface CoordinatorOptions {
   readonly bind: string;
   /** Address to bind the port of operators on other machines to; undefined: it is not opened. */
   readonly operatorsBind: string | undefined;
+  /** Folder of the agent's packages; absent: where the Debian package puts them. */
+  readonly packageDir?: string;
   readonly nativeBinding?: string;
   /** The program's own entry file, for the thread that checks the database; absent: the check holds up everything else. */
   readonly entry?: string;
@@ -93,6 +96,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
   const api = await serveApi({
     stateDir: options.stateDir,
+    packageDir: options.packageDir ?? defaultPackageDir,
     socketPath: options.socketPath,
     peercred: options.peercred,
     log: options.log,
@@ -183,7 +187,7 @@ async function listenOnNetwork(options: CoordinatorOptions, office: Office, row:
   if (options.operatorsBind === undefined) return agents;
   try {
     const init = (): Promise<Office> => Promise.reject(reeveError('ALREADY_INITIALISED', { value: stateDir }));
-    const operators = await listenForOperators(office, { stateDir, log, clock, onBug, init, office: () => office, host: options.operatorsBind, port: row.operatorsPort });
+    const operators = await listenForOperators(office, { stateDir, packageDir: options.packageDir ?? defaultPackageDir, log, clock, onBug, init, office: () => office, host: options.operatorsBind, port: row.operatorsPort });
     return {
       updateCertificate() {
         agents.updateCertificate();

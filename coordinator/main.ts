@@ -27,8 +27,8 @@ Usage:
 Options:
   --state DIR      database and keys            [/var/lib/reeved]
   --socket PATH    the operators' API           [/run/reeved/api.sock]
-  --config FILE    bind ADDRESS, operators-bind ADDRESS|off, log-level WORD
-                   [/etc/reeve/reeved.conf]
+  --config FILE    bind ADDRESS, operators-bind ADDRESS|off, log-level WORD,
+                   package-dir DIR [/etc/reeve/reeved.conf]
 
 Examples:
   reeved backup /var/backups/reeve.db
@@ -91,6 +91,7 @@ async function serve(paths: { stateDir: string; socketPath: string; config: stri
     peercred: paths.peercred ?? beside('peercred', '../build/peercred/reeve-peercred'),
     bind: config.bind,
     operatorsBind: config.operatorsBind,
+    packageDir: config.packageDir,
     ...native(),
     ...threadEntry(),
     clock: systemClock,

@@ -48,7 +48,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Coordinator for operators, /run/reeved/api.sock and port 7423',
       about: 'A unix socket that every local account may open: the kernel says who it is, the inventory what it may do. From other machines port 7423, TLS 1.3 with the certificate of an operator: the same services and the same rows.',
-      services: operatorServices({ office: unused, init: unused, stateDir: '' }),
+      services: operatorServices({ office: unused, init: unused, stateDir: '', packageDir: '' }),
     },
   ];
 }

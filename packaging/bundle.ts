@@ -49,7 +49,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     minifyWhitespace: true,
     define: { REEVE_TEST_BUILD: String(options.testBuild), REEVE_VERSION: JSON.stringify(options.version) },
     banner: { js: BANNER },
-    plugins: [sqliteAddon(), ...(options.testBuild ? [] : [failpointsOff(options.root)])],
+    plugins: [sqliteAddon(), withoutAddons(), ...(options.testBuild ? [] : [failpointsOff(options.root)])],
     logLevel: 'silent',
   });
   const [file] = result.outputFiles;
@@ -64,6 +64,17 @@ function sqliteAddon(): Plugin {
     setup(pluginBuild) {
       pluginBuild.onResolve({ filter: /^bindings$/ }, () => ({ path: 'bindings', namespace: 'sqlite-addon' }));
       pluginBuild.onLoad({ filter: /.*/, namespace: 'sqlite-addon' }, () => ({ contents: 'module.exports = (name) => require(__dirname + "/" + name);', loader: 'js' }));
+    },
+  };
+}
+
+/** ssh2 tries compiled parts of its own and does as well without: a package must not differ by what the building machine happened to compile. */
+function withoutAddons(): Plugin {
+  return {
+    name: 'without-addons',
+    setup(pluginBuild) {
+      pluginBuild.onResolve({ filter: /^cpu-features$|\/sshcrypto\.node$/ }, () => ({ path: 'absent', namespace: 'without-addons' }));
+      pluginBuild.onLoad({ filter: /.*/, namespace: 'without-addons' }, () => ({ contents: 'throw new Error("not compiled");', loader: 'js' }));
     },
   };
 }

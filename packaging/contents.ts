@@ -14,13 +14,14 @@ const formats = { STATE_FORMAT: String(stateFormat), SCHEMA: String(migrations.l
 /** The presets of the policy, each a file of packaging/policy/. */
 const PRESETS = ['observe', 'minimal', 'web', 'standard', 'full'];
 
-/** One of the four packages, with what is in it. */
+/** One of the packages, with what is in it. */
 export type PackageRecipe = (options: BuildOptions, native: NativeOptions) => Promise<DebPackage> | DebPackage;
 
 /** Every package, in the order they are installed. */
 export const recipes: Readonly<Record<string, PackageRecipe>> = {
   'reeve-runtime': runtimePackage,
   'reeve-agent': agentPackage,
+  'reeve-agent-packages': agentPackagesPackage,
   'reeve-coordinator': coordinatorPackage,
   'reeve-cli': cliPackage,
 };
@@ -66,6 +67,19 @@ async function agentPackage(options: BuildOptions, native: NativeOptions): Promi
   };
 }
 
+/** What a coordinator installs on hosts by "reeve host add": the two packages before it in the list, as they were just built. */
+function agentPackagesPackage(options: BuildOptions): DebPackage {
+  const files = readdirSync(options.out).filter((file) => ['reeve-runtime', 'reeve-agent'].some((name) => file.startsWith(`${name}_${options.version}_`)));
+  if (files.length !== 2) throw new Error(`reeve-agent-packages holds reeve-runtime and reeve-agent ${options.version}: build those first, into ${options.out}`);
+  return {
+    name: 'reeve-agent-packages',
+    depends: [],
+    section: 'admin',
+    description: ['Fleet manager: packages for new hosts', 'The agent\'s packages, which a coordinator hands out to "reeve host add".'],
+    contents: [...files.sort().map((file): Content => ({ kind: 'file', path: `usr/share/reeve/packages/${file}`, from: join(options.out, file) })), copyright(options, 'reeve-agent-packages')],
+  };
+}
+
 async function coordinatorPackage(options: BuildOptions, native: NativeOptions): Promise<DebPackage> {
   return {
     name: 'reeve-coordinator',
@@ -96,8 +110,17 @@ async function cliPackage(options: BuildOptions): Promise<DebPackage> {
       { kind: 'file', path: 'usr/share/reeve/ansible/inventory', from: join(options.root, 'packaging/ansible/inventory'), mode: 0o755 },
       { kind: 'file', path: 'usr/share/bash-completion/completions/reeve', from: join(options.root, 'packaging/completion/reeve.bash') },
       { kind: 'file', path: 'usr/share/zsh/vendor-completions/_reeve', from: join(options.root, 'packaging/completion/_reeve') },
+      ...ansibleRoles(options),
     ],
   };
+}
+
+/** The Ansible role beside the command that makes its tokens. */
+function ansibleRoles(options: BuildOptions): Content[] {
+  const folder = join(options.root, 'packaging/ansible/roles');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
+  return paths.map((path): Content => ({ kind: 'file', path: `usr/share/reeve/ansible/roles/${path}`, from: join(folder, path) }));
 }
 
 interface ProgramPlace {

@@ -75,8 +75,8 @@ describe('packages', () => {
   test('have failpoints only in a test build', async () => {
     const entry = { root, entry: 'shared/kit/failpoint.ts', version: '0', testBuild: true };
     expect((await bundle(entry)).code).toContain('REEVE_FAILPOINT');
-    for (const program of ['agent.js', 'reeved.js'].map((name) => join(installed, name === 'agent.js' ? 'usr/lib/reeve-agent' : 'usr/lib/reeve-coordinator', name))) {
-      expect(readFileSync(program, 'utf8')).not.toContain('REEVE_FAILPOINT');
+    for (const program of ['reeve-agent/agent.js', 'reeve-coordinator/reeved.js', 'reeve-cli/reeve.js']) {
+      expect(readFileSync(join(installed, 'usr/lib', program), 'utf8')).not.toContain('REEVE_FAILPOINT');
     }
     const helper = join(installed, 'usr/lib/reeve-agent/reeve-privd');
     if (existsSync(helper)) expect(readFileSync(helper).includes('REEVE_FAILPOINT')).toBe(false);

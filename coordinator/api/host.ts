@@ -37,6 +37,7 @@ import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { holdHost, unholdHost } from './hold.js';
 import { audited } from './operator.js';
+import { proveHost } from './prove.js';
 import { reachableFrom } from './reach.js';
 import { releaseHost } from './release.js';
 import { administers, changes, reads } from './row.js';
@@ -143,6 +144,15 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
           for (const host of hosts) setReadmit(db, host.id, clock.now() + readmitMs);
         });
         return Promise.resolve({ hosts: hosts.map((host) => host.name) });
+      },
+    },
+    ProveHost: {
+      ...reads,
+      deadlineMs: 60_000,
+      handle: async (request, { principal, signal }) => {
+        const host = hostFor(office().db, principal, request.host);
+        const { status, roundTripMs } = await proveHost(office(), host, { waitMs: fromDuration(request.timeout) ?? 30_000, signal });
+        return { host: formatHosts(office(), principal, [hostFor(office().db, principal, host.id)])[0] ?? null, status, roundTripUs: Math.round(roundTripMs * 1000) };
       },
     },
   });

@@ -13,6 +13,7 @@ import { hostService } from './host.js';
 import { loginService } from './login.js';
 import { operationService } from './operation.js';
 import { operatorService } from './operator.js';
+import { packageService } from './package.js';
 import { localPeer, type LocalPeer } from './peer.js';
 import { planService } from './plan.js';
 import { createRefusals, type Refusals } from './refusal.js';
@@ -22,6 +23,8 @@ import { userService } from './user.js';
 export interface ApiOptions {
   /** Folder of database and keys, for messages. */
   readonly stateDir: string;
+  /** Folder of the agent's packages. */
+  readonly packageDir: string;
   /** Path of the unix socket; every local account may connect, the kernel says who it is. */
   readonly socketPath: string;
   /** The program of native/peercred. */
@@ -38,7 +41,7 @@ export interface ApiOptions {
 const limits: ListenerLimits = { maxSockets: 256, maxPerAddress: 256, firstCallMs: 10_000 };
 
 /** The services of the operators' API. */
-export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'office' | 'init'>): Service<OperatorCaller>[] {
+export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'packageDir' | 'office' | 'init'>): Service<OperatorCaller>[] {
   const office = (): Office => {
     const running = options.office();
     if (running === undefined) throw reeveError('NOT_INITIALISED', { value: options.stateDir });
@@ -51,13 +54,14 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'office'
     loginService(office),
     operationService(office),
     operatorService(office),
+    packageService(options.packageDir),
     planService(office),
     userService(office),
   ];
 }
 
 /** What a server of the operators' API is made of, whatever door it is behind. */
-export type OperatorServerOptions = Pick<ApiOptions, 'stateDir' | 'log' | 'clock' | 'office' | 'init' | 'onBug'>;
+export type OperatorServerOptions = Pick<ApiOptions, 'stateDir' | 'packageDir' | 'log' | 'clock' | 'office' | 'init' | 'onBug'>;
 
 /** One server of the operators' API, with its counter of refusals to be closed after it: the same services and rows behind every door, which differ in how they know who calls. */
 export function createOperatorServer(options: OperatorServerOptions, door: { overNetwork: boolean; authenticate: (call: AuthenticatedCall) => OperatorCaller }): { server: Server; refusals: Refusals } {

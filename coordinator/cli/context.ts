@@ -11,6 +11,8 @@ export interface Context {
   readonly json: boolean;
   /** Ends the command: SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
+  /** Environment variables; a command says which it reads. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** The coordinator's API; connects at the first call. */
   readonly api: () => Promise<Api>;
   /** The login of this account on this machine. */

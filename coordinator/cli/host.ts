@@ -5,12 +5,17 @@ import { formatLabel, parseLabel, parseLabelKey } from '../../shared/model/label
 import { formatLink, linkKinds, type WireLink } from '../../shared/model/link.js';
 import { vis } from '../../shared/model/vis.js';
 import { toDuration } from '../../shared/rpc/time.js';
+import { fileOptions, type FileArguments } from './add/from.js';
+import { inviteFile } from './add/invite-file.js';
+import { parseShared, type TargetArguments } from './add/option.js';
 import { ansibleInventory } from './ansible.js';
 import { answer } from './answer.js';
 import { runChange } from './change.js';
 import { defineCommand, on, type Noun } from './command.js';
 import { sure } from './confirm.js';
-import { parseDuration } from '../../shared/model/duration.js';
+import type { Context } from './context.js';
+import { parseDuration, parseTtl } from '../../shared/model/duration.js';
+import { add } from './host-add.js';
 import { renderHost, renderHosts } from './host-text.js';
 import { formatJson } from './json.js';
 import { selectorText } from './selector.js';
@@ -25,7 +30,7 @@ const invite = defineCommand({
   path: 'host invite',
   summary: 'Make a host and print the line that joins it',
   text: 'Run the printed line as root on the host before its token expires. For a host that has not joined yet, the new token replaces the old one.',
-  positionals: { name: { text: 'Name of the host: lower-case DNS labels' } },
+  positionals: { name: { text: 'Name of the host: lower-case DNS labels; not with --from', optional: true } },
   options: {
     address: { kind: 'value', value: 'IP[:PORT]', text: 'Where its agent listens (default: the address it joins from, port 7420)' },
     ttl: { kind: 'value', value: 'TIME', text: 'How long the token is good, 1m to 24h (default: 30m)' },
@@ -34,18 +39,26 @@ const invite = defineCommand({
     parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
     link: { kind: 'value', value: 'LINK', choices: linkKinds, text: 'How the coordinator reaches it: direct, through its parent, or through a connection that its agent keeps (default: direct)' },
     rejoin: { kind: 'flag', text: 'Let a host that has joined before join again with a new key' },
+    ...fileOptions,
+    out: { kind: 'value', value: 'FILE', text: 'With --from: write the tokens here as variables for Ansible, readable by you alone' },
   },
+  exclusive: [['from', 'address']],
   examples: [
     { line: 'reeve host invite web1', text: 'Invite a host that may only be observed' },
     { line: 'reeve host invite web2 --policy web --label site=ams --ttl 2h', text: 'Invite a web server with a label' },
     { line: 'reeve host invite guest1 --link parent --parent vm1 --address 10.0.0.5', text: 'Invite a guest that only vm1 reaches' },
     { line: 'reeve host invite till7 --link dial-out', text: 'Invite a host behind a firewall that lets nothing in' },
+    { line: 'reeve host invite --from hosts.yml --ttl 24h --out tokens.json', text: 'All hosts of an Ansible inventory, for the role in /usr/share/reeve/ansible' },
   ],
   run: async (context, args) => {
+    if (args.from !== undefined) return inviteAll(context, { ...args, from: args.from });
+    if (args.name === undefined) throw fieldMissing('the name of the host', 'NAME, or --from FILE for several');
+    if (args.out !== undefined) throw fieldMissing('--from', 'the file of hosts that --out is for');
+    const { name } = args;
     const request = {
-      name: parseHostName(args.name),
+      name: parseHostName(name),
       ...(args.address === undefined ? {} : { address: formatEndpoint(parseEndpoint(args.address, agentPort)) }),
-      ...(args.ttl === undefined ? {} : { ttl: toDuration(ttlMs(args.ttl)) }),
+      ...(args.ttl === undefined ? {} : { ttl: toDuration(parseTtl(args.ttl)) }),
       ...(args.policy === undefined ? {} : { policy: args.policy }),
       labels: args.label.map((text) => formatLabel(parseLabel(text))),
       ...(args.parent === undefined ? {} : { parent: hostRef(args.parent, 'parent') }),
@@ -53,7 +66,7 @@ const invite = defineCommand({
       rejoin: args.rejoin,
     };
     const response = await (await context.api()).call(hostService, 'InviteHost', request);
-    if (!context.json) context.terminal.err(`Run this as root on ${args.name} before ${formatTime(response.expiresAt)}:\n`);
+    if (!context.json) context.terminal.err(`Run this as root on ${name} before ${formatTime(response.expiresAt)}:\n`);
     return answer(context, response, () => `${vis(response.command)}\n`);
   },
 });
@@ -63,10 +76,10 @@ function linkOf(text: string | undefined): { link?: WireLink } {
   return kind === undefined ? {} : { link: formatLink(kind) };
 }
 
-function ttlMs(text: string): number {
-  const ms = parseDuration('ttl', text);
-  if (ms < 60_000 || ms > 24 * 3_600_000) throw fieldInvalid('ttl', text, '1m to 24h');
-  return ms;
+async function inviteAll(context: Context, args: FileArguments & Pick<TargetArguments, 'policy' | 'label' | 'parent' | 'link'> & { name: string | undefined; ttl: string | undefined; rejoin: boolean; out: string | undefined }): Promise<number> {
+  if (args.name !== undefined) throw fieldInvalid('name', args.name, 'it cannot stand with --from; the file names the hosts');
+  const shared = parseShared({ ...args, identity: undefined, jump: undefined, 'jump-host-key': undefined, sudo: false });
+  return inviteFile(context, { ...args, ttlMs: args.ttl === undefined ? undefined : parseTtl(args.ttl) }, shared);
 }
 
 /** A host's name or id as it was typed. Both have the grammar of names. */
@@ -247,4 +260,4 @@ const hold = defineCommand({
 });
 
 /** `reeve host`. */
-export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [invite, list, show, set, release, retire, revoke, readmit, hold] };
+export const hostNoun: Noun = { name: 'host', summary: 'Hosts: the machines of the fleet', commands: [add, invite, list, show, set, release, retire, revoke, readmit, hold] };

@@ -22,7 +22,7 @@ function poison(value: unknown, key = ''): unknown {
 }
 
 const lines: readonly (readonly string[])[] = [
-  ['init', '--address', 'a'], ['status'], ['host', 'invite', 'web1'], ['host', 'list'], ['host', 'show', 'web1'], ['host', 'set', 'web1', '--name', 'b'], ['host', 'readmit', '--all'],
+  ['init', '--address', 'a'], ['status'], ['host', 'add', 'web1', '--ssh', 'root@192.0.2.1', '--identity', '/nowhere/key'], ['host', 'invite', 'web1'], ['host', 'list'], ['host', 'show', 'web1'], ['host', 'set', 'web1', '--name', 'b'], ['host', 'readmit', '--all'],
   ['user', 'add', 'ada', '--on', 'all', '--yes'], ['user', 'add', 'ada', '--on', 'all', '--plan'], ['user', 'remove', 'ada', '--on', 'all', '--stage'], ['plan'], ['apply', '--yes'],
   ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
   ['operator', 'list'], ['operator', 'add', 'ada', '--role', 'viewer'], ['whoami'], ['audit', 'list'], ['audit', 'verify'],

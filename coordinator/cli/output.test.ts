@@ -8,6 +8,7 @@ import { runCaptured, transcript } from './testing/terminal.js';
 const lines: readonly (readonly string[])[] = [
   ['init', '--address', 'fleet.example.org'],
   ['status'],
+  ['host', 'add', 'web1', '--ssh', 'root@192.0.2.1', '--identity', '/nowhere/key'],
   ['host', 'invite', 'web1', '--policy', 'web', '--label', 'site=ams', '--ttl', '2h'],
   ['host', 'list'],
   ['host', 'show', 'web1'],

@@ -16,7 +16,7 @@ const codeOf = (text: string): string => {
 describe('the command line', () => {
   it.each([
     ['', 'FIELD_MISSING: the noun is missing: one of init, '],
-    ['host', 'FIELD_MISSING: the verb is missing: one of invite, '],
+    ['host', 'FIELD_MISSING: the verb is missing: one of add, invite, '],
     ['nonsense', 'FIELD_UNKNOWN: "nonsense" is not known here: see "reeve --help"'],
     ['host nonsense', 'FIELD_UNKNOWN: "nonsense" is not known here: see "reeve host --help"'],
     ['host list extra', 'FIELD_UNKNOWN: "extra" is not known here: see "reeve host list --help"'],

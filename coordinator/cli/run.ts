@@ -17,7 +17,7 @@ export interface Surroundings {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Environment variables; REEVE_SOCKET, XDG_CONFIG_HOME and HOME are read. */
+  /** Environment variables; REEVE_SOCKET, XDG_CONFIG_HOME and HOME are read, and SSH_AUTH_SOCK by `reeve host add`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
 }
@@ -38,7 +38,7 @@ export async function runLine(surroundings: Surroundings, line: readonly string[
     const logins = openProfileStore(environment);
     const named = parsed.socket ?? (environment['REEVE_SOCKET'] || undefined);
     const api = async (): Promise<Api> => (opened ??= await open({ named, logins, signal, now: () => clock.now() }));
-    const exit = await parsed.command.run({ terminal, clock, signal, json: parsed.json, api, logins }, parsed.args as never);
+    const exit = await parsed.command.run({ terminal, clock, signal, json: parsed.json, environment, api, logins }, parsed.args as never);
     await opened?.settle?.();
     return exit;
   } catch (error) {

@@ -5,6 +5,7 @@ import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import type { LoginServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/LoginService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
 import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
+import type { PackageServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PackageService.js';
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import type { ServiceName } from '../../shared/rpc/client.js';
@@ -19,5 +20,6 @@ export const hostService = named<HostServiceDefinition>('reeve.coordinator.v1.Ho
 export const loginService = named<LoginServiceDefinition>('reeve.coordinator.v1.LoginService');
 export const operationService = named<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
 export const operatorService = named<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
+export const packageService = named<PackageServiceDefinition>('reeve.coordinator.v1.PackageService');
 export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
 export const userService = named<UserServiceDefinition>('reeve.coordinator.v1.UserService');

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { reeveError } from '../../shared/errors/error.js';
 
 /** Where a command writes, and whom it can ask. */
@@ -15,6 +16,8 @@ export interface Terminal {
   input(mostBytes: number): Promise<string | undefined>;
   /** Puts a question and gives the answer, without white space around it; empty when the input ends. Rejects when the signal ends it. */
   ask(question: string, signal: AbortSignal): Promise<string>;
+  /** The same for a secret: what is typed is not shown, and nothing is cut off it. */
+  askSecret(question: string, signal: AbortSignal): Promise<string>;
 }
 
 /** The terminal of this process. */
@@ -38,23 +41,34 @@ export function systemTerminal(environment: Readonly<Record<string, string | und
       }
       return Buffer.concat(chunks).toString('utf8');
     },
-    ask: async (question, signal) => {
-      const lines = createInterface({ input: stdin, output: stdout });
-      let answered = false;
-      const ended = new Promise<string>((resolve) => {
-        lines.once('close', () => {
-          if (!answered) stdout.write('\n');
-          resolve('');
-        });
-      });
-      const interrupted = new Promise<never>((_resolve, reject) => lines.once('SIGINT', () => reject(new Error('interrupted'))));
+    ask: async (question, signal) => (await askLine(question, signal, stdout)).trim(),
+    askSecret: async (question, signal) => {
+      stdout.write(question);
       try {
-        const answer = await Promise.race([lines.question(question, { signal }), ended, interrupted]);
-        answered = true;
-        return answer.trim();
+        // Node echoes to the output it is given; this one shows nothing.
+        return await askLine('', signal, new Writable({ write: (_chunk, _encoding, done) => done() }));
       } finally {
-        lines.close();
+        stdout.write('\n');
       }
     },
   };
+}
+
+async function askLine(question: string, signal: AbortSignal, output: NodeJS.WritableStream): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY });
+  let answered = false;
+  const ended = new Promise<string>((resolve) => {
+    lines.once('close', () => {
+      if (!answered) output.write('\n');
+      resolve('');
+    });
+  });
+  const interrupted = new Promise<never>((_resolve, reject) => lines.once('SIGINT', () => reject(new Error('interrupted'))));
+  try {
+    const answer = await Promise.race([lines.question(question, { signal }), ended, interrupted]);
+    answered = true;
+    return answer;
+  } finally {
+    lines.close();
+  }
 }

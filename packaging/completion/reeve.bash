@@ -5,20 +5,22 @@ _reeve() {
   case $previous in
     --policy) COMPREPLY=($(compgen -W 'observe minimal web standard full' -- "$current")); return ;;
     --link) COMPREPLY=($(compgen -W 'direct parent dial-out' -- "$current")); return ;;
+    --format) COMPREPLY=($(compgen -W 'list ini yaml' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--operators-port|--parent|--reason|--shell|--ttl|--uid|--unlabel) return ;;
+    --address|--agents-port|--comment|--enrolment-port|--for|--from|--group-label|--groups|--host-key|--identity|--jump|--jump-host-key|--label|--limit|--name|--noun|--on|--operators-port|--out|--package-dir|--parallel|--parent|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--role|--address|--agents-port|--comment|--enrolment-port|--for|--groups|--label|--limit|--name|--noun|--on|--operators-port|--parent|--reason|--shell|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--role|--address|--agents-port|--comment|--enrolment-port|--for|--from|--group-label|--groups|--host-key|--identity|--jump|--jump-host-key|--label|--limit|--name|--noun|--on|--operators-port|--out|--package-dir|--parallel|--parent|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
     '') words='init status host user plan apply pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
-    'host ') words='invite list show set release retire revoke readmit hold --help' ;;
-    'host invite'*) words='--address --ttl --policy --label --parent --link --rejoin --json --socket --help' ;;
+    'host ') words='add invite list show set release retire revoke readmit hold --help' ;;
+    'host add'*) words='--ssh --port --host-key --address --identity --agent --password-stdin --jump --jump-host-key --sudo --policy --label --parent --link --ttl --rejoin --package-dir --from --format --group-label --parallel --json --socket --help' ;;
+    'host invite'*) words='--address --ttl --policy --label --parent --link --rejoin --from --format --group-label --out --json --socket --help' ;;
     'host list'*) words='--on --retired --ansible --json --socket --help' ;;
     'host show'*) words='--json --socket --help' ;;
     'host set'*) words='--name --address --label --unlabel --parent --link --no-parent --json --socket --help' ;;

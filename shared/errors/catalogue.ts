@@ -122,6 +122,17 @@ export const catalogue = {
 
   HOST_HELD: row(160, 'FAILED_PRECONDITION', 3, 'Noun {noun} of host "{host}" is {text}', 'What is pending is applied when the hold ends. To end it now: {remedy}'),
   HOST_HOLD_UNSUPPORTED: row(161, 'FAILED_PRECONDITION', 3, 'Nothing is applied to host "{host}" while it is held: its agent is too old to apply only what removes access', 'Upgrade the agent package on the host, or end the hold: reeve host hold {host} --end'),
+  SSH_HOST_KEY_UNKNOWN: row(140, 'FAILED_PRECONDITION', 2, 'The SSH host key of {host} is not known: {value} ({type})', 'Compare it with what "ssh-keygen -lf /etc/ssh/ssh_host_{type}_key.pub" prints on the host itself, then add: --host-key {value}'),
+  SSH_HOST_KEY_WRONG: row(141, 'FAILED_PRECONDITION', 1, 'The SSH host key of {host} is {value}, wanted {wanted}; nothing was sent to it', 'Somebody may be in between. If the host was installed anew, correct the key that you gave or its line in known_hosts.'),
+  SSH_UNREACHABLE: row(142, 'UNAVAILABLE', 3, 'SSH to {host} failed: {reason}'),
+  SSH_LOGIN_REFUSED: row(143, 'UNAUTHENTICATED', 1, 'SSH login to {host} as "{value}" was refused: {reason}', 'Try the same login with ssh(1).'),
+  SUDO_REFUSED: row(144, 'PERMISSION_DENIED', 1, 'Account "{value}" on host "{host}" may not do this: {reason}', 'Log in as root, or as an account that sudo lets do everything, with --sudo.'),
+  HOST_UNSUITABLE: row(145, 'FAILED_PRECONDITION', 1, 'Host "{host}" cannot run the agent: {rule}'),
+  HOST_JOINED_ELSEWHERE: row(146, 'ALREADY_EXISTS', 1, 'The machine for host "{host}" has joined already: {rule}'),
+  INSTALL_FAILED: row(147, 'INTERNAL', 1, 'Host "{host}" could not be taken in, at {value}: {rule}', 'Run the same command again: it goes on where this one stopped.'),
+  PACKAGE_UNKNOWN: row(148, 'NOT_FOUND', 2, 'There is no package {value} here', 'Install reeve-agent-packages beside reeve-coordinator, or name a folder of .deb files with --package-dir.'),
+  SSH_KEY_UNUSABLE: row(149, 'INVALID_ARGUMENT', 2, 'The SSH key {value} cannot be used: {rule}'),
+
   DATABASE_NEWER: row(180, 'FAILED_PRECONDITION', 70, 'The database {value} was written by reeve-coordinator {owner}, a newer one: {rule}', 'Install reeve-coordinator {owner} or a later one; the database was not touched.'),
   STATE_NEWER: row(181, 'FAILED_PRECONDITION', 1, 'The state in {value} was written by reeve-agent {owner}, a newer one: {rule}', 'Install reeve-agent {owner} or a later one; the state was not touched.'),
   AGENT_NOT_SERVING: row(182, 'UNAVAILABLE', 1, 'The agent does not serve: {reason}', 'See: systemctl status reeve-agent reeve-privd.socket reeve-privd'),

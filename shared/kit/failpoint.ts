@@ -40,6 +40,16 @@ export const failpoints = {
   'coordinator.change.sent': 'coordinator',
   'coordinator.change.answered': 'coordinator',
   'coordinator.change.recorded': 'coordinator',
+  'cli.add.connected': 'cli',
+  'cli.add.checked': 'cli',
+  'cli.add.uploading': 'cli',
+  'cli.add.uploaded': 'cli',
+  'cli.add.installed': 'cli',
+  'cli.add.cleared': 'cli',
+  'cli.add.policy': 'cli',
+  'cli.add.invited': 'cli',
+  'cli.add.joined': 'cli',
+  'cli.add.started': 'cli',
 } as const;
 
 /** Name of a failpoint. */

@@ -10,6 +10,13 @@ export function parseDuration(field: string, text: string): number {
   return Number(match[1]) * unitsMs[unit];
 }
 
+/** How long a join token is good, ms: `1m` to `24h`. Errors: FIELD_INVALID. */
+export function parseTtl(text: string): number {
+  const ms = parseDuration('ttl', text);
+  if (ms < 60_000 || ms > 24 * 3_600_000) throw fieldInvalid('ttl', text, '1m to 24h');
+  return ms;
+}
+
 /** How long ago, in the largest unit that fits: `12s`, `3m`, `5h`, `9d`. */
 export function formatAge(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

@@ -1,27 +1,12 @@
-import { createPrivateKey } from 'node:crypto';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseJoinToken } from '../../shared/model/join-token.js';
 import type { LabHost } from '../lab/lab.js';
 import { installProgram } from '../support/abuse-program.js';
+import { keyForms, scanFiles, secretForms, setNeedles, watchProcesses } from '../support/abuse-secret.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 
-const NEEDLES = '/usr/local/lib/abuse/needles';
 /** Every join token begins so, and every PEM or DER form of a private key of ours (PKCS 8, P-256) holds one of these. */
 const KIND = ['reeve1_A', 'PRIVATE KEY-----', 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg'];
-const FOLDERS = ['/etc', '/home', '/root', '/srv', '/usr/local', '/var', '/opt', '/run', '/tmp', '/dev/shm'];
-
-/** Everything that would give a private key away: its PEM lines, its number raw, in hex and in both kinds of base 64. */
-function keyForms(pem: string): Buffer[] {
-  const key = createPrivateKey(pem);
-  const number = Buffer.from(key.export({ format: 'jwk' }).d ?? '', 'base64url');
-  const body = pem.split('\n').filter((line) => line.length > 8 && !line.startsWith('-----'));
-  return [...body.slice(1).map((line) => Buffer.from(line)), ...secretForms(number)];
-}
-
-function secretForms(secret: Buffer): Buffer[] {
-  return [secret, ...[secret.toString('hex'), secret.toString('hex').toUpperCase(), secret.toString('base64url'), secret.toString('base64').replace(/=+$/, '')].map((form) => Buffer.from(form))];
-}
 
 describe.skipIf(!hosts.ok)('join token and private keys', () => {
   let fleet: TestFleet;
@@ -35,33 +20,10 @@ describe.skipIf(!hosts.ok)('join token and private keys', () => {
   });
   afterAll(() => fleet.close());
 
-  async function setNeedles(host: LabHost, needles: readonly Buffer[]): Promise<void> {
-    await host.write(NEEDLES, `${needles.map((needle) => needle.toString('hex')).join('\n')}\n`, 0o600);
-  }
-
-  /** Watches all processes of a host; the result ends it and gives its lines. */
-  function watchProcesses(host: LabHost): () => Promise<string[]> {
-    const child = host.spawn([program, 'processes', NEEDLES]);
-    const out = child.stdout === null ? Promise.resolve('') : text(child.stdout);
-    return async () => {
-      child.stdin?.end();
-      return (await out).trim().split('\n');
-    };
-  }
-
-  async function scanFiles(host: LabHost, needles: readonly Buffer[]): Promise<string[]> {
-    await setNeedles(host, needles);
-    await host.run(['/bin/sh', '-c', 'journalctl --no-pager --output=export >/run/journal.text']);
-    const lines = (await host.run([program, 'files', NEEDLES, ...FOLDERS], { timeoutMs: 120_000 })).trim().split('\n');
-    await host.run(['rm', NEEDLES]);
-    expect(Number(/^files (\d+)$/m.exec(lines.join('\n'))?.[1])).toBeGreaterThan(300);
-    return [...new Set(lines.filter((line) => line.startsWith('hit ')).map((line) => line.slice(4)))].sort();
-  }
-
   test('are found where they are not hidden, so that the next tests can fail', async () => {
     const host = fleet.host('web');
     await setNeedles(host, KIND.map((kind) => Buffer.from(kind)));
-    const end = watchProcesses(host);
+    const end = watchProcesses(host, program);
     await host.run(['/bin/sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do /bin/dd if=/dev/zero of=/dev/null bs=1M count=400 2>&1 >/dev/null; done', 'reeve1_Adecoy'], { timeoutMs: 60_000 });
     await host.run(['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1M', 'count=2000'], { env: { DECOY: '-----BEGIN PRIVATE KEY-----' } });
     const lines = await end();
@@ -69,14 +31,14 @@ describe.skipIf(!hosts.ok)('join token and private keys', () => {
     expect(lines.join('\n')).toMatch(/^hit \/proc\/\d+\/environ /m);
     const secret = Buffer.from('0123456789abcdef0123456789abcdef', 'hex');
     await host.write('/var/tmp/decoy', Buffer.concat([Buffer.alloc(9000), secret, Buffer.alloc(3)]));
-    expect(await scanFiles(host, [secret])).toEqual(['/var/tmp/decoy']);
+    expect(await scanFiles(host, program, [secret])).toEqual(['/var/tmp/decoy']);
     await host.run(['rm', '/var/tmp/decoy']);
   });
 
   test('are never in arguments or environments, and on no disk but where they must be', async () => {
     const web = fleet.host('web');
     for (const host of both()) await setNeedles(host, KIND.map((kind) => Buffer.from(kind)));
-    const watches = both().map(watchProcesses);
+    const watches = both().map((host) => watchProcesses(host, program));
     const started = performance.now();
     const invited = await fleet.reeve(['host', 'invite', 'web', '--policy', 'standard']);
     const token = /'(reeve1_[A-Za-z0-9_-]+)'/.exec(invited.stdout)?.[1] ?? '';
@@ -106,11 +68,11 @@ describe.skipIf(!hosts.ok)('join token and private keys', () => {
     const tokenForms = [Buffer.from(token), ...secretForms(secret)];
     const identity = (await web.run(['readlink', '-f', keyFile])).trim();
 
-    expect(await scanFiles(web, tokenForms)).toEqual([]);
-    expect(await scanFiles(fleet.hub, tokenForms)).toEqual([]);
-    expect(await scanFiles(web, [...agentKey, ...hubKeys])).toEqual([identity]);
-    expect(await scanFiles(fleet.hub, agentKey), 'the agent\'s key never leaves its host').toEqual([]);
-    expect(await scanFiles(fleet.hub, hubKeys)).toEqual(pkiFiles);
+    expect(await scanFiles(web, program, tokenForms)).toEqual([]);
+    expect(await scanFiles(fleet.hub, program, tokenForms)).toEqual([]);
+    expect(await scanFiles(web, program, [...agentKey, ...hubKeys])).toEqual([identity]);
+    expect(await scanFiles(fleet.hub, program, agentKey), 'the agent\'s key never leaves its host').toEqual([]);
+    expect(await scanFiles(fleet.hub, program, hubKeys)).toEqual(pkiFiles);
     expect(await web.run(['stat', '-c', '%a %U:%G', identity])).toBe('600 reeve-agent:reeve-agent\n');
     expect((await fleet.hub.run(['stat', '-c', '%a %U:%G', ...pkiFiles])).trim().split('\n')).toEqual(pkiFiles.map(() => '600 reeved:reeved'));
   }, 240_000);

@@ -1,6 +1,7 @@
 import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 import { debs } from '../support/packages.js';
+import { benchAdd } from './add.js';
 import { benchCommandLine } from './command-line.js';
 import { measureIdle, measureStart, sizeOfPackages } from './footprint.js';
 import { benchJoin } from './join.js';
@@ -8,7 +9,7 @@ import type { Figure, Skipped } from './report.js';
 import { watchSteadyState } from './steady.js';
 
 /** Benches on real hosts with the packages installed; they need root. */
-export const installedBenches: readonly string[] = ['join', 'footprint', 'steady', 'command-line'];
+export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line'];
 
 /** How long an agent has been left alone before its memory is read, s. */
 const idleS = 60;
@@ -25,6 +26,8 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
   const names = benches.includes('join') ? ['web1', 'web2', 'web3'] : ['web1'];
   const fleet = await startFleet({ name: 'bench', hosts: names, join: false });
   try {
+    if (benches.includes('add')) tell(await benchAdd(fleet));
+    if (benches.every((name) => name === 'add')) return [];
     const joined = await benchJoin(fleet, names);
     if (benches.includes('join')) tell(joined);
     const quietSince = Date.now();

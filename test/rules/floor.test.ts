@@ -8,6 +8,7 @@ const floors: readonly [name: string, oldest: string][] = [
   ['node-forge', '1.4.3'],
   ['systeminformation', '5.31.7'],
   ['protobufjs', '7.5.8'],
+  ['ssh2', '1.15.0'],
 ];
 
 test.each(floors)('%s is at least %s in the lock file', (name, oldest) => {

@@ -43,7 +43,20 @@ const laws: readonly Law[] = [
     fix: 'hostFor, hostsFor, visibleHosts, listedHosts or changeableHosts with the caller: hosts outside its scope do not exist for it',
     breaks: (file, imported) => within('coordinator/api/')(file) && file !== 'coordinator/api/select.ts' && imported === 'coordinator/inventory/host.ts' && resolvers.test(textOf(file)),
   },
-  { name: 'yargs and forge stay out of the agent', fix: 'they cost memory on every host', breaks: (file, imported) => within('agent/')(file) && /^(?:yargs|node-forge|better-sqlite3)$/.test(imported) },
+  {
+    name: 'SSH only in coordinator/cli/ssh, and only to take hosts in',
+    fix: 'use openSession with a command of its table; nothing else of Reeve speaks SSH',
+    breaks: (file, imported) =>
+      (imported === 'ssh2' && !(within('coordinator/cli/ssh/')(file) || file === 'coordinator/cli/add/way-in.ts')) ||
+      (within('coordinator/cli/ssh/')(imported) && !within('coordinator/cli/ssh/', 'coordinator/cli/add/')(file)),
+  },
+  {
+    name: 'the command line opens connections only in connect.ts and ssh/session.ts',
+    fix: 'ask reeved through the API',
+    breaks: (file, imported) => within('coordinator/cli/')(file) && !file.includes('/testing/') && /^node:(?:net|tls|http|https|http2|dgram)$/.test(imported),
+  },
+  { name: 'YAML is read only where a person names a file of hosts', fix: 'wire and database have formats of their own', breaks: (file, imported) => imported === 'yaml' && !within('coordinator/cli/add/')(file) },
+  { name: 'yargs and forge stay out of the agent', fix: 'they cost memory on every host', breaks: (file, imported) => within('agent/')(file) && /^(?:yargs|node-forge|better-sqlite3|ssh2|yaml)$/.test(imported) },
 ];
 
 test.each(laws)('$name', ({ breaks, fix }) => {

@@ -46,3 +46,8 @@ export const renewPoints = {
 
 /** Points that letting go of a host passes besides those of every change, and those of `reeve-agent reset`. */
 export const releasePoints = { agent: ['agent.release.stored'], reset: ['agent.reset.forgotten', 'agent.reset.emptied'] } as const;
+
+/** Points of taking a machine in over SSH, in the command line: what it has done before each of them. */
+export const addPoints = [
+  'cli.add.connected', 'cli.add.checked', 'cli.add.uploading', 'cli.add.uploaded', 'cli.add.installed', 'cli.add.cleared', 'cli.add.policy', 'cli.add.invited', 'cli.add.joined', 'cli.add.started',
+] as const;

@@ -93,6 +93,7 @@ export const answers: Handlers = {
     health: [{ code: 'HOST_LOST', title: 'Host does not answer', severity: 'error', text: 'Look at its network, or at reeve-agent.service there.', since: ago(7200), hostName: 'web2' }],
   }),
   'HostService.InviteHost': () => ({ hostId: id(1), token: 'reeve1:abc', command: "printf %s 'reeve1:abc' | sudo reeve-agent join --address fleet.example.org", expiresAt: ago(-1800) }),
+  'HostService.ProveHost': () => ({ host: hosts[0], status: { agentVersion: '1.2.3', policyState: 'ok', helperState: 'ok' }, roundTripUs: 2150 }),
   'HostService.ListHost': () => ({ hosts }),
   'HostService.GetHost': () => ({
     host: hosts[0],

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly color?: boolean;
   readonly progress?: boolean;
   readonly signal?: AbortSignal;
+  /** What a person types where nothing is shown. */
+  readonly secret?: string;
   /** What a question waits for; used to interrupt one. */
   readonly onAsk?: () => void;
 }
@@ -46,6 +48,10 @@ export async function runCaptured(socket: string, line: readonly string[], optio
       asked.push(question);
       options.onAsk?.();
       return signal.aborted ? Promise.reject(new Error('aborted')) : Promise.resolve(options.answer ?? '');
+    },
+    askSecret: (question) => {
+      asked.push(question);
+      return Promise.resolve(options.secret ?? '');
     },
   };
   let tick = 0;
