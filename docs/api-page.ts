@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { factService } from '../agent/fact/service.js';
 import { operationService as agentOperations } from '../agent/operation/service.js';
 import { relayService } from '../agent/relay/service.js';
+import { releaseService } from '../agent/release/service.js';
 import { statusService } from '../agent/status/service.js';
 import { userService as agentUsers } from '../agent/user/service.js';
 import { enrolService } from '../coordinator/api/enrol.js';
@@ -33,7 +34,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [rowsOnly(factService), rowsOnly(agentOperations), rowsOnly(relayService), rowsOnly(statusService), rowsOnly(agentUsers)],
+      services: [rowsOnly(factService), rowsOnly(agentOperations), rowsOnly(relayService), rowsOnly(releaseService), rowsOnly(statusService), rowsOnly(agentUsers)],
     },
     {
       title: 'Coordinator for agents, port 7421',

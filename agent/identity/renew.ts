@@ -24,8 +24,8 @@ const renewMs = 30_000;
 /** Waits between two tries: from a minute to five when it matters, longest an hour while the certificate is still good for long. */
 const wait = { baseMs: 60_000, urgentMs: 5 * 60_000, maxMs: 3600_000 };
 
-/** Waits before the next tries when the answer was lost: the coordinator has most likely given the certificate, and only its connection was cut. */
-const lostWait = { baseMs: 2_000, spreadMs: 3_000, times: 3 };
+/** Waits before the next tries when the answer was lost: the coordinator has most likely given the certificate, and was restarted or cut off just then. */
+const lostWait = { baseMs: 2_000, spreadMs: 3_000, times: 6 };
 
 /** Longest time between two looks at the clock, which may be set at any time, ms. */
 const timerMs = 24 * 3600_000;
@@ -107,7 +107,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
       if (error instanceof ReeveError) log.warn({ code: item.code, reason: formatMessage(item) }, 'the certificate could not be renewed; it is tried again');
       else log.error({ err: error }, 'the certificate could not be renewed; it is tried again');
       options.onTried({ at: now(), code: item.code, message: formatMessage(item) });
-      if (isLostAnswer(error) && lost < lostWait.times) {
+      if ((isLostAnswer(error) || (lost > 0 && item.code === 'COORDINATOR_UNREACHABLE')) && lost < lostWait.times) {
         lost += 1;
         const again = now() + lostWait.baseMs + lostWait.spreadMs * random();
         schedule(() => again);

@@ -48,8 +48,10 @@ describe.skipIf(!hosts.ok)('kill -9 while a host is released or reset', () => {
       if (state === 'connected') await fleet.reeve(['host', 'release', name, '--yes']);
       return false;
     }, { timeoutMs: 90_000, everyMs: 500, what: `${name} to be released after ${unit} was killed (${round})` });
-    const { operations } = await fleet.json<{ operations: { outcome: string }[] }>(['operation', 'list', '--limit', '5']);
-    expect(operations.map((row) => row.outcome), round).not.toContain('running');
+    await until(async () => {
+      const { operations } = await fleet.json<{ operations: { summary: string; outcome: string }[] }>(['operation', 'list', '--limit', '20']);
+      return !operations.some((row) => row.summary.includes(name) && (row.outcome === 'running' || row.outcome === 'unknown'));
+    }, { timeoutMs: 20_000, everyMs: 200, what: `the operations of ${name} to be settled (${round})` });
     for (const [user, locked] of [[`o${round}`, false], [`l${round}`, true]] as const) {
       expect(await accountState(host, user), `${user} on ${name}`).toMatchObject({ marker: '', entries: 3, home: true, locked, member: !locked, made: 1, deleted: 0 });
     }
