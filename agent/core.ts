@@ -9,6 +9,7 @@ import type { NounWork } from './engine/noun.js';
 import { factService } from './fact/service.js';
 import type { AppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
+import type { TrustState } from './identity/trust.js';
 import { openJournal, type Journal } from './journal/journal.js';
 import { operationService } from './operation/service.js';
 import { nounNames } from './nouns.js';
@@ -43,6 +44,7 @@ export interface AgentCore {
 export interface AgentCoreOptions {
   readonly host: Host;
   readonly hostName: string;
+  readonly trust: TrustState;
   /** The journal's file. */
   readonly file: AppendFile;
   /** The host's children. */
@@ -63,7 +65,7 @@ export interface AgentCoreOptions {
 
 /** Opens the journal and builds everything that stands on it. */
 export async function createAgentCore(options: AgentCoreOptions): Promise<AgentCore> {
-  const { host, hostName, log, release } = options;
+  const { host, hostName, log, release, trust } = options;
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
   const users = userWork(host, hostName);
@@ -87,6 +89,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const works = [relays as NounWork, users as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
+    trust,
     host,
     journal,
     log,
@@ -103,7 +106,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     journal,
     relay,
     services: [
-      statusService({ hub, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
+      statusService({ hub, trust, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
       operationService({ journal, engine, hostName }),
       releaseService({ engine, work: releases }),
       whileManaged(factService({ host, hostName }), release),

@@ -84,7 +84,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   };
   const host = createSimulatedHost({ users: [{ name: 'ida', uid: 30001, gid: 30001, shell: '/bin/sh', comment: '', home: '/home/ida', groups: [], locked: false, marker: '', present: true }] });
   const log = pino({ level: 'silent' });
-  const core = await createAgentCore({ host, hostName: 'web1', file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
+  const core = await createAgentCore({ trust: { denied: () => ({ version: 0, keys: new Set() }), movedVersion: 0, places: () => undefined, takeDenyList: () => undefined, takeMoved: () => false }, host, hostName: 'web1', file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
   await core.recover();
   const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());

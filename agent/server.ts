@@ -12,6 +12,7 @@ import { createAgentCore } from './core.js';
 import { openAppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { AgentIdentity } from './identity/identity.js';
+import { openTrustState, placed, type TrustState } from './identity/trust.js';
 import { openRelayList } from './relay/list.js';
 import { listenForChildren } from './relay/listen.js';
 import type { RelayLimits } from './relay/relay.js';
@@ -53,6 +54,8 @@ export interface AgentServer {
   readonly recovered: Promise<void>;
   /** Whether the host was released: there is nothing left to renew a certificate for. */
   released(): boolean;
+  /** What the control root has told this host. */
+  readonly trust: TrustState;
   /** Uses another certificate for new connections. */
   updateIdentity(identity: AgentIdentity): void;
   /** Stops accepting, lets running operations end for at most `graceMs`, and closes. */
@@ -64,7 +67,9 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const { host, identity, log } = options;
   const file = await openAppendFile(join(options.stateDir, 'journal', 'operations'));
   const release = openReleaseState(options.stateDir, identity);
+  const trust = openTrustState(options.stateDir, identity, () => host.clock.now());
   const core = await createAgentCore({
+    trust,
     host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId: options.instanceId ?? randomUUID(),
     relayList: openRelayList(options.stateDir),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
@@ -74,7 +79,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const access = createAccess({
     fleetId: identity.fleetId,
     clock: host.clock,
-    denied: options.denied ?? (() => ({ version: 0, keys: new Set() })),
+    denied: options.denied ?? (() => trust.denied()),
     onFirstCall: (peer) => {
       for (const listener of listeners) listener.authenticated(peer);
       options.onCoordinator?.();
@@ -104,7 +109,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const door = createDoor();
   let inner: Promise<AddressInfo> | undefined;
   const attach = (): Attachment => keepAttached({
-    identity: () => current,
+    identity: () => placed(current, trust),
     now: () => host.clock.now(),
     log,
     accept: (connection) => {
@@ -113,12 +118,13 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     },
   });
   let attachment = dialsOut() ? attach() : undefined;
-  const children = options.relayListen === undefined ? undefined : listenForChildren({ address: options.relayListen, relay: core.relay, upstream: () => current, log });
+  const children = options.relayListen === undefined ? undefined : listenForChildren({ address: options.relayListen, relay: core.relay, upstream: () => placed(current, trust), log });
   const recovered = core.recover();
   return {
     address,
     recovered,
     released: () => release.released() !== undefined,
+    trust,
     updateIdentity(next) {
       current = next;
       credentials.update(tlsOf(next));

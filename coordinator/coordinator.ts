@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { reeveError } from '../shared/errors/error.js';
@@ -17,6 +17,7 @@ import { checkDatabase } from './inventory/check.js';
 import { openDatabase, type Database, type OpenOptions } from './inventory/database.js';
 import { addFleet, getFleet, type Fleet as FleetPorts } from './inventory/fleet.js';
 import { noteFormat } from './inventory/format.js';
+import { noteCoordinatorKey, tidyCoordinatorKeys } from './inventory/coordinator-key.js';
 import { tidyKeys } from './inventory/key.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
 import { tidyTokens } from './inventory/token.js';
@@ -30,6 +31,8 @@ import { certificateLife, createAuthority, openAuthority } from './pki/authority
 import { createChangeEngine } from './reconcile/change.js';
 import { keepHolds } from './reconcile/hold.js';
 import { settleHost } from './reconcile/settle.js';
+import { keyFingerprint } from '../shared/rpc/tls.js';
+import type { World } from './world.js';
 
 /** What a coordinator runs on. */
 export interface CoordinatorOptions {
@@ -172,12 +175,27 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const converge = (hostId: string): void => {
     if (fleet.live(hostId).state === 'connected') settle(hostId);
   };
-  const office: Office = { ...world, fleet, changes, holds, converge, operatorsOpen: options.operatorsBind !== undefined, startedAtMs: clock.now() };
+  const open: { ports?: Ports } = {};
+  const renewCertificate = (): string => {
+    authority.renewCoordinator(clock.now());
+    open.ports?.updateCertificate();
+    return noteKey(office);
+  };
+  const office: Office = { ...world, fleet, changes, holds, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
+  noteKey(office);
   const ports = await listenOnNetwork(options, office, row);
+  open.ports = ports;
   fleet.start(settle);
-  const timers = [setInterval(() => keepHouse(office, ports), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
-  keepHouse(office, ports);
+  const timers = [setInterval(() => keepHouse(office), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
+  keepHouse(office);
   return { office, ports, stop, timers };
+}
+
+/** Notes the key of the coordinator's certificate, so that it can be denied one day. Answers its fingerprint. */
+function noteKey({ db, authority }: World): string {
+  const fingerprint = keyFingerprint(new X509Certificate(authority.coordinator().certificate).publicKey);
+  noteCoordinatorKey(db, fingerprint, authority.coordinatorValidity().toMs);
+  return fingerprint;
 }
 
 async function listenOnNetwork(options: CoordinatorOptions, office: Office, row: FleetPorts): Promise<Ports> {
@@ -217,17 +235,17 @@ async function check(options: CoordinatorOptions, office: Office): Promise<void>
 }
 
 /** Renews the coordinator's certificate at half its life, with jitter, and forgets what is too old to matter. */
-function keepHouse(office: Office, ports: Ports): void {
+function keepHouse(office: Office): void {
   const now = office.clock.now();
   tidyKeys(office.db, now);
   tidyOperatorKeys(office.db, now);
   tidyTokens(office.db, now);
+  tidyCoordinatorKeys(office.db, now);
   tidyLoginTokens(office.db, now);
   tidyOperations(office.db, now);
   const { fromMs, toMs } = office.authority.coordinatorValidity();
   // One that begins in the future was made while this clock was far ahead: nobody takes it now.
   if (fromMs <= now && toMs - now > certificateLife.coordinatorMs * (0.45 + 0.1 * random())) return;
-  office.authority.renewCoordinator(now);
-  ports.updateCertificate();
+  office.renewCertificate();
   office.log.info('the coordinator has a new certificate');
 }

@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   }
   if (verb === 'restore' && file !== undefined) {
     restoreDatabase(values.state, file, native());
-    return say('Restored. The epoch was raised: no other copy of this coordinator is obeyed any more.\n');
+    return say('Restored. The epoch was raised: no other copy of this coordinator is obeyed any more.\nIf this machine has another address: reeve fleet set --address ADDRESS\n');
   }
   if (verb === 'check') return check(values.state);
   if (verb !== 'serve') {

@@ -8,6 +8,8 @@ export interface Office extends World {
   readonly fleet: Fleet;
   readonly changes: ChangeEngine;
   readonly holds: HoldKeeper;
+  /** Makes a new key and certificate for the coordinator and takes it into use at once. Answers the key's fingerprint. */
+  readonly renewCertificate: () => string;
   /** Whether the port for operators on other machines is open. */
   readonly operatorsOpen: boolean;
   /** Brings a host to the newest state in the background, if it is connected. */

@@ -17,6 +17,7 @@ Usage:
   reeve-agent hold                         list the holds of this host
   reeve-agent serving                      check that helper and agent answer on this host (upgrades are judged by it)
   reeve-agent reset [--yes]                forget the fleet: for templates, and for copies of a host; root only
+  reeve-agent moved                        take in where the coordinator is now: the word of "reeve fleet moved" on standard input
   reeve-agent policy explain OP [KEY=VALUE...]
                                            show which line of the policy allows or denies an operation
   reeve-agent policy edit                  edit the policy; it is checked before it is put in place
@@ -66,6 +67,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     case 'reset':
       await (await import('./reset.js')).runReset(onlyCommand(options), options.given.has('--yes'));
+      return 0;
+    case 'moved':
+      await (await import('./moved.js')).runMoved(onlyCommand(options));
       return 0;
     case 'policy explain':
       return (await import('./policy.js')).runExplain(options, rest) ? 0 : 1;

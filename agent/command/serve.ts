@@ -61,7 +61,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
     },
   }, options.listen ?? config.listen, dialOut);
   const renewer = server.released() ? undefined : startRenewer({
-    store, log, now: Date.now, machineHint, instanceId,
+    store, log, now: Date.now, machineHint, instanceId, trust: server.trust,
     onRenewed: (next) => {
       server.updateIdentity(next);
       // Whether it listens is decided at the start.

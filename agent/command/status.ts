@@ -12,6 +12,7 @@ import { readPolicyFile } from '../host/system.js';
 import { readUpgradeNote } from '../host/upgrade.js';
 import { readMachineHint } from '../host/facts.js';
 import { openIdentityStore } from '../identity/store.js';
+import { openTrustState, placed } from '../identity/trust.js';
 import { agentAccount } from '../paths.js';
 import { readReleased } from '../release/state.js';
 import type { AgentOptions } from './options.js';
@@ -28,7 +29,7 @@ export async function runStatus(options: AgentOptions): Promise<void> {
   else {
     const certificate = new X509Certificate(identity.certificate);
     const ends = Date.parse(certificate.validTo);
-    rows.push(['host', `${identity.hostName} (${identity.hostId})`], ['fleet', identity.fleetId], ['coordinator', identity.agentsApi.join(', ')]);
+    rows.push(['host', `${identity.hostName} (${identity.hostId})`], ['fleet', identity.fleetId], ['coordinator', placed(identity, openTrustState(paths.state, identity, Date.now)).agentsApi.join(', ')]);
     rows.push(['certificate', `${ends > Date.now() ? 'good until' : 'expired on'} ${new Date(ends).toISOString()}`], ['renewal', describeRenewal(paths.state)]);
   }
   const released = identity === undefined ? undefined : readReleased(paths.state, identity.hostId);

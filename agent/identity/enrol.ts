@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { EnrolRequestInput } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolRequest.js';
 import type { EnrolResponse } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolResponse.js';
 import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
@@ -13,9 +14,10 @@ import { loadKey, makeKey, proofBytes, signProof, type NewKey } from '../../shar
 import { inOrder } from '../../shared/rpc/order.js';
 import { proveCoordinator } from '../../shared/rpc/prove.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
-import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { certificateProblem, clientCredentials, keyFingerprint } from '../../shared/rpc/tls.js';
 import type { AgentIdentity } from './identity.js';
 import type { IdentityStore } from './store.js';
+import { placed, type TrustState } from './trust.js';
 import { checkIdentity } from './verify.js';
 
 /** Longest wait for the answer, ms. */
@@ -31,6 +33,8 @@ export interface EnrolOptions {
   readonly now: () => number;
   /** Random name of the agent's process; absent: it is not a daemon that speaks. */
   readonly instanceId?: string;
+  /** What the control root has told this host; absent before it has joined. */
+  readonly trust?: TrustState;
 }
 
 /**
@@ -51,7 +55,7 @@ export async function joinFleet(options: EnrolOptions, joinToken: JoinToken): Pr
  */
 export async function readmit(options: EnrolOptions, last: AgentIdentity): Promise<AgentIdentity> {
   const lastKey = loadKey(last.key);
-  return inOrder(last.enrolment, (endpoint) =>
+  return inOrder(placed(last, options.trust).enrolment, (endpoint) =>
     enrol(options, endpoint, { fleetId: last.fleetId, controlRoot: last.controlRoot }, (key) => {
       const proof = proofBytes('reeve-enrol-v1', lastKey.publicKey, key.publicKey);
       return {
@@ -63,6 +67,11 @@ export async function readmit(options: EnrolOptions, last: AgentIdentity): Promi
 
 async function firstProved(joinToken: JoinToken, now: number): Promise<{ endpoint: Endpoint; proved: { fleetId: string; controlRoot: string } }> {
   return inOrder(joinToken.endpoints.map(formatEndpoint), async (endpoint) => ({ endpoint, proved: await proveCoordinator(endpoint, joinToken.pin, now) }));
+}
+
+/** Whether a coordinator's key was denied: why it is refused, or undefined. */
+export function deniedProblem(options: Pick<EnrolOptions, 'trust'>, certificate: X509Certificate): string | undefined {
+  return options.trust?.denied().keys.has(keyFingerprint(certificate.publicKey)) === true ? 'its key was revoked' : undefined;
 }
 
 async function enrol(
@@ -78,7 +87,7 @@ async function enrol(
     target: targetOf(endpoint),
     // Enrolment asks for no client certificate: there is none yet, or it has expired.
     credentials: clientCredentials({ key: '', certificate: '', trust: proved.controlRoot }, (certificate) => {
-      const problem = certificateProblem(certificate, { uri, usage: 'server', now: now() });
+      const problem = certificateProblem(certificate, { uri, usage: 'server', now: now() }) ?? deniedProblem(options, certificate);
       return problem === undefined ? undefined : new Error(`certificate refused: ${problem}`);
     }),
     unreachable: (reason) => reeveError('COORDINATOR_UNREACHABLE', { value: formatEndpoint(endpoint), reason }),

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { IdentityServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/IdentityService.js';
+import type { RenewResponse } from '../../shared/gen/proto/reeve/coordinator/v1/RenewResponse.js';
 import { errorItems, formatMessage, ReeveError, reeveError } from '../../shared/errors/error.js';
 import { backoffMs } from '../../shared/kit/backoff.js';
 import type { Logger } from '../../shared/kit/log.js';
@@ -12,8 +13,9 @@ import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js
 import { inOrder } from '../../shared/rpc/order.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
-import { readmit, type EnrolOptions } from './enrol.js';
+import { deniedProblem, readmit, type EnrolOptions } from './enrol.js';
 import type { AgentIdentity, Issued } from './identity.js';
+import { placed } from './trust.js';
 import { checkIdentity } from './verify.js';
 
 const identityService = serviceName<IdentityServiceDefinition>('reeve.coordinator.v1.IdentityService');
@@ -157,7 +159,7 @@ async function comeBack(options: EnrolOptions, current: AgentIdentity, error: un
 
 /** A new certificate for a new key, over the certificate that is still good. Errors: COORDINATOR_UNREACHABLE, IDENTITY_REFUSED, FIELD_INVALID. */
 export async function renew(options: EnrolOptions, current: AgentIdentity): Promise<AgentIdentity> {
-  return inOrder(current.agentsApi, (endpoint) => renewAt(options, current, endpoint));
+  return inOrder(placed(current, options.trust).agentsApi, (endpoint) => renewAt(options, current, endpoint));
 }
 
 async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: Endpoint): Promise<AgentIdentity> {
@@ -170,7 +172,7 @@ async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: 
   const channel = openChannel({
     target: targetOf(endpoint),
     credentials: clientCredentials({ key: current.key, certificate: current.certificate, trust: current.controlRoot }, (certificate) => {
-      const problem = certificateProblem(certificate, { uri, usage: 'server', now: now() });
+      const problem = certificateProblem(certificate, { uri, usage: 'server', now: now() }) ?? deniedProblem(options, certificate);
       reached = problem === undefined;
       return problem === undefined ? undefined : new Error(`certificate refused: ${problem}`);
     }),
@@ -192,6 +194,7 @@ async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: 
     };
     checkIdentity(next, key.publicKey, now());
     store.adopt(place, next);
+    takeRecords(options, answer);
     return next;
   } catch (error) {
     store.discard(place);
@@ -199,4 +202,11 @@ async function renewAt(options: EnrolOptions, current: AgentIdentity, endpoint: 
   } finally {
     channel.close();
   }
+}
+
+/** Takes in what the control root signed; the new certificate is good whatever becomes of it. */
+function takeRecords(options: EnrolOptions, answer: Pick<RenewResponse, 'moved' | 'denyList'>): void {
+  const { moved, denyList } = answer;
+  if (moved !== null) options.trust?.takeMoved(moved);
+  if (denyList !== null) options.trust?.takeDenyList(denyList);
 }

@@ -17,6 +17,7 @@ import { toTimestamp } from '../../shared/rpc/time.js';
 import { factsMoved } from '../fact/observe.js';
 import { readLocalHolds } from '../hold/hold.js';
 import type { Host, HostPart } from '../host/host.js';
+import type { TrustState } from '../identity/trust.js';
 import type { Journal } from '../journal/journal.js';
 import { allows, readHostPolicy } from '../policy/policy.js';
 
@@ -67,6 +68,8 @@ export interface StatusHub {
   operated(noun: string, seen: { digest: Buffer; stamp: string } | undefined): void;
   /** What the relay has to tell is another. */
   relayed(): void;
+  /** What the control root has told this host is newer. */
+  told(): void;
   /** The certificate of the agent is another. */
   certificate(notAfter: number): void;
   /** Somebody watches; facts are gathered while at least one does. `gathered` resolves when there are some; call `stop` when the watch ends. */
@@ -86,6 +89,7 @@ export interface StatusHubOptions {
   /** What is told of the relay; null: nothing. */
   readonly relay: () => RelayStatusInput | null;
   readonly certificateNotAfter: number;
+  readonly trust: Pick<TrustState, 'denied' | 'movedVersion'>;
   /** What became of the last upgrade; empty: nothing is to be said. */
   readonly upgrade: string;
   /** Random name of this process. */
@@ -169,6 +173,10 @@ class Hub implements StatusHub {
   relayed(): void {
     // Figures that move all the time are told together.
     if (!this.#timers.has('relay')) this.#later('relay', relayMs, () => this.#publish());
+  }
+
+  told(): void {
+    this.#publish();
   }
 
   certificate(notAfter: number): void {
@@ -351,6 +359,8 @@ class Hub implements StatusHub {
           : { kernel: helper.kernel, landlockAbi: helper.landlockAbi, peerCheck: helper.peerCheck, openat2: helper.openat2, seccomp: helper.seccomp },
       openOperations: journal.open().length,
       pendingChange: '',
+      denyListVersion: this.#options.trust.denied().version,
+      movedVersion: this.#options.trust.movedVersion,
       holds: this.#holds(),
       upgrade: this.#options.upgrade,
       instanceId: this.#options.instanceId,

@@ -7,7 +7,9 @@ import { formatFacts } from '../../shared/model/fact.js';
 import { parseInteger } from '../../shared/model/field.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { fromDuration, toTimestamp, type WireTime } from '../../shared/rpc/time.js';
+import type { WatchRequest } from '../../shared/gen/proto/reeve/agent/v1/WatchRequest.js';
 import type { Coordinator } from '../access.js';
+import type { TrustState } from '../identity/trust.js';
 import type { StatusHub } from './hub.js';
 
 /** Most watches at a time. */
@@ -19,7 +21,7 @@ const firstLookMs = 5000;
 const heartbeat = { min: 1000, max: 300_000, absent: 8000 };
 
 /** reeve.agent.v1.StatusService. */
-export function statusService(options: { hub: StatusHub; clock: Clock; log: Logger; obeyEpoch: (epoch: number) => Promise<void> }): Service<Coordinator> {
+export function statusService(options: { hub: StatusHub; trust: TrustState; clock: Clock; log: Logger; obeyEpoch: (epoch: number) => Promise<void> }): Service<Coordinator> {
   const { hub, clock, log } = options;
   /** A full disk refuses changes, but never the watch that tells of it. */
   const obey = (epoch: number): Promise<void> =>
@@ -33,15 +35,30 @@ export function statusService(options: { hub: StatusHub; clock: Clock; log: Logg
       handle: () => Promise.resolve({ status: hub.snapshot().status.value }),
     },
     Watch: {
-      roles: ['coordinator'], risk: 'read', rate: { perSecond: 1, burst: 10 }, maxBytes: 1024, deadlineMs: 0,
+      roles: ['coordinator'], risk: 'read', rate: { perSecond: 1, burst: 10 }, maxBytes: 65_536, deadlineMs: 0,
       handle: async function* (request, context) {
         const intervalMs = parseHeartbeat(request.heartbeatInterval);
         await obey(parseInteger('epoch', request.epoch, { min: 1, max: Number.MAX_SAFE_INTEGER }));
+        takeRecords(options, request);
         if (hub.watchers >= mostWatches) throw reeveError('BUSY', { rule: `at most ${String(mostWatches)} watches of one host at a time` });
         yield* followHub(hub, { clock, intervalMs, signal: context.signal });
       },
     },
   });
+}
+
+/** Takes in what the control root has signed. One that is refused is logged and changes nothing: the watch must go on, or nobody would learn of it. */
+function takeRecords(options: { trust: TrustState; hub: StatusHub; log: Logger }, request: Pick<WatchRequest, 'denyList' | 'moved'>): void {
+  const { trust, hub, log } = options;
+  for (const [record, take] of [[request.denyList, trust.takeDenyList], [request.moved, trust.takeMoved]] as const) {
+    if (record === null) continue;
+    try {
+      take(record);
+    } catch (error) {
+      log.error({ err: error }, 'a signed record could not be taken in');
+    }
+  }
+  hub.told();
 }
 
 /** Everything once, then what changed, and an empty event after each silent interval. */

@@ -17,7 +17,6 @@ import { fromDuration, toTimestamp } from '../../shared/rpc/time.js';
 import { holdLookup } from '../fleet/hold.js';
 import type { Database } from '../inventory/database.js';
 import { getFacts } from '../inventory/fact.js';
-import { getFleet } from '../inventory/fleet.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import {
   addHost,
@@ -167,8 +166,6 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
   const link = linkEdit(request.link);
   const preset = policyPresets.find((known) => known === (request.policy === '' ? 'observe' : request.policy));
   if (preset === undefined) throw fieldInvalid('policy', request.policy, `one of ${policyPresets.join(', ')}`);
-  const fleet = getFleet(db);
-  if (fleet === undefined) throw reeveError('NOT_INITIALISED', { value: 'this coordinator' });
   const now = clock.now();
   const secret = randomBytes(32);
   const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin, ...link }), () => {

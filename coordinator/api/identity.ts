@@ -17,6 +17,7 @@ import { checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
 import { reachableFrom } from './reach.js';
 import { addressOf } from './enrol.js';
+import { signedRecords } from '../fleet/record.js';
 
 /** An agent at the agents' API. */
 export interface AgentCaller extends Caller {
@@ -80,7 +81,7 @@ export function identityService(office: Office): Service<AgentCaller> {
         failpoint('coordinator.renew.stored');
         const host = getHost(office.db, principal.hostId);
         setTimeout(() => office.fleet.refresh(principal.hostId), redialMs).unref();
-        return { certificate: issued.certificate, ...reachableFrom(office, host), link: formatLink(host?.link ?? 'direct'), time: toTimestamp(now), hostName: host?.name ?? '' };
+        return { certificate: issued.certificate, ...reachableFrom(office, host), link: formatLink(host?.link ?? 'direct'), moved: signedRecords(office).moved ?? null, denyList: signedRecords(office).denyList ?? null, time: toTimestamp(now), hostName: host?.name ?? '' };
       },
     },
   });

@@ -21,6 +21,7 @@ import type { Office } from '../office.js';
 import { checkPublicKey } from '../pki/authority.js';
 import { proofHolds } from '../pki/proof.js';
 import type { OperatorCaller } from './caller.js';
+import { signedRecords } from '../fleet/record.js';
 import { reachable } from './reach.js';
 
 /**
@@ -81,7 +82,7 @@ export function loginService(office: () => Office): Service<OperatorCaller> {
           return issue(office(), { name: principal.account, publicKey, now }, { login: used.login, loginAtMs: used.loginAtMs, state: 'staged' });
         });
         failpoint('coordinator.login.renewed');
-        return Promise.resolve({ certificate, operatorsApi: reachable(office()).operatorsApi, time: toTimestamp(now) });
+        return Promise.resolve({ certificate, operatorsApi: reachable(office()).operatorsApi, moved: signedRecords(office()).moved ?? null, time: toTimestamp(now) });
       },
     },
   });

@@ -14,7 +14,7 @@ export interface Reachable {
 export function reachable(office: Pick<Office, 'db'>): Reachable {
   const fleet = getFleet(office.db);
   if (fleet === undefined) return { agentsApi: [], enrolment: [], operatorsApi: [] };
-  const at = (port: number): string[] => [formatEndpoint({ address: fleet.address, port })];
+  const at = (port: number): string[] => fleet.addresses.map((address) => formatEndpoint({ address, port }));
   return { agentsApi: at(fleet.agentsPort), enrolment: at(fleet.enrolmentPort), operatorsApi: at(fleet.operatorsPort) };
 }
 

@@ -15,9 +15,10 @@ const login = defineCommand({
   summary: 'Log in to a coordinator on another machine, or renew the login',
   text: 'Reads the token of "reeve operator invite" from standard input; without one it renews the login there is. The key is made here and stays here, in ~/.config/reeve/login.json. Any command renews a login that is past half its life.',
   positionals: {},
-  options: {},
+  options: { moved: { kind: 'flag', text: 'Take in where the coordinator is now: the word of "reeve fleet moved" on standard input' } },
   examples: [{ line: 'reeve login', text: 'Log in with the token on standard input, or renew' }],
-  run: async (context) => {
+  run: async (context, args) => {
+    if (args.moved) return takeIn(context);
     const before = context.logins.load();
     const text = (await tokenText(context, before !== undefined)).trim();
     const { logIn, renewLogin } = await import('./remote.js');
@@ -27,6 +28,14 @@ const login = defineCommand({
     return shown(context, profile, text === '' ? 'The login was renewed' : 'Logged in');
   },
 });
+
+async function takeIn(context: Context): Promise<number> {
+  const before = context.logins.load();
+  if (before === undefined) throw fieldMissing('login', 'nobody is logged in here');
+  const word = (await context.terminal.input(tokenBytes)) ?? (context.terminal.interactive ? await context.terminal.ask('Moved record: ', context.signal) : '');
+  const [{ takeMoved }, { parseMovedText }] = await Promise.all([import('./remote.js'), import('../../shared/rpc/signed.js')]);
+  return shown(context, takeMoved(before, parseMovedText(word), context.logins), 'The coordinator moved; logged in');
+}
 
 /** The token from standard input, or typed where a person sits and is not logged in yet; empty: none. */
 async function tokenText(context: Context, loggedIn: boolean): Promise<string> {

@@ -18,6 +18,8 @@ export interface Profile {
   readonly controlRoot: string;
   /** Where the operators' API is, `ADDRESS:PORT`, in order of preference. */
   readonly operatorsApi: readonly string[];
+  /** Version of the moved record that they are from; 0: none. */
+  readonly movedVersion: number;
 }
 
 /** The login of this account on this machine: one file, mode 0600, always whole. */
@@ -66,7 +68,7 @@ function readProfile(path: string): Profile {
     return value;
   };
   const operatorsApi = Array.isArray(stored['operatorsApi']) ? stored['operatorsApi'].filter((item) => typeof item === 'string') : [];
-  return { fleetId: parseFleetId(text('fleetId')), name: text('name'), key: text('key'), certificate: text('certificate'), issuedAtMs: Number(stored['issuedAtMs'] ?? 0), controlRoot: text('controlRoot'), operatorsApi };
+  return { fleetId: parseFleetId(text('fleetId')), name: text('name'), key: text('key'), certificate: text('certificate'), issuedAtMs: Number(stored['issuedAtMs'] ?? 0), controlRoot: text('controlRoot'), operatorsApi, movedVersion: Number(stored['movedVersion'] ?? 0) };
 }
 
 function damaged(path: string): Error {

@@ -5,6 +5,9 @@ import { random } from '../../shared/kit/random.js';
 import { formatEndpoint, type Endpoint } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import type { JoinToken } from '../../shared/model/join-token.js';
+import type { RenewLoginResponse } from '../../shared/gen/proto/reeve/coordinator/v1/RenewLoginResponse.js';
+import { movedPlaces, parseMovedRecord, type MovedRecord } from '../../shared/model/record.js';
+import { openRecord, type SignedRecord } from '../../shared/rpc/signed.js';
 import { openChannel, targetOf, type Channel } from '../../shared/rpc/client.js';
 import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { inOrder } from '../../shared/rpc/order.js';
@@ -72,7 +75,7 @@ export async function logIn(token: JoinToken, options: RemoteOptions): Promise<P
     if (answer.fleetId !== proved.fleetId) throw reeveError('IDENTITY_REFUSED', { reason: 'the answer is of another fleet' });
     const { name, certificate, operatorsApi } = answer;
     // Not what the answer says: the root that was proved.
-    return keep(options.store, { fleetId: proved.fleetId, name, key: key.pem, certificate, issuedAtMs: fromTimestamp(answer.time) ?? options.now(), controlRoot: proved.controlRoot, operatorsApi }, key.publicKey, options.now());
+    return keep(options.store, { fleetId: proved.fleetId, name, key: key.pem, certificate, issuedAtMs: fromTimestamp(answer.time) ?? options.now(), controlRoot: proved.controlRoot, operatorsApi, movedVersion: 0 }, key.publicKey, options.now());
   } finally {
     channel.close();
   }
@@ -104,8 +107,8 @@ async function renewOver(channel: Channel, profile: Profile, store: ProfileStore
   const signature = signProof(key.key, proofBytes('reeve-login-renew-v1', loadKey(profile.key).publicKey, key.publicKey));
   const answer = await channel.unary(loginService, 'RenewLogin', { publicKey: key.publicKey, signature }, { deadlineMs: options.deadlineMs });
   failpoint('cli.login.answered');
-  const operatorsApi = answer.operatorsApi.length > 0 ? answer.operatorsApi : profile.operatorsApi;
-  return keep(store, { ...profile, key: key.pem, certificate: answer.certificate, issuedAtMs: fromTimestamp(answer.time) ?? options.now(), operatorsApi }, key.publicKey, options.now());
+  const places = placesOf(profile, answer);
+  return keep(store, { ...profile, key: key.pem, certificate: answer.certificate, issuedAtMs: fromTimestamp(answer.time) ?? options.now(), ...places }, key.publicKey, options.now());
 }
 
 /** Checks what the coordinator answered, and stores it: certificate, key, root and name belong together. Errors: IDENTITY_REFUSED. */
@@ -120,6 +123,29 @@ function keep(store: ProfileStore, profile: Profile, publicKey: Buffer, now: num
   store.save(profile);
   failpoint('cli.login.stored');
   return profile;
+}
+
+/** Where the coordinator is after a renewal: an answer of one that has not moved as far as the login knows changes nothing. */
+function placesOf(profile: Profile, answer: Pick<RenewLoginResponse, 'operatorsApi' | 'moved'>): Pick<Profile, 'operatorsApi' | 'movedVersion'> {
+  const moved = answer.moved === null ? undefined : openMoved(profile, answer.moved);
+  const { operatorsApi, movedVersion } = profile;
+  if ((moved?.version ?? 0) < movedVersion || answer.operatorsApi.length === 0) return { operatorsApi, movedVersion };
+  return { operatorsApi: moved === undefined ? answer.operatorsApi : movedPlaces(moved).operatorsApi, movedVersion: moved?.version ?? 0 };
+}
+
+function openMoved(profile: Profile, record: SignedRecord): MovedRecord {
+  const moved = parseMovedRecord(openRecord('moved', record, profile.controlRoot));
+  if (moved.fleet !== profile.fleetId) throw reeveError('RECORD_REFUSED', { reason: 'it is of another fleet' });
+  return moved;
+}
+
+/** Takes in a moved record; the login as it is then. Errors: RECORD_REFUSED. */
+export function takeMoved(profile: Profile, record: SignedRecord, store: ProfileStore): Profile {
+  const moved = openMoved(profile, record);
+  if (moved.version <= profile.movedVersion) return profile;
+  const next = { ...profile, operatorsApi: movedPlaces(moved).operatorsApi, movedVersion: moved.version };
+  store.save(next);
+  return next;
 }
 
 /** Whether a login is past half its life, earlier or later by up to a twentieth. */

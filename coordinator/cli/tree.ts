@@ -1,6 +1,7 @@
 import { auditNoun } from './audit.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
+import { fleetNoun } from './fleet.js';
 import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
 import { loginNoun, logoutNoun } from './login.js';
@@ -13,6 +14,7 @@ import { userNoun } from './user.js';
 /** All nouns, in the order of the help. One row per noun. */
 export const nouns: readonly Noun[] = [
   initNoun,
+  fleetNoun,
   statusNoun,
   hostNoun,
   userNoun,

@@ -12,6 +12,7 @@ import { fromTimestamp, toDuration } from '../../shared/rpc/time.js';
 import { certificateProblem, clientCredentials, keyFingerprint, type TlsIdentity } from '../../shared/rpc/tls.js';
 import { createLanes, type Lanes } from './lane.js';
 import type { Link, NoLink } from './link.js';
+import type { Records } from './record.js';
 
 const statusService = serviceName<StatusServiceDefinition>('reeve.agent.v1.StatusService');
 
@@ -28,6 +29,8 @@ export interface ConnectionOptions {
   /** Whether this key of the host may be used now: why not, or undefined. */
   readonly keyProblem: (fingerprint: string) => string | undefined;
   readonly epoch: number;
+  /** What the control root has signed for all hosts; another object when something of it changed. */
+  readonly records: () => Records;
   /** Whether the host has just joined. */
   readonly fresh: () => boolean;
   /** Longest silence the agent keeps, ms. */
@@ -127,7 +130,8 @@ async function runSession(
   let connected = false;
   try {
     const heartbeatMs = options.heartbeatMs();
-    const events = channel.stream(statusService, 'Watch', { heartbeatInterval: toDuration(heartbeatMs), epoch: options.epoch }, { signal: both });
+    const records = options.records();
+    const events = channel.stream(statusService, 'Watch', { heartbeatInterval: toDuration(heartbeatMs), epoch: options.epoch, denyList: records.denyList ?? null, moved: records.moved ?? null }, { signal: both });
     const gate = failures === 0 ? options.dialling : options.diallingKnownDown;
     const first = await gate.run(() => {
       silence.arm(firstEventMs);
@@ -143,6 +147,7 @@ async function runSession(
       const next = await events.next();
       // After a renewal of the coordinator's own certificate the old one must not be used to its end: dial with the new one.
       if (options.identity() !== identity) return { connected, reason: 'the coordinator has a new certificate' };
+      if (options.records() !== records) return { connected, reason: 'the host is told of another deny list or address' };
       if (next.done === true) return { connected, reason: 'the agent ended the connection' };
       options.onEvent(next.value, offsetOf(next.value, options.clock));
     }

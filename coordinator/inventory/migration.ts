@@ -233,4 +233,23 @@ export const migrations: readonly string[] = [
     children TEXT NOT NULL CHECK (json_valid(children))
   ) STRICT;
   `,
+  `
+  CREATE TABLE fleet_address (
+    position INTEGER PRIMARY KEY CHECK (position BETWEEN 1 AND 8),
+    address TEXT NOT NULL UNIQUE
+  ) STRICT;
+  INSERT INTO fleet_address SELECT 1, address FROM fleet;
+  ALTER TABLE fleet DROP COLUMN address;
+  ALTER TABLE fleet ADD COLUMN moved_version INTEGER NOT NULL DEFAULT 0 CHECK (moved_version >= 0);
+  ALTER TABLE fleet ADD COLUMN moved_at_ms INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE fleet ADD COLUMN deny_version INTEGER NOT NULL DEFAULT 0 CHECK (deny_version >= 0);
+
+  CREATE TABLE coordinator_key (
+    fingerprint TEXT PRIMARY KEY CHECK (length(fingerprint) = 64),
+    denied INTEGER NOT NULL DEFAULT 0 CHECK (denied IN (0, 1)),
+    not_after_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TRIGGER coordinator_key_stay_denied BEFORE UPDATE OF denied ON coordinator_key WHEN OLD.denied = 1 AND NEW.denied = 0
+    BEGIN SELECT RAISE(ABORT, 'a denied key is never good again'); END;
+  `,
 ];

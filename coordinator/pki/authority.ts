@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { fieldInvalid } from '../../shared/model/field.js';
 import { keyFingerprint, type TlsIdentity } from '../../shared/rpc/tls.js';
+import { signRecord, type RecordKind, type SignedRecord } from '../../shared/rpc/signed.js';
 import { signCertificate } from './certificate.js';
 import { writeFileDurably } from '../../shared/kit/file.js';
 
@@ -48,6 +49,8 @@ export interface Authority {
   coordinatorValidity(): { readonly fromMs: number; readonly toMs: number };
   /** Makes a new key and certificate for the coordinator and stores them. */
   renewCoordinator(now: number): void;
+  /** Signs a record for everybody who trusts the control root. */
+  signRecord(kind: RecordKind, text: string): SignedRecord;
   /** A certificate for a host's key. The caller has decided that it may have one. */
   issueHost(request: { hostId: string; publicKey: Buffer; now: number }): { certificate: string; notAfterMs: number };
   /** A certificate for an operator's key on another machine. The caller has decided that it may have one. */
@@ -115,6 +118,7 @@ export function openAuthority(folder: string, fleetId: string, now: number): Aut
     },
     coordinatorValidity: () => validity,
     renewCoordinator,
+    signRecord: (kind, text) => signRecord(kind, text, control.key),
     issueHost: ({ hostId, publicKey, now: at }) =>
       issue(agents, {
         uri: formatIdentity({ kind: 'host', fleetId, hostId }),

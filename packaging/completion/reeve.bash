@@ -15,8 +15,13 @@ _reeve() {
     case $word in --socket|--policy|--link|--format|--role|--address|--agents-port|--comment|--enrolment-port|--for|--from|--group-label|--groups|--host-key|--identity|--jump|--jump-host-key|--label|--limit|--name|--noun|--on|--operators-port|--out|--package-dir|--parallel|--parent|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init status host user plan apply pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status host user plan apply pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
+    'fleet ') words='show set moved rekey --help' ;;
+    'fleet show'*) words='--json --socket --help' ;;
+    'fleet set'*) words='--address --json --socket --help' ;;
+    'fleet moved'*) words='--json --socket --help' ;;
+    'fleet rekey'*) words='--yes --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
     'host ') words='add invite list show set release retire revoke readmit hold --help' ;;
     'host add'*) words='--ssh --port --host-key --address --identity --agent --password-stdin --jump --jump-host-key --sudo --policy --label --parent --link --ttl --rejoin --package-dir --from --format --group-label --parallel --json --socket --help' ;;
@@ -52,7 +57,7 @@ _reeve() {
     'operator revoke'*) words='--yes --json --socket --help' ;;
     'operator remove'*) words='--yes --json --socket --help' ;;
     'operator list'*) words='--json --socket --help' ;;
-    'login '*) words='--json --socket --help' ;;
+    'login '*) words='--moved --json --socket --help' ;;
     'logout '*) words='--json --socket --help' ;;
     'whoami '*) words='--json --socket --help' ;;
     'audit ') words='list verify --help' ;;

@@ -111,6 +111,7 @@ export const catalogue = {
   LOGIN_REFUSED: row(131, 'PERMISSION_DENIED', 1, 'The coordinator refused this login: the token is unknown, used or expired', 'An admin runs "reeve operator invite" again.'),
   LOGIN_MISSING: row(132, 'UNAVAILABLE', 3, 'No coordinator answers on this machine ({value}), and nobody is logged in to one elsewhere', 'Here: systemctl status reeved. Elsewhere: an admin runs "reeve operator invite NAME" and you "reeve login".'),
   LOGIN_ENDED: row(133, 'UNAUTHENTICATED', 2, 'The login of operator "{value}" ended {when}', 'An admin runs "reeve operator invite {value}" and you "reeve login".'),
+  RECORD_REFUSED: row(135, 'UNAUTHENTICATED', 1, 'The signed record was refused: {reason}'),
   OPERATORS_OFF: row(134, 'FAILED_PRECONDITION', 2, 'This coordinator does not listen for operators on other machines', 'Take "operators-bind off" out of /etc/reeve/reeved.conf and run: systemctl restart reeved'),
 
   OPERATION_FORGOTTEN: row(150, 'FAILED_PRECONDITION', 1, 'Operation {value} is as old as operations that host "{host}" has forgotten, so it is not run: it may have been done before', 'Run the command again as a new operation. If that is refused too, compare the clocks: reeve host show {host}'),

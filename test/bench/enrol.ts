@@ -14,7 +14,7 @@ const rounds = { warmUp: 3, rounds: 20 };
 /** Joining without a machine: key, proof of the coordinator, enrolment, identity on disk; the joining host is a process of its own. */
 export async function benchEnrol(coordinator: BenchCoordinator, fleet: Fleet, joiner: BenchProcess, barePorts: readonly number[]): Promise<Figure[]> {
   const { world, perHost } = coordinator;
-  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), converge: () => undefined, operatorsOpen: false, startedAtMs: world.clock.now() };
+  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), converge: () => undefined, operatorsOpen: false, renewCertificate: () => '', startedAtMs: world.clock.now() };
   const ports = await listenForAgents(office, {
     host: '127.0.0.1',
     agentsPort: 0,

@@ -33,6 +33,7 @@ const about: Record<string, (host: string) => object> = {
   'HostService/RetireHost': (host) => ({ host }),
   'HostService/RevokeHost': (host) => ({ host }),
   'HostService/ReadmitHost': (selector) => ({ selector }),
+  'HostService/ReleaseHost': (host) => ({ host, options: apply }),
   'HostService/HoldHost': (host) => ({ host, duration: { seconds: 3600 }, reason: 'r' }),
   'HostService/UnholdHost': (host) => ({ host }),
   'PlanService/Reconcile': (selector) => ({ selector, options: apply }),
@@ -47,7 +48,7 @@ const about: Record<string, (host: string) => object> = {
 };
 
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin'];
+const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin'];
 
 describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, who can become others)', () => {
   let fleet: LoopbackFleet;
@@ -86,7 +87,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:PlanService\/Reconcile|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:PlanService\/Reconcile|HostService\/ReleaseHost|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;

@@ -47,7 +47,7 @@ export function createBenchCoordinator(stateDir: string): BenchCoordinator {
   const id = randomUUID();
   const db = openDatabase(join(stateDir, 'reeve.db'), { nativeBinding: fileURLToPath(new URL('better_sqlite3.node', import.meta.url)) });
   const authority = createAuthority(join(stateDir, 'pki'), id, clock.now());
-  addFleet(db, { id, address: '127.0.0.1', agentsPort: 7421, enrolmentPort: 7422, operatorsPort: 7423, epoch: 1, createdAtMs: clock.now() });
+  addFleet(db, { id, addresses: ['127.0.0.1'], agentsPort: 7421, enrolmentPort: 7422, operatorsPort: 7423, epoch: 1, createdAtMs: clock.now() });
   const world: World = { db, authority, clock, log: createLog('reeved'), linkDir: join(stateDir, 'link'), epoch: 1 };
   const perHost = createKeyedQueue();
 

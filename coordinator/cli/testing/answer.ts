@@ -88,6 +88,12 @@ const user = { name: 'ada', presence: 'USER_PRESENCE_PRESENT', kind: 'USER_KIND_
 /** What the canned coordinator answers when a test says nothing else. */
 export const answers: Handlers = {
   'FleetService.InitFleet': () => ({ fleetId: '5f0c9d5e-3c2b-4a1f-8e7d-6c5b4a392817', pin: 'ab'.repeat(32) }),
+  'FleetService.GetFleet': () => ({
+    fleetId: '5f0c9d5e-3c2b-4a1f-8e7d-6c5b4a392817', addresses: ['fleet.example.org', '192.0.2.7'], agentsPort: 7421, enrolmentPort: 7422, operatorsPort: 7423, epoch: 2, pin: 'ab'.repeat(32), movedVersion: 3,
+    moved: 'reevemoved1_abc', denyListVersion: 1, denied: 2, certificateNotAfter: ago(-500_000), connected: 2, movedKnown: 2, denyListKnown: 1,
+  }),
+  'FleetService.SetFleet': () => ({ movedVersion: 4, moved: 'reevemoved1_abd' }),
+  'FleetService.RekeyFleet': () => ({ denyListVersion: 2, denied: 3 }),
   'FleetService.GetStatus': () => ({
     fleetId: '5f0c9d5e-3c2b-4a1f-8e7d-6c5b4a392817', version: '1.2.3', startedAt: ago(3600), hosts: { total: 3, connected: 1, lost: 1, invited: 1 }, pending: 1, drifted: 0,
     health: [{ code: 'HOST_LOST', title: 'Host does not answer', severity: 'error', text: 'Look at its network, or at reeve-agent.service there.', since: ago(7200), hostName: 'web2' }],
