@@ -37,6 +37,7 @@ function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackag
     contents: [
       { kind: 'file', path: 'usr/lib/reeve/node', from: runtimeBinary(native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve/reeve-notify', from: compileProgram('reeve-notify', native), mode: 0o755 },
+      { kind: 'file', path: 'usr/share/reeve/container.conf', from: join(options.root, 'packaging/container.conf') },
       { kind: 'file', path: 'usr/share/doc/reeve-runtime/LICENSE.node', from: join(options.root, RUNTIME, 'LICENSE') },
       copyright(options, 'reeve-runtime'),
     ],

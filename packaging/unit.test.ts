@@ -41,6 +41,15 @@ test('the sandbox lines that later lines rely on are there', () => {
   expect(coordinator).not.toMatch(/^PrivateUsers=/m);
 });
 
+test('a guest without mounts gives up every line that needs them, and no other', () => {
+  const keys = (text: string): string[] => [...text.matchAll(/^(\w+)=/gm)].map((match) => match[1] ?? '');
+  const given = keys(readFileSync(join(import.meta.dirname, 'container.conf'), 'utf8'));
+  // What systemd.exec(5) does with a mount namespace; ProtectClock, ProtectHostname and PrivateUsers do not need one.
+  const needsMounts = /^(?:ProtectSystem|ProtectHome|ProtectKernel\w+|ProtectControlGroups|ProtectProc|ProcSubset|Private(?:Tmp|Devices|IPC|Mounts|Network)|(?:ReadWrite|ReadOnly|Inaccessible|Exec|NoExec)Paths|Bind\w*Paths|TemporaryFileSystem)$/;
+  const used = new Set(units.filter((name) => name.endsWith('.service')).flatMap((name) => keys(readFileSync(join(UNITS, name), 'utf8'))));
+  expect([...used].filter((key) => needsMounts.test(key)).sort()).toEqual([...given].sort());
+});
+
 test('maintainer scripts are for a POSIX shell and stop at the first error', () => {
   for (const folder of readdirSync(SCRIPTS)) {
     for (const name of readdirSync(join(SCRIPTS, folder))) {

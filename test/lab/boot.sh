@@ -1,6 +1,6 @@
 #!/bin/sh
 # Boots one host; becomes systemd-nspawn, so the caller's child is nspawn itself.
-# usage: boot.sh CGROUP_DIR NETNS ROOT NAME [NSPAWN_OPTION...]
+# usage: boot.sh CGROUP_DIR NETNS ROOT NAME [NSPAWN_OPTION...] (--boot | -- INIT)
 # Runs in a mount namespace of its own (the caller starts it under `unshare -m`), in which /sys/fs/cgroup is one cgroup2 hierarchy
 # whatever the machine has there: nspawn then gives the host a unified hierarchy, which systemd and podman want.
 set -eu
@@ -11,6 +11,6 @@ echo $$ >"$cgroup/cgroup.procs"
 # nspawn's locks and propagation directories stay in this namespace and vanish with it.
 mkdir -p /run/systemd
 mount -t tmpfs -o mode=0755 none /run/systemd
-exec nsenter "--net=/run/netns/$netns" systemd-nspawn --quiet --boot "--directory=$root" "--machine=$name" "--hostname=$name" \
+exec nsenter "--net=/run/netns/$netns" systemd-nspawn --quiet "--directory=$root" "--machine=$name" "--hostname=$name" \
   --register=no --keep-unit --network-bridge=br0 \
   --resolv-conf=off --timezone=off --link-journal=no --console=pipe "$@"

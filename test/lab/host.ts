@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../support/until.js';
 import { renderNetworkFile, requireLabAddress } from './network.js';
@@ -24,6 +24,8 @@ const INIT_REBOOT = 39;
 const PRIVILEGED = ['--capability=all', '--system-call-filter=@keyring bpf'];
 /** As little as an unprivileged guest has: ids of its own, nspawn's default capabilities inside its user namespace. */
 const UNPRIVILEGED = ['--private-users=pick', '--private-users-ownership=chown'];
+/** Where a host's own first program is put. */
+const INIT = '/usr/lib/lab-init';
 /** `systemctl is-system-running` answers: up, and up with a failed unit. */
 const SETTLED = new Set(['running', 'degraded']);
 
@@ -34,6 +36,8 @@ export interface LabHostOptions {
   readonly nspawn?: readonly string[];
   /** In a user namespace of its own, as an unprivileged container is. */
   readonly unprivileged?: boolean;
+  /** A program of this machine (without libraries) that is process 1 at first and becomes /sbin/init. */
+  readonly init?: string;
 }
 
 /** One Debian host of its own: own init, users, units, network, files. Made by `lab.boot`. */
@@ -72,12 +76,15 @@ export class LabHost {
   async create(base: string): Promise<void> {
     const layer = join(this.rootDir, '..');
     for (const folder of ['upper', 'work', 'root']) mkdirSync(join(layer, folder), { recursive: true });
-    const layers = `lowerdir=${base},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}`;
+    // A guest with ids of its own is given all files of the base: with metacopy that copies no content.
+    const metacopy = this.#options.unprivileged === true ? ',metacopy=on,redirect_dir=on' : '';
+    const layers = `lowerdir=${base},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}${metacopy}`;
     await executeOk(['mount', '-t', 'overlay', '-o', layers, `reeve-lab-${this.#record.id}`, this.rootDir]);
     this.#writeRoot('etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
     this.#writeRoot('etc/hostname', `${this.name}\n`);
     this.#writeRoot('etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${this.name}\n`);
     this.#writeRoot(NETWORK_FILE, renderNetworkFile(this.#address));
+    if (this.#options.init !== undefined) copyFileSync(this.#options.init, join(this.rootDir, INIT));
     await executeOk(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', `root@${this.name}`, '-f', join(this.rootDir, 'etc/ssh/ssh_host_ed25519_key')]);
   }
 
@@ -180,7 +187,7 @@ export class LabHost {
     mkdirSync(this.#cgroupDir, { recursive: true });
     const log = openSync(this.consoleLog, 'a');
     const trust = this.#options.unprivileged === true ? UNPRIVILEGED : PRIVILEGED;
-    const boot = [join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, ...trust, ...(this.#options.nspawn ?? [])];
+    const boot = [join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, ...trust, ...(this.#options.nspawn ?? []), ...(this.#options.init === undefined ? ['--boot'] : ['--', INIT])];
     const child = spawn('unshare', ['--mount', '--propagation', 'private', ...boot], { env: labEnv(), stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     child.on('error', () => undefined);

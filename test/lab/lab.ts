@@ -23,6 +23,8 @@ export interface BootOptions {
   readonly suite?: Suite;
   /** Like an unprivileged LXC guest without nesting: a user namespace of its own, and none of the lab's extra capabilities and system calls. */
   readonly unprivileged?: boolean;
+  /** A program of this machine (without libraries) that is process 1 at first and becomes /sbin/init. */
+  readonly init?: string;
 }
 
 /** A network of real hosts on this machine, apart from every other network. Whatever was started in it ends with it. */
@@ -51,7 +53,7 @@ export class Lab {
     if (this.hosts.has(name)) throw new Error(`Host ${name} is already in lab ${this.record.id}`);
     const address = options.address ?? addressOfIndex(this.#addressesGiven++);
     requireLabAddress(address);
-    const host = new LabHost(this.record, { name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false });
+    const host = new LabHost(this.record, { name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false, ...(options.init === undefined ? {} : { init: options.init }) });
     this.hosts.set(name, host);
     await host.create(options.suite === undefined ? this.#base : await ensureBase(options.suite));
     await host.powerOn();
