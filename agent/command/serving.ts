@@ -17,7 +17,7 @@ const waitMs = 4000;
 
 /**
  * `reeve-agent serving`: whether the agent of this host does its work, as far as that can be seen from the host itself: the helper answers, and the agent
- * accepts TLS with this host's certificate. An upgrade is judged by it; no coordinator is needed. Errors: AGENT_NOT_SERVING with the first thing that is not so.
+ * accepts TLS with this host's certificate (unless it only dials out). An upgrade is judged by it; no coordinator is needed. Errors: AGENT_NOT_SERVING with the first thing that is not so.
  */
 export async function runServing(options: AgentOptions): Promise<void> {
   // The helper answers the agent's account only.
@@ -27,8 +27,12 @@ export async function runServing(options: AgentOptions): Promise<void> {
   if (identity === undefined) throw notServing('this host has not joined a fleet');
   await askHelper(paths.helper);
   const config = parseAgentConfig(existsSync(paths.config) ? readFileSync(paths.config, 'utf8') : '');
-  const { address, port } = options.listen ?? config.listen ?? { address: '127.0.0.1', port: agentPort };
-  await acceptsTls(address, port, identity);
+  const wanted = options.listen ?? config.listen;
+  // An agent that only dials out has no port of its own: that it is ready and that its helper answers is all that can be seen from here.
+  if (wanted !== undefined || !(config.dialOut ?? identity.link === 'dial-out')) {
+    const { address, port } = wanted ?? { address: '127.0.0.1', port: agentPort };
+    await acceptsTls(address, port, identity);
+  }
   process.stdout.write('The agent serves.\n');
 }
 

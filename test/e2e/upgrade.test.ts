@@ -188,6 +188,16 @@ describe.skipIf(!hosts.ok)('an upgrade of the agent by apt', () => {
     expect(await web1.run(['dpkg', '--audit'])).toBe('');
   });
 
+  test('is judged without a port when the agent only dials out', async () => {
+    await web1.write('/etc/reeve/agent.conf', 'dial-out yes\n');
+    await web1.run(['systemctl', 'restart', 'reeve-agent.service']);
+    expect(await web1.run(['reeve-agent', 'serving'])).toBe('The agent serves.\n');
+    await web1.run(['rm', '/etc/reeve/agent.conf']);
+    expect((await web1.exec(['reeve-agent', 'serving'])).stderr).toMatch(/^Error: The agent does not serve: it does not accept TLS on 127\.0\.0\.1 port 7420: ECONNREFUSED/);
+    await web1.run(['systemctl', 'restart', 'reeve-agent.service']);
+    await serves();
+  });
+
   test('back to an older version is refused: by apt, and by the packages when the state is newer', async () => {
     const back = await apt(web1, ['install', `reeve-agent=${own}`, `reeve-runtime=${own}`]);
     expect(back.code).not.toBe(0);
