@@ -57,7 +57,7 @@ describe.skipIf(!hosts.ok)('the Ansible role, with tokens of reeve host invite -
   test('without a token says which command makes one; with it the host is in, and no output has the token', async () => {
     const without = await play();
     expect(without.code).not.toBe(0);
-    expect(without.stdout).toContain('There is no join token for web: run reeve host invite --from');
+    expect(without.stdout, without.stderr).toContain('There is no join token for web: run reeve host invite --from');
     const played = await play('--extra-vars', `@${path('tokens.json')}`);
     expect(played.code, played.stdout + played.stderr).toBe(0);
     await fleet.waitState('web', 'connected');

@@ -77,5 +77,6 @@ export async function installDebian(host: LabHost, names: readonly string[]): Pr
   }
   const files = readdirSync(folder).filter((file) => file.endsWith('.deb'));
   for (const file of files) await host.run(['/bin/sh', '-c', 'mkdir -p /run/debs && cat >"$1"', 'put', `/run/debs/${basename(file)}`], { input: readFileSync(join(folder, file)) });
-  await host.run(['/bin/sh', '-c', 'DEBIAN_FRONTEND=noninteractive dpkg --install /run/debs/*.deb && rm -r /run/debs'], { timeoutMs: 300_000 });
+  // Everything is there, so apt needs no network; it knows the order.
+  await host.run(['/bin/sh', '-c', 'DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /run/debs/*.deb && rm -r /run/debs'], { timeoutMs: 300_000 });
 }
