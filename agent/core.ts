@@ -23,6 +23,7 @@ import { admitIntent, releaseService, whileManaged } from './release/service.js'
 import type { ReleaseState } from './release/state.js';
 import { createStatusHub, type ObservedNoun, type StatusHub } from './status/hub.js';
 import { statusService } from './status/service.js';
+import { createLocalUndo, type LocalUndo } from './undo/undo.js';
 import { userWork } from './user/apply.js';
 import { observeUsers } from './user/observe.js';
 import { userService } from './user/service.js';
@@ -34,6 +35,8 @@ export interface AgentCore {
   readonly journal: Journal;
   /** Passes bytes to children. */
   readonly relay: Relay;
+  /** For root of the host only. */
+  readonly undo: LocalUndo;
   /** Settles what a crash left open. Call it once. */
   recover(): Promise<void>;
   /** Ends watches, refuses new operations, and resolves when none runs any more. */
@@ -105,6 +108,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     hub,
     journal,
     relay,
+    undo: createLocalUndo({ engine, journal, works, signal: stopping.signal }),
     services: [
       statusService({ hub, trust, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
       operationService({ journal, engine, hostName }),

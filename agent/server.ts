@@ -17,6 +17,7 @@ import { openRelayList } from './relay/list.js';
 import { listenForChildren } from './relay/listen.js';
 import type { RelayLimits } from './relay/relay.js';
 import { openReleaseState } from './release/state.js';
+import type { LocalUndo } from './undo/undo.js';
 
 /** What an agent is made of. Simulated agents differ in `host` only. */
 export interface AgentServerOptions {
@@ -56,6 +57,8 @@ export interface AgentServer {
   released(): boolean;
   /** What the control root has told this host. */
   readonly trust: TrustState;
+  /** For root of the host only. */
+  readonly undo: LocalUndo;
   /** Uses another certificate for new connections. */
   updateIdentity(identity: AgentIdentity): void;
   /** Stops accepting, lets running operations end for at most `graceMs`, and closes. */
@@ -125,6 +128,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     recovered,
     released: () => release.released() !== undefined,
     trust,
+    undo: core.undo,
     updateIdentity(next) {
       current = next;
       credentials.update(tlsOf(next));

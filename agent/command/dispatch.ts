@@ -9,12 +9,17 @@ const help = `reeve-agent - the part of Reeve that runs on every managed host
 Usage:
   reeve-agent join                         join a fleet; reads the token from standard input
   reeve-agent serve                        run the daemon (systemd does this)
-  reeve-agent status                       show identity, certificate, policy and helper
+  reeve-agent status                       show identity, certificate, policy, helper, holds and last operations; works
+                                           without the daemon and without a coordinator
   reeve-agent hold --for TIME --reason TEXT [--noun NOUN]
                                            hold this host, or one noun: nothing but removal of access is applied until
                                            then (1m to 30d), whatever a coordinator says
   reeve-agent hold --end [--noun NOUN]     end that now
   reeve-agent hold                         list the holds of this host
+  reeve-agent undo NOUN                    take NOUN back to before its last operation, after a question; --plan only
+                                           shows what that changes, --yes asks nothing, --to GENERATION goes further
+                                           back, --no-hold leaves out the hold of an hour that follows
+  reeve-agent undo NOUN --list             list what can be taken back, newest first (10 operations are kept)
   reeve-agent serving                      check that helper and agent answer on this host (upgrades are judged by it)
   reeve-agent reset [--yes]                forget the fleet: for templates, and for copies of a host; root only
   reeve-agent moved                        take in where the coordinator is now: the word of "reeve fleet moved" on standard input
@@ -30,7 +35,7 @@ Options:
   --helper SOCKET  the helper (default /run/reeve/priv.sock)
   --yes            ask nothing (reset)
   --listen IP:PORT where to listen (default: what agent.conf says, else port 7420 on all addresses)
-  --json           with hold: answer with one JSON document
+  --json           with status, hold and undo: answer with one JSON document
 
 Examples:
   printf %s "$TOKEN" | reeve-agent join
@@ -38,6 +43,7 @@ Examples:
   reeve-agent policy explain group.member name=ada group=www-data
   EDITOR=nano reeve-agent policy edit
   reeve-agent hold --for 4h --reason 'disk swap'
+  reeve-agent undo user --plan
   reeve-agent hold --end
 
 Exit codes: 0 done or allowed, 1 failed or not allowed, 2 a mistake in the command, 70 a bug in Reeve.
@@ -70,6 +76,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0;
     case 'moved':
       await (await import('./moved.js')).runMoved(onlyCommand(options));
+      return 0;
+    case 'undo':
+      return (await import('./undo.js')).runUndo(options);
+    case 'local':
+      await (await import('./local.js')).runLocal(onlyCommand(options));
       return 0;
     case 'policy explain':
       return (await import('./policy.js')).runExplain(options, rest) ? 0 : 1;

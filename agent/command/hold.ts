@@ -2,17 +2,16 @@ import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { parseDuration } from '../../shared/model/duration.js';
 import { describeHold, formatHoldEnd, parseHoldLength, parseHoldNoun, parseHoldReason, type Hold } from '../../shared/model/hold.js';
 import { vis } from '../../shared/model/vis.js';
-import { changeHolds, localHolds, localOwners, type HoldPlace } from '../hold/change.js';
+import { changeHolds, holdPlace, localHolds, type HoldPlace } from '../hold/change.js';
 import { isRoot } from '../host/privilege.js';
 import { nounNames } from '../nouns.js';
-import { holdPath } from '../paths.js';
 import type { AgentOptions } from './options.js';
 
 /** `reeve-agent hold`: sets, ends or lists the local holds. The agent reads the file at every use: what is written here counts at once, with or without it. */
 export function runHold(options: AgentOptions): void {
   const { given } = options;
   const noun = parseNoun(given.get('--noun') ?? '');
-  const place = { path: holdPath(options.paths), owners: localOwners(options.custom) };
+  const place = holdPlace(options.paths, options.custom);
   const sets = ['--for', '--reason'].some((flag) => given.has(flag));
   if (!given.has('--end') && !sets) {
     if (given.has('--noun')) throw fieldMissing('--for', '1m to 30d; or --end to end the hold of a noun');

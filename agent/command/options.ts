@@ -20,6 +20,8 @@ const flags: readonly string[] = ['--state', '--policy', '--config', '--helper',
 
 /** Flags of single commands: those with a value, and those without. */
 const commandFlags: Readonly<Record<string, { readonly values?: readonly string[]; readonly switches?: readonly string[] }>> = {
+  status: { switches: ['--json'] },
+  undo: { values: ['--to'], switches: ['--list', '--plan', '--yes', '--no-hold', '--json'] },
   hold: { values: ['--noun', '--for', '--reason'], switches: ['--end', '--json'] },
   reset: { switches: ['--yes'] },
 };

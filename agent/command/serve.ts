@@ -8,18 +8,24 @@ import { version } from '../../shared/kit/version.js';
 import { agentPort } from '../../shared/model/host.js';
 import { parseAgentConfig, type AgentConfig } from '../config.js';
 import { writeWhole } from '../host/file.js';
+import { takeGuard, type Guard } from '../host/guard.js';
 import { readMachineHint } from '../host/facts.js';
 import { createSystemHost } from '../host/system.js';
 import { readUpgradeNote } from '../host/upgrade.js';
 import { startRenewer } from '../identity/renew.js';
 import { openIdentityStore } from '../identity/store.js';
 import { claimState } from '../journal/format.js';
+import { controlSocket } from '../local/client.js';
+import { answerLocal } from '../local/service.js';
 import { createAgentServer, type AgentServer, type AgentServerOptions } from '../server.js';
 import { holdPath } from '../paths.js';
 import type { AgentOptions } from './options.js';
 
 /** Longest wait for a running operation when the agent is told to stop, ms. */
 const stopMs = 20_000;
+
+/** How long the agent waits for a command of root that works in its place, ms; then systemd starts it again. */
+const guardMs = 30_000;
 
 /** File in the state folder that says how the last renewal went. */
 export const renewalFile = 'renewal.json';
@@ -47,6 +53,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
   }
   const instanceId = randomUUID();
   const dialOut = config.dialOut ?? identity.link === 'dial-out';
+  const guard = await guardState(options.paths.state, log);
   const server = await listenAnywhere({
     host, identity, log, instanceId,
     ...(config.dialOut === undefined ? {} : { dialOut: config.dialOut }),
@@ -60,6 +67,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
       process.exit(70);
     },
   }, options.listen ?? config.listen, dialOut);
+  guard?.serve(answerLocal(server.undo, log));
   const renewer = server.released() ? undefined : startRenewer({
     store, log, now: Date.now, machineHint, instanceId, trust: server.trust,
     onRenewed: (next) => {
@@ -76,11 +84,23 @@ export async function runServe(options: AgentOptions): Promise<void> {
   log.info({ reason: await stop.asked }, 'stopping');
   renewer?.close();
   await server.close(stopMs);
+  await guard?.close();
   host.close();
 }
 
+/** A full disk has no room for a socket, for nobody: the agent goes on without it, as what removes access is still done then. */
+async function guardState(stateDir: string, log: Logger): Promise<Guard | undefined> {
+  try {
+    return await takeGuard(controlSocket(stateDir), guardMs);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && /^(?:ENOSPC|EDQUOT|EROFS)$/.test(String(error.code)))) throw error;
+    log.error({ err: error }, 'there is no room for the socket of local commands; reeve-agent undo does not work until the agent is started again');
+    return undefined;
+  }
+}
+
 /** A newer agent's state ends the start. A full disk does not: what changes something is refused later, by the journal. */
-function claimOwnState(stateDir: string, log: Logger): void {
+export function claimOwnState(stateDir: string, log: Logger): void {
   try {
     claimState(stateDir, version);
   } catch (error) {

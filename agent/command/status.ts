@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { newId } from '../../shared/kit/id.js';
 import { version } from '../../shared/kit/version.js';
 import { ReeveError } from '../../shared/errors/error.js';
+import { describeHold } from '../../shared/model/hold.js';
 import { parsePolicy } from '../../shared/model/policy.js';
 import { vis } from '../../shared/model/vis.js';
+import { holdPlace, localHolds, localOwners } from '../hold/change.js';
+import { isHeld } from '../host/guard.js';
 import { createPrivdClient } from '../host/privd.js';
 import { becomeAccount, isRoot } from '../host/privilege.js';
 import { readPolicyFile } from '../host/system.js';
@@ -13,35 +16,115 @@ import { readUpgradeNote } from '../host/upgrade.js';
 import { readMachineHint } from '../host/facts.js';
 import { openIdentityStore } from '../identity/store.js';
 import { openTrustState, placed } from '../identity/trust.js';
-import { agentAccount } from '../paths.js';
 import { readReleased } from '../release/state.js';
+import type { Entry } from '../journal/entry.js';
+import { readJournal } from '../journal/summary.js';
+import { controlSocket } from '../local/client.js';
+import { agentAccount } from '../paths.js';
+import { holdJson } from './hold.js';
 import type { AgentOptions } from './options.js';
 import { renewalFile } from './serve.js';
+import { renderUndo } from './undo.js';
 
-/** `reeve-agent status`: what this host's agent is, from its files and its helper. */
+/** Operations that are shown. */
+const shownOperations = 5;
+
+/** `reeve-agent status`: what this host's agent is, from its files and its helper. Needs neither the daemon nor a coordinator. */
 export async function runStatus(options: AgentOptions): Promise<void> {
-  // The helper answers the agent's account only.
+  // The helper answers the agent's account only, and the state folder is that account's.
   if (isRoot() && !options.custom) becomeAccount(agentAccount);
   const { paths } = options;
-  const identity = openIdentityStore(paths.state).load();
-  const rows: [string, string][] = [['version', version]];
-  if (identity === undefined) rows.push(['fleet', 'not joined']);
+  const journal = readJournal(paths.state);
+  const policy = readPolicyFile(paths.policy, localOwners(options.custom));
+  const known = {
+    version,
+    ...identityOf(paths.state),
+    agent: (await isHeld(controlSocket(paths.state))) ? 'running' : 'not running',
+    policy: policy.kind === 'fault' ? `cannot be used: ${policy.reason}` : describePolicy(policy.text, policy.digest),
+    helper: await describeHelper(paths.helper),
+    holds: localHolds(holdPlace(paths, options.custom)),
+    open: journal.entries.filter((entry) => entry.endedAt === undefined).length,
+    operations: journal.entries.slice(-shownOperations).reverse(),
+    undos: [...journal.undos].reverse(),
+    upgrade: readUpgradeNote(),
+  };
+  process.stdout.write(options.given.has('--json') ? `${JSON.stringify(toDocument(known), undefined, 2)}\n` : toText(known));
+}
+
+/** What is known of the agent. */
+interface Known extends IdentityFacts {
+  readonly version: string;
+  readonly agent: string;
+  readonly policy: string;
+  readonly helper: string;
+  readonly holds: ReturnType<typeof localHolds>;
+  /** Operations begun and not ended. */
+  readonly open: number;
+  readonly operations: readonly Entry[];
+  readonly undos: ReturnType<typeof readJournal>['undos'];
+  /** What became of the last upgrade, when it was not good; else empty. */
+  readonly upgrade: string;
+}
+
+interface IdentityFacts {
+  readonly host: string;
+  readonly hostId: string;
+  readonly fleet: string;
+  readonly coordinator: readonly string[];
+  readonly certificateEnds: string;
+  readonly renewal: string;
+  /** When the host was released; empty: it was not. */
+  readonly released: string;
+  /** Whether this is not the machine that joined. */
+  readonly copied: boolean;
+}
+
+function identityOf(state: string): IdentityFacts {
+  const identity = openIdentityStore(state).load();
+  if (identity === undefined) return { host: '', hostId: '', fleet: '', coordinator: [], certificateEnds: '', renewal: '', released: '', copied: false };
+  const ends = new Date(Date.parse(new X509Certificate(identity.certificate).validTo)).toISOString();
+  const released = readReleased(state, identity.hostId);
+  return {
+    host: identity.hostName, hostId: identity.hostId, fleet: identity.fleetId, coordinator: placed(identity, openTrustState(state, identity, Date.now)).agentsApi, certificateEnds: ends, renewal: describeRenewal(state),
+    released: released === undefined ? '' : new Date(released.at).toISOString(),
+    copied: identity.machineHint !== undefined && identity.machineHint !== readMachineHint().toString('hex'),
+  };
+}
+
+function toText(known: Known): string {
+  const rows: [string, string][] = [['version', known.version], ['agent', known.agent]];
+  if (known.hostId === '') rows.push(['fleet', 'not joined']);
   else {
-    const certificate = new X509Certificate(identity.certificate);
-    const ends = Date.parse(certificate.validTo);
-    rows.push(['host', `${identity.hostName} (${identity.hostId})`], ['fleet', identity.fleetId], ['coordinator', placed(identity, openTrustState(paths.state, identity, Date.now)).agentsApi.join(', ')]);
-    rows.push(['certificate', `${ends > Date.now() ? 'good until' : 'expired on'} ${new Date(ends).toISOString()}`], ['renewal', describeRenewal(paths.state)]);
+    const good = Date.parse(known.certificateEnds) > Date.now();
+    rows.push(['host', `${known.host} (${known.hostId})`], ['fleet', known.fleet], ['coordinator', known.coordinator.join(', ')]);
+    rows.push(['certificate', `${good ? 'good until' : 'expired on'} ${known.certificateEnds}`], ['renewal', known.renewal]);
   }
-  const released = identity === undefined ? undefined : readReleased(paths.state, identity.hostId);
-  if (released !== undefined) rows.push(['released', `on ${new Date(released.at).toISOString()}: Reeve changes nothing here any more; "apt purge reeve-agent" takes it off`]);
-  const hint = readMachineHint().toString('hex');
-  if (identity?.machineHint !== undefined && identity.machineHint !== hint) rows.push(['machine', 'not the one that joined; if it is a copy of one: reeve-agent reset']);
-  const policy = readPolicyFile(paths.policy, options.custom ? [0, process.geteuid?.() ?? 0] : [0]);
-  rows.push(['policy', policy.kind === 'fault' ? `cannot be used: ${policy.reason}` : describePolicy(policy.text, policy.digest)]);
-  rows.push(['helper', await describeHelper(paths.helper)]);
-  const upgrade = readUpgradeNote();
-  if (upgrade !== '') rows.push(['upgrade', upgrade]);
-  process.stdout.write(rows.map(([name, value]) => `${name.padEnd(12)} ${vis(value)}\n`).join(''));
+  if (known.released !== '') rows.push(['released', `on ${known.released}: Reeve changes nothing here any more; "apt purge reeve-agent" takes it off`]);
+  if (known.copied) rows.push(['machine', 'not the one that joined; if it is a copy of one: reeve-agent reset']);
+  rows.push(['policy', known.policy], ['helper', known.helper]);
+  if (known.upgrade !== '') rows.push(['upgrade', known.upgrade]);
+  for (const hold of known.holds) rows.push(['hold', `${hold.noun === '' ? 'all nouns' : `noun ${hold.noun}`}: ${describeHold(hold)}`]);
+  if (known.open > 0) rows.push(['open', `${String(known.open)} operations that began and have not ended; the agent finishes them when it runs`]);
+  const text = rows.map(([name, value]) => `${name.padEnd(12)} ${vis(value)}\n`).join('');
+  const operations = known.operations.map((entry) => `  ${new Date(entry.endedAt ?? entry.receivedAt).toISOString()}  ${entry.noun}  ${stateOf(entry)}  ${entry.id}${entry.undoes.length === 0 ? '' : '  (undo)'}\n`).join('');
+  const undos = known.undos.map((undo) => `  ${undo.noun}  ${renderUndo(undo)}`).join('');
+  return `${text}${operations === '' ? '' : `\nLast operations\n${operations}`}${undos === '' ? '' : `\nCan be taken back (reeve-agent undo NOUN)\n${undos}`}`;
+}
+
+function stateOf(entry: Entry): string {
+  return entry.endedAt === undefined ? 'open' : entry.state;
+}
+
+function toDocument(known: Known): unknown {
+  const at = (ms: number): string => new Date(ms).toISOString();
+  return {
+    ...known,
+    holds: known.holds.map(holdJson),
+    operations: known.operations.map((entry) => ({
+      id: entry.id, noun: entry.noun, generation: entry.generation, state: stateOf(entry), receivedAt: at(entry.receivedAt), endedAt: entry.endedAt === undefined ? null : at(entry.endedAt), undoes: entry.undoes,
+    })),
+    undos: known.undos.map((undo) => ({ ...undo, at: at(undo.at) })),
+  };
 }
 
 function describePolicy(text: string, digest: Buffer): string {

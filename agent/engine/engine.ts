@@ -1,6 +1,8 @@
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import { waitFor } from '../../shared/kit/deadline.js';
+import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { nounDigest, sha256 } from '../../shared/kit/digest.js';
+import { newId } from '../../shared/kit/id.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { createKeyedQueue } from '../../shared/kit/queue.js';
 import { changesLeft } from '../../shared/model/change.js';
@@ -8,7 +10,8 @@ import { idTime } from '../../shared/model/id.js';
 import { heldItem, holdOn, type Hold } from '../../shared/model/hold.js';
 import type { Held } from '../../shared/rpc/hold.js';
 import type { Host } from '../host/host.js';
-import type { Entry, Journal } from '../journal/journal.js';
+import type { Entry } from '../journal/entry.js';
+import type { Journal } from '../journal/journal.js';
 import { readLocalHolds } from '../hold/hold.js';
 import { readHostPolicy, usablePolicy, type UsablePolicy } from '../policy/policy.js';
 import { isFinalFailure, isUnreachable, runSteps, runUndo, withHost, type StepRunner } from './apply.js';
@@ -17,6 +20,7 @@ import type { Intent } from './intent.js';
 import { createMoved } from './moved.js';
 import type { NounWork } from './noun.js';
 import type { Plan } from './step.js';
+import { mergeSaved, type UndoEntry } from './undo.js';
 
 /** Clocks may differ by this much when something is to be changed, ms. */
 const skewMs = 10 * 60 * 1000;
@@ -30,6 +34,13 @@ export interface Engine {
   run<Request, Wanted, Observed, Response>(work: NounWork<Request, Wanted, Observed, Response>, request: Request, signal: AbortSignal): Promise<Response>;
   /** Settles what a crash left open. Resolves when all is settled or the signal ends it. */
   recover(works: readonly NounWork[], signal: AbortSignal): Promise<void>;
+  /** What taking operations of a noun back would change. Errors: those of a plan. */
+  planUndo(work: NounWork, undos: readonly UndoEntry[]): Promise<UndoPlan>;
+  /**
+   * Takes operations of a noun back, as root of the host asked: journaled, applied and read back like any other, with the policy's checks and without
+   * those of a coordinator. No hold stands in its way. Errors: STATE_MOVED when the noun is not any more as it was planned.
+   */
+  undo(work: NounWork, undos: readonly UndoEntry[], how: { readonly operationId: string; readonly digest: Buffer; readonly signal: AbortSignal }): Promise<void>;
   /** Runs a read of a noun between its changes, never during one. */
   read<T>(noun: string, task: () => Promise<T>): Promise<T>;
   /** Whether somebody works on this operation now. */
@@ -42,6 +53,15 @@ export interface Engine {
 export interface Seen {
   readonly digest: Buffer;
   readonly stamp: string;
+}
+
+/** What an undo would change. */
+export interface UndoPlan {
+  readonly changes: Plan['changes'];
+  /** What root should know of it. */
+  readonly notes: readonly string[];
+  /** What it was planned from. */
+  readonly digest: Buffer;
 }
 
 /** What the engine needs. */
@@ -62,6 +82,8 @@ interface Asked {
   readonly wanted: unknown;
   /** After a crash, forward from wherever it stopped: the circumstances were checked when it began. */
   readonly resumed: { readonly removalOnly: boolean } | undefined;
+  /** The operations that it takes back; empty: a coordinator asks. */
+  readonly undoes: readonly string[];
 }
 
 /** Everything that is known before the first change. */
@@ -107,6 +129,37 @@ class IntentEngine implements Engine {
     await Promise.all(works.map((work) => this.#queue.run(work.noun, () => settleAll(work))));
   }
 
+  async planUndo(work: NounWork, undos: readonly UndoEntry[]): Promise<UndoPlan> {
+    try {
+      return await this.#queue.run(work.noun, async () => {
+        const { intent, wanted, notes } = await this.#restore(work, undos, { mode: 'MODE_PLAN', operationId: newId(this.#options.host.clock.now()) });
+        const { plan, digest } = await this.#prepare(work, { intent, wanted, resumed: undefined, undoes: undos.map((undo) => undo.id) });
+        return { changes: plan.changes, notes, digest };
+      });
+    } catch (error) {
+      throw error instanceof ReeveError ? withHost(error, this.#options.hostName) : error;
+    }
+  }
+
+  async undo(work: NounWork, undos: readonly UndoEntry[], how: { operationId: string; digest: Buffer; signal: AbortSignal }): Promise<void> {
+    const { operationId, digest: expectedDigest, signal } = how;
+    const { request } = await this.#queue.run(work.noun, () => this.#restore(work, undos, { mode: 'MODE_APPLY', operationId, expectedDigest }));
+    await this.#run(work, request, signal, undos.map((undo) => undo.id));
+  }
+
+  /** The request that makes objects as they were before these operations; newest first. */
+  async #restore(work: NounWork, undos: readonly UndoEntry[], how: IntentInput): Promise<{ request: unknown; intent: Intent; wanted: unknown; notes: readonly string[] }> {
+    const { host, hostName, journal } = this.#options;
+    const { undo } = work;
+    if (undo === undefined) throw new Error(`operations of noun ${work.noun} are not taken back`);
+    const policy = usablePolicy(readHostPolicy(host), hostName);
+    const saved = mergeSaved(await Promise.all(undos.map((entry) => journal.saved(entry))));
+    const { observed } = await this.#observe(work, undo.nothing, newId(host.clock.now()));
+    const { wanted, notes } = undo.restore(saved, observed, policy);
+    const request = undo.format({ ...how, generation: Math.max(1, journal.generation(work.noun)), epoch: Math.max(1, journal.epoch) }, wanted);
+    return { request, ...work.parse(request), notes };
+  }
+
   read<T>(noun: string, task: () => Promise<T>): Promise<T> {
     return this.#queue.run(noun, task);
   }
@@ -120,12 +173,12 @@ class IntentEngine implements Engine {
     await Promise.allSettled([...this.#live.values()].map((run) => run.outcome));
   }
 
-  async #run(work: NounWork, request: unknown, signal: AbortSignal): Promise<unknown> {
+  async #run(work: NounWork, request: unknown, signal: AbortSignal, undoes: readonly string[] = []): Promise<unknown> {
     const { journal, hostName } = this.#options;
     const { intent, wanted } = work.parse(request);
     if (this.#draining) throw reeveError('BUSY', { rule: 'the agent is stopping' });
     await obeyEpoch(journal, hostName, intent.epoch);
-    const asked: Asked = { intent, wanted, resumed: undefined };
+    const asked: Asked = { intent, wanted, resumed: undefined, undoes };
     if (intent.mode === 'plan') return this.#queue.run(work.noun, () => this.#planOnly(work, asked));
     const bytes = work.request.encode(request);
     const digest = sha256(bytes).toString('hex');
@@ -181,7 +234,8 @@ class IntentEngine implements Engine {
     const { journal, hostName, log } = this.#options;
     const { operationId, generation } = asked.intent;
     this.#options.admit(work.noun, asked.intent);
-    const entry = await journal.received({ id: operationId, method: work.method, noun: work.noun, digest: request.digest, generation, request: request.bytes });
+    const undoes = asked.undoes.length === 0 ? {} : { undoes: asked.undoes };
+    const entry = await journal.received({ id: operationId, method: work.method, noun: work.noun, digest: request.digest, generation, request: request.bytes, ...undoes });
     this.#options.onChanged(work.noun, undefined);
     try {
       const { response, held } = await this.#carryOut(work, entry, asked);
@@ -206,7 +260,9 @@ class IntentEngine implements Engine {
     const commits = work.commit !== undefined && plan.changes.length > 0;
     if (plan.steps.length > 0 || commits) {
       if (asked.resumed === undefined) {
-        await journal.undoSaved(entry, plan.steps.flatMap((step) => (step.final || step.undo === undefined ? [] : [step.undo])));
+        // An undo is not taken back in its turn: the coordinator's apply goes forward again.
+        const before = asked.undoes.length > 0 || work.undo === undefined ? [] : work.undo.keep([...new Set(plan.changes.map((change) => change.subject))], observed);
+        await journal.undoSaved(entry, plan.steps.flatMap((step) => (step.final || step.undo === undefined ? [] : [step.undo])), before);
         await journal.started(entry, { removalOnly });
       }
       await runSteps(this.#runner(work, entry.id), plan.steps);
@@ -230,7 +286,7 @@ class IntentEngine implements Engine {
     const full = intent.release ? work.release(observed, policy) : work.plan(wanted, observed, policy);
     const holds = readLocalHolds(host).filter((hold) => hold.noun === '' || hold.noun === work.noun);
     // An operation that began goes on as it began, whatever hold was set or ended since.
-    const removalOnly = asked.resumed?.removalOnly ?? (intent.removalOnly || holds.length > 0);
+    const removalOnly = asked.resumed?.removalOnly ?? (asked.undoes.length === 0 && (intent.removalOnly || holds.length > 0));
     // What is held back may be put right until the hold ends; an operator who plans is told now.
     if ((!removalOnly || intent.release || intent.mode === 'plan') && full.problems.length > 0) throw new ReeveError(full.problems);
     if (intent.release && !resumed) requireNotHeld(work.noun, hostName, intent, { holds, changes: full.changes.length });
@@ -269,7 +325,7 @@ class IntentEngine implements Engine {
     log.warn({ operationId: entry.id, noun: entry.noun }, 'finishing an operation that was interrupted');
     for (let waitMs = recoveryWait.firstMs; !signal.aborted; waitMs = Math.min(2 * waitMs, recoveryWait.longestMs)) {
       try {
-        const asked = { ...work.parse(work.request.decode(await journal.request(entry))), resumed: { removalOnly: entry.removalOnly } };
+        const asked = { ...work.parse(work.request.decode(await journal.request(entry))), resumed: { removalOnly: entry.removalOnly }, undoes: entry.undoes };
         const { response, held } = await this.#carryOut(work, entry, asked);
         await journal.done(entry, { kind: 'ok', response: work.response.encode(response), held });
         return;

@@ -33,7 +33,7 @@ async function start(host: SimulatedHost, file: AppendFile = memoryFile()): Prom
 
 const bob: ObservedUser = { name: 'bob', uid: 20002, gid: 20002, shell: '/bin/sh', comment: '', home: '/home/bob', groups: ['games'], locked: false, marker: 'home', present: true };
 const hold = (host: SimulatedHost, more: Partial<StoredHold> = {}): string =>
-  formatStoredHolds([{ noun: '', by: 'root', reason: 'disk swap', lengthMs: 3_600_000, setAtMs: host.clock.now(), bootId: host.bootId(), setBootMs: host.bootMs(), ...more }]);
+  formatStoredHolds([{ noun: '', by: 'root', reason: 'disk swap', lengthMs: 3_600_000, setAtMs: host.clock.now(), bootId: host.bootMark(), setBootMs: host.monotonicMs(), ...more }]);
 
 /** Ada is to be made, bob to be locked and to get another shell. */
 const request = (mode: 'MODE_PLAN' | 'MODE_APPLY' = 'MODE_APPLY', more: object = {}): ApplyUserRequestInput => ({

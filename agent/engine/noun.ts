@@ -3,8 +3,10 @@ import type { Held } from '../../shared/rpc/hold.js';
 import type { HostPart } from '../host/host.js';
 import type { StoredStep } from '../journal/line.js';
 import type { UsablePolicy } from '../policy/policy.js';
+import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import type { Intent } from './intent.js';
 import type { Plan } from './step.js';
+import type { Restored, Saved } from './undo.js';
 
 /** How a message is written down. */
 export interface Codec<Message> {
@@ -33,11 +35,25 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   release(observed: Observed, policy: UsablePolicy): Plan;
   /** What the agent itself stores after the helper's steps; can be repeated. Absent: nothing. */
   commit?(operationId: string): Promise<void>;
+  /** How operations of the noun are taken back by root of the host. Absent: they are not. */
+  readonly undo?: NounUndo<Request, Wanted, Observed>;
   respond(answer: Answer<Wanted, Observed>): Response;
   /** Makes a step of a noun that is the agent's own, repeatably; absent: its steps are verbs of the helper. */
   readonly perform?: (step: StoredStep) => Promise<void>;
   /** Called after each step: the place where tests let the agent die. */
   stepDone(): void;
+}
+
+/** How a noun goes back. */
+export interface NounUndo<Request = unknown, Wanted = unknown, Observed = unknown> {
+  /** These objects as they are, before a change alters them. As JSON; kept in the journal. */
+  keep(names: readonly string[], observed: Observed): readonly Saved[];
+  /** What has to be wanted so that kept objects are again as they were. `observed` is of `observe` with nothing wanted. */
+  restore(saved: readonly Saved[], observed: Observed, policy: UsablePolicy): Restored<Wanted>;
+  /** The request that asks for it, which an undo is journaled as. */
+  format(intent: IntentInput, wanted: Wanted): Request;
+  /** Nothing wanted. */
+  readonly nothing: Wanted;
 }
 
 /** What a response is made of. */

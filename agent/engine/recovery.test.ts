@@ -137,9 +137,9 @@ describe('the journal', () => {
     const kept = await openJournal({ file, clock: { now: () => Date.now(), monotonic: () => 0 }, log, hostName: 'web1' });
     expect(kept.epoch).toBe(2);
     expect(file.content.toString()).not.toContain('"t":"undo"');
-    expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['epoch', 'generation', 'received', 'ok']);
+    expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['epoch', 'generation', 'before', 'received', 'ok']);
     const later = await openJournal({ file, clock: late, log, hostName: 'web1' });
-    expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['forgotten', 'epoch', 'generation']);
+    expect(parseJournal(file.content).lines.map(({ line }) => line.t)).toEqual(['forgotten', 'epoch', 'generation', 'before']);
     expect(later).toMatchObject({ epoch: 2 });
     expect(later.generation('user')).toBe(3);
   });

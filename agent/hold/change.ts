@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import { mostHolds, type Hold } from '../../shared/model/hold.js';
-import { readBootId } from '../host/facts.js';
 import { removeWhole, syncFolder, writeWhole } from '../host/file.js';
-import { readBootMs, readHoldFile } from '../host/system.js';
+import { makeBootMark, readBootMark, readHoldFile, readMonotonicMs } from '../host/system.js';
+import { holdPath, type AgentPaths } from '../paths.js';
 import { readLocalHolds } from './hold.js';
 import { formatStoredHolds, holdLeftMs, holdsInForce, parseStoredHolds, type HoldClocks, type StoredHold } from './stored.js';
 
@@ -14,6 +14,13 @@ import { formatStoredHolds, holdLeftMs, holdsInForce, parseStoredHolds, type Hol
 export interface HoldPlace {
   readonly path: string;
   readonly owners: readonly number[];
+  /** Folder in memory that says which boot this is: that of the helper's socket. */
+  readonly bootFolder: string;
+}
+
+/** The place of the holds of this host. */
+export function holdPlace(paths: Pick<AgentPaths, 'policy' | 'helper'>, custom: boolean): HoldPlace {
+  return { path: holdPath(paths), owners: localOwners(custom), bootFolder: dirname(paths.helper) };
 }
 
 /** A change of the local holds. */
@@ -29,7 +36,7 @@ export function localOwners(custom: boolean): readonly number[] {
 
 /** The local holds in force. */
 export function localHolds(place: HoldPlace): readonly Hold[] {
-  return readLocalHolds({ clock: systemClock, readHolds: () => readHoldFile(place.path, place.owners), bootId: readBootId, bootMs: readBootMs });
+  return readLocalHolds({ clock: systemClock, readHolds: () => readHoldFile(place.path, place.owners), bootMark: () => readBootMark(place.bootFolder), monotonicMs: readMonotonicMs });
 }
 
 /** Sets a hold, and gives it; the file is swapped whole. Errors: IO_FAILED when it cannot be written, FIELD_INVALID when what is there cannot be used. */
@@ -37,7 +44,8 @@ export function changeHolds(place: HoldPlace, change: HoldChange & { kind: 'set'
 /** Ends holds; answers how many of them were in force. */
 export function changeHolds(place: HoldPlace, change: HoldChange & { kind: 'end' }): number;
 export function changeHolds(place: HoldPlace, change: HoldChange): Hold | number {
-  const clocks: HoldClocks = { nowMs: systemClock.now(), bootId: readBootId(), bootMs: readBootMs() };
+  const boot = change.kind === 'set' ? makeBootMark(place.bootFolder) : readBootMark(place.bootFolder);
+  const clocks: HoldClocks = { nowMs: systemClock.now(), bootId: boot, bootMs: readMonotonicMs() };
   if (change.kind === 'end' && change.noun === undefined) {
     // Also what cannot be read any more is over.
     const ended = localHolds(place).length;

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { formatStoredHolds, holdLeftMs, holdsInForce, parseStoredHolds, type StoredHold } from './stored.js';
+import { formatStoredHolds, holdLeftMs, holdsInForce, parseStoredHolds, type HoldClocks, type StoredHold } from './stored.js';
 
 const hour = 3_600_000;
 const day = 24 * hour;
 const setAtMs = Date.UTC(2026, 0, 31, 9);
 const hold: StoredHold = { noun: '', by: 'root', reason: 'disk swap', lengthMs: 4 * hour, setAtMs, bootId: 'b1', setBootMs: 10 * hour };
-const at = (passed: number, more: { jump?: number; bootId?: string; bootMs?: number } = {}): { nowMs: number; bootId: string; bootMs: number } => ({
+const at = (passed: number, more: { jump?: number; bootId?: string; bootMs?: number; seenFor?: number } = {}): HoldClocks => ({
   nowMs: setAtMs + passed + (more.jump ?? 0), bootId: more.bootId ?? 'b1', bootMs: more.bootMs ?? 10 * hour + passed,
+  ...(more.seenFor === undefined ? {} : { firstSeenMs: () => (more.bootMs ?? 10 * hour + passed) - (more.seenFor ?? 0) }),
 });
 
 describe('a local hold', () => {
@@ -19,9 +20,9 @@ describe('a local hold', () => {
     ['after the clock jumped three days back', at(hour, { jump: -3 * day }), 3 * hour],
     ['over, with a clock that went back', at(4 * hour, { jump: -3 * day }), 0],
     ['after a reboot that took an hour', at(2 * hour, { bootId: 'b2', bootMs: 60_000 }), 2 * hour],
-    ['after a reboot with a clock that went back', at(2 * hour, { jump: -3 * day, bootId: 'b2', bootMs: hour }), 3 * hour],
-    ['a whole length after a boot, whatever the clock says', at(5 * hour, { jump: -9 * day, bootId: 'b2', bootMs: 4 * hour }), 0],
-    ['in a container that was started again in the same boot of its kernel', at(hour, { bootMs: 60_000 }), 3 * hour],
+    ['after a reboot with a clock that went back', at(2 * hour, { jump: -3 * day, bootId: 'b2', bootMs: hour, seenFor: hour }), 3 * hour],
+    ['a whole length after the agent began in another boot, whatever the clock says', at(5 * hour, { jump: -9 * day, bootId: 'b2', bootMs: 4 * hour, seenFor: 4 * hour }), 0],
+    ['in a container that was started again while its kernel has run for a year', at(hour, { bootId: 'b2', bootMs: 365 * day }), 3 * hour],
   ])('%s', (_what, clocks, left) => {
     expect(holdLeftMs(hold, clocks)).toBe(left);
   });

@@ -9,7 +9,7 @@ export interface StoredHold {
   readonly lengthMs: number;
   /** Wall clock when it was set, unix ms. */
   readonly setAtMs: number;
-  /** The boot it was set in, and CLOCK_BOOTTIME then, ms. */
+  /** The mark of the boot it was set in, and CLOCK_MONOTONIC then, ms. */
   readonly bootId: string;
   readonly setBootMs: number;
 }
@@ -19,19 +19,21 @@ export interface HoldClocks {
   readonly nowMs: number;
   readonly bootId: string;
   readonly bootMs: number;
+  /** CLOCK_MONOTONIC when this hold was first seen by who asks; absent: just now. */
+  readonly firstSeenMs?: (hold: StoredHold) => number;
 }
 
 /** A wall clock that is this close to the true end of a hold is believed, ms: the end that is shown then stays the same text. */
 const settledMs = 5_000;
 
 /**
- * How much of a hold is left, ms; 0: it has ended. In the boot it was set in CLOCK_BOOTTIME alone counts, so that a jump of the wall clock neither ends
- * nor prolongs it. After a reboot the wall clock says how long the host was down; one that went back counts as no time at all, and the time since the
- * boot has passed in any case: it ends at the latest its whole length after a boot.
+ * How much of a hold is left, ms; 0: it has ended. In the boot it was set in CLOCK_MONOTONIC alone counts, so that a jump of the wall clock neither ends
+ * nor prolongs it. After a reboot the wall clock says how long the host was down; one that went back counts as no time at all, but what has passed since
+ * the agent first saw the hold counts in any case: it ends at the latest its whole length after the agent began.
  */
 export function holdLeftMs(hold: StoredHold, clocks: HoldClocks): number {
   const sameBoot = hold.bootId === clocks.bootId && clocks.bootMs >= hold.setBootMs;
-  const passedMs = sameBoot ? clocks.bootMs - hold.setBootMs : Math.max(clocks.nowMs - hold.setAtMs, clocks.bootMs, 0);
+  const passedMs = sameBoot ? clocks.bootMs - hold.setBootMs : Math.max(clocks.nowMs - hold.setAtMs, clocks.bootMs - (clocks.firstSeenMs?.(hold) ?? clocks.bootMs), 0);
   return Math.max(0, hold.lengthMs - passedMs);
 }
 

@@ -54,8 +54,10 @@ export interface Host {
   readFacts(): Promise<Facts>;
   /** Kernel's boot id. */
   bootId(): string;
-  /** CLOCK_BOOTTIME: ms since the boot, sleep included. Never jumps. */
-  bootMs(): number;
+  /** A text that is another after each boot of the host, be it a machine or a container, and the same for all its processes. */
+  bootMark(): string;
+  /** CLOCK_MONOTONIC: ms since the boot of the kernel, the same for all processes. Never jumps. */
+  monotonicMs(): number;
   /** A text that differs when a part was changed: sizes, times and inode numbers. Starts no process and wakes nobody. */
   stamp(part: HostPart): string;
   /** Calls back soon after a part was touched. Close it. */

@@ -1,11 +1,12 @@
-import { constants, lstatSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { constants, existsSync, lstatSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { sha256 } from '../../shared/kit/digest.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { policyMaxBytes } from '../../shared/gen/privd.js';
 import { createFactReader, readBootId } from './facts.js';
-import { readCapped } from './file.js';
+import { readCapped, writeWhole } from './file.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
 import { createPrivdClient } from './privd.js';
 
@@ -43,7 +44,8 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     homeExists: (name) => lstatSync(`/home/${name}`, { throwIfNoEntry: false }) !== undefined,
     readFacts: () => facts.read(systemClock.now()),
     bootId: () => bootId,
-    bootMs: readBootMs,
+    bootMark: () => readBootMark(dirname(options.helperSocket)),
+    monotonicMs: readMonotonicMs,
     stamp: (part) => stampOf(pathsOf(options, part)),
     watch: (onTouched) => watchFolders(options, onTouched),
     close: () => helper.close(),
@@ -116,9 +118,30 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
   }
 }
 
-/** CLOCK_BOOTTIME, ms: proc_uptime(5) has it in hundredths of seconds. */
-export function readBootMs(): number {
-  return Math.round(Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000);
+/**
+ * The boot of this host, by the mark that makeBootMark() left in the folder of the helper's socket, which is in memory. The kernel's boot id is no such mark: in
+ * a container a sandboxed process may see another one than root does, and it stays when the container is started again.
+ */
+export function readBootMark(folder: string): string {
+  try {
+    return readFileSync(join(folder, 'boot'), 'utf8').trim();
+  } catch (error) {
+    if (/^E(?:NOENT|NOTDIR|ACCES)$/.test(errorCode(error))) return readBootId();
+    throw error;
+  }
+}
+
+/** Marks this boot where it is not marked yet, and answers the mark; the kernel's boot id where there is no such folder. */
+export function makeBootMark(folder: string): string {
+  if (!existsSync(folder)) return readBootId();
+  const path = join(folder, 'boot');
+  if (!existsSync(path)) writeWhole(path, `${randomUUID()}\n`, 0o644);
+  return readBootMark(folder);
+}
+
+/** CLOCK_MONOTONIC, ms. Not /proc/uptime: what that shows in a container depends on who asks. */
+export function readMonotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
 function stampOf(paths: readonly string[]): string {

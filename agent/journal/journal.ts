@@ -4,6 +4,8 @@ import { failpoint } from '../../shared/kit/failpoint.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { idTime } from '../../shared/model/id.js';
 import type { AppendFile } from '../host/append.js';
+import type { Saved, UndoEntry } from '../engine/undo.js';
+import { Index, type Entry, type Place, type Slot } from './entry.js';
 import { formatLine, parseJournal, type JournalLine, type StoredStep } from './line.js';
 
 /** How long the outcome of an operation is remembered, ms. */
@@ -11,25 +13,6 @@ const keepMs = 8 * 24 * 3600 * 1000;
 
 /** A journal larger than this is rewritten when the next operation ends, if that can make it much smaller. Bytes. */
 const compactBytes = 8 * 1024 * 1024;
-
-/** How far an operation is. */
-export type EntryState = 'received' | 'started' | 'ok' | 'failed';
-
-/** One operation in the journal. Bodies stay in the file. */
-export interface Entry {
-  readonly id: string;
-  readonly method: string;
-  readonly noun: string;
-  readonly digest: string;
-  readonly generation: number;
-  readonly receivedAt: number;
-  readonly state: EntryState;
-  readonly endedAt: number | undefined;
-  /** Whether it came as far as to change anything. */
-  readonly started: boolean;
-  /** Whether it was begun under a hold, as one that only removes access. */
-  readonly removalOnly: boolean;
-}
 
 /** What an operation is known by, and what it asks. */
 export interface Received {
@@ -39,6 +22,8 @@ export interface Received {
   readonly digest: string;
   readonly generation: number;
   readonly request: Uint8Array;
+  /** The operations that it takes back; absent: none. */
+  readonly undoes?: readonly string[];
 }
 
 /** How an operation ended. */
@@ -48,8 +33,8 @@ export type Ending = { readonly kind: 'ok'; readonly response: Uint8Array; /** A
 export interface Journal {
   /** Notes that an operation came in; replaces an earlier try that never started. Errors: AUDIT_UNWRITABLE. */
   received(operation: Received): Promise<Entry>;
-  /** Notes how to take the operation back. Errors: AUDIT_UNWRITABLE. */
-  undoSaved(entry: Entry, steps: readonly StoredStep[]): Promise<void>;
+  /** Notes how to take the operation back when it fails, and what it changes, as that is now. Errors: AUDIT_UNWRITABLE. */
+  undoSaved(entry: Entry, steps: readonly StoredStep[], before: readonly Saved[]): Promise<void>;
   /** Notes that the first change is about to be made. Errors: AUDIT_UNWRITABLE. */
   started(entry: Entry, how: { readonly removalOnly: boolean }): Promise<void>;
   /** Notes how it ended. Does not fail: what cannot be written is logged, and found again by recovery. */
@@ -61,6 +46,10 @@ export interface Journal {
   open(): readonly Entry[];
   request(entry: Entry): Promise<Buffer>;
   undo(entry: Entry): Promise<readonly StoredStep[]>;
+  /** The operations of a noun that can be taken back, oldest first. */
+  undos(noun: string): readonly UndoEntry[];
+  /** What such an operation changed, as it was before. */
+  saved(undo: UndoEntry): Promise<readonly Saved[]>;
   /** How an ended operation ended. */
   ending(entry: Entry): Promise<Ending>;
   /** The newest generation of a noun that was applied; 0: none. */
@@ -71,16 +60,6 @@ export interface Journal {
   readonly epoch: number;
   /** Remembers a higher epoch. Errors: AUDIT_UNWRITABLE. */
   raiseEpoch(value: number): Promise<void>;
-}
-
-/** Where a line is in the file; one that could not be written is kept instead. */
-type Place = { readonly at: number; readonly lengthBytes: number } | { readonly unwritten: JournalLine };
-
-interface Slot {
-  entry: Entry;
-  request: Place | undefined;
-  undo: Place | undefined;
-  end: Place | undefined;
 }
 
 /** What the journal needs. */
@@ -120,7 +99,7 @@ function journalOf(options: JournalOptions, index: Index): Journal {
     if (place === undefined) return undefined;
     return 'unwritten' in place ? place.unwritten : parseJournal(await file.read(place.at, place.lengthBytes)).lines[0]?.line;
   };
-  const slotOf = (entry: Entry): Slot => index.slot(entry.id, entry.method) ?? { entry, request: undefined, undo: undefined, end: undefined };
+  const slotOf = (entry: Entry): Slot => index.slot(entry.id, entry.method) ?? { entry, request: undefined, undo: undefined, end: undefined, names: [], was: 0 };
 
   return {
     async received(operation) {
@@ -130,8 +109,8 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       if (slot === undefined) throw new Error('the journal lost a line it has just written');
       return slot.entry;
     },
-    async undoSaved(entry, steps) {
-      await write({ t: 'undo', id: entry.id, method: entry.method, steps });
+    async undoSaved(entry, steps, before) {
+      await write({ t: 'undo', id: entry.id, method: entry.method, steps, before });
       failpoint('agent.journal.undo');
     },
     async started(entry, how) {
@@ -168,6 +147,11 @@ function journalOf(options: JournalOptions, index: Index): Journal {
       const line = await body(slotOf(entry).undo);
       return line?.t === 'undo' ? line.steps : [];
     },
+    undos: (noun) => index.undos(noun).map((undo) => undo.entry),
+    async saved(undo) {
+      const line = await body(index.undos(undo.noun).find((other) => other.entry.id === undo.id)?.place);
+      return line?.t === 'undo' || line?.t === 'before' ? (line.before ?? []) : [];
+    },
     async ending(entry) {
       const line = await body(slotOf(entry).end);
       if (line?.t === 'ok') return { kind: 'ok', response: Buffer.from(line.response, 'base64') };
@@ -185,80 +169,9 @@ function journalOf(options: JournalOptions, index: Index): Journal {
   };
 }
 
-/** What is known of each operation, without its bodies. */
-class Index {
-  epoch = 0;
-  forgottenTo = 0;
-  readonly generations = new Map<string, number>();
-  readonly #slots = new Map<string, Slot>();
-
-  slot(id: string, method: string): Slot | undefined {
-    return this.#slots.get(`${id} ${method}`);
-  }
-
-  slots(): readonly Slot[] {
-    return [...this.#slots.values()];
-  }
-
-  entries(): readonly Entry[] {
-    return this.slots().map((slot) => slot.entry);
-  }
-
-  clear(): void {
-    this.epoch = 0;
-    this.forgottenTo = 0;
-    this.generations.clear();
-    this.#slots.clear();
-  }
-
-  add(line: JournalLine, place: Place): void {
-    if (line.t === 'epoch') {
-      this.epoch = Math.max(this.epoch, line.value);
-      return;
-    }
-    if (line.t === 'forgotten') {
-      this.forgottenTo = Math.max(this.forgottenTo, line.value);
-      return;
-    }
-    if (line.t === 'generation') {
-      this.#raise(line.noun, line.value);
-      return;
-    }
-    if (line.t === 'received') {
-      const { id, method, noun, digest, generation, at } = line;
-      const entry: Entry = { id, method, noun, digest, generation, receivedAt: at, state: 'received', endedAt: undefined, started: false, removalOnly: false };
-      this.#slots.delete(`${id} ${method}`);
-      this.#slots.set(`${id} ${method}`, { entry, request: place, undo: undefined, end: undefined });
-      return;
-    }
-    const slot = this.slot(line.id, line.method);
-    if (slot === undefined) return;
-    switch (line.t) {
-      case 'undo':
-        slot.undo = place;
-        break;
-      case 'started':
-        slot.entry = { ...slot.entry, state: 'started', started: true, removalOnly: line.removalOnly === true };
-        break;
-      case 'ok':
-        slot.end = place;
-        slot.entry = { ...slot.entry, state: 'ok', endedAt: line.at };
-        if (line.held !== true) this.#raise(slot.entry.noun, slot.entry.generation);
-        break;
-      case 'failed':
-        slot.end = place;
-        slot.entry = { ...slot.entry, state: 'failed', endedAt: line.at, started: line.started };
-        break;
-    }
-  }
-
-  #raise(noun: string, value: number): void {
-    this.generations.set(noun, Math.max(this.generations.get(noun) ?? 0, value));
-  }
-}
-
 /**
- * Rewrites the file with what still matters: epoch, generations, open operations whole, ended ones without their requests. Which times are forgotten is
+ * Rewrites the file with what still matters: epoch, generations, open operations whole, ended ones without their requests,
+ * and what can be taken back. Which times are forgotten is
  * kept: with a clock that was ahead and goes back, an operation forgotten too early would else be taken for a new one.
  */
 async function compact(options: JournalOptions, index: Index): Promise<void> {
@@ -268,6 +181,12 @@ async function compact(options: JournalOptions, index: Index): Promise<void> {
   const kept: string[] = [];
   if (index.epoch > 0) kept.push(formatLine({ t: 'epoch', value: index.epoch }));
   for (const [noun, value] of index.generations) kept.push(formatLine({ t: 'generation', noun, value }));
+  for (const { entry, place } of index.undos()) {
+    const before = parseJournal(Buffer.from(await lineAt(place))).lines[0]?.line;
+    if (before?.t !== 'undo' && before?.t !== 'before') continue;
+    const { id, noun, generation, was, at, state } = entry;
+    kept.push(formatLine({ t: 'before', id, noun, generation, was, at, state, before: before.before ?? [] }));
+  }
   for (const { entry, request, undo, end } of index.slots()) {
     if (isOld(entry, clock.now())) continue;
     const { id, method, noun, digest, generation, receivedAt: at } = entry;

@@ -1,4 +1,5 @@
 import { isErrorCode, type ErrorItem } from '../../shared/errors/error.js';
+import type { Saved } from '../engine/undo.js';
 import type { PrivdVerbName } from '../../shared/gen/privd.js';
 
 /** A helper verb with its arguments, or something that the agent does itself, as it is kept for undoing. */
@@ -23,8 +24,28 @@ export type JournalLine =
       readonly at: number;
       /** The encoded request, base64; empty once the operation has ended. */
       readonly request: string;
+      /** The operations that it takes back; absent: none, it was asked by a coordinator. */
+      readonly undoes?: readonly string[];
     }
-  | { readonly t: 'undo'; readonly id: string; readonly method: string; readonly steps: readonly StoredStep[] }
+  | {
+      readonly t: 'undo';
+      readonly id: string;
+      readonly method: string;
+      readonly steps: readonly StoredStep[];
+      /** What it changes, as it was before; absent in journals of before there was undo. */
+      readonly before?: readonly Saved[];
+    }
+  | {
+      /** What is left of an ended operation that can be taken back. */
+      readonly t: 'before';
+      readonly id: string;
+      readonly noun: string;
+      readonly generation: number;
+      readonly was: number;
+      readonly at: number;
+      readonly state: string;
+      readonly before: readonly Saved[];
+    }
   | { readonly t: 'started'; readonly id: string; readonly method: string; /** A hold lasted: only removal of access is made. */ readonly removalOnly?: boolean }
   | {
       readonly t: 'ok';
@@ -85,7 +106,8 @@ function parseLine(text: string): JournalLine | undefined {
 }
 
 /** Types of the fields of each kind of line. */
-const shapes: Readonly<Record<string, Readonly<Record<string, 'string' | 'number' | 'boolean' | 'steps' | 'errors'>>>> = {
+const shapes: Readonly<Record<string, Readonly<Record<string, 'string' | 'number' | 'boolean' | 'steps' | 'errors' | 'before'>>>> = {
+  before: { id: 'string', noun: 'string', generation: 'number', was: 'number', at: 'number', state: 'string', before: 'before' },
   epoch: { value: 'number' },
   forgotten: { value: 'number' },
   generation: { noun: 'string', value: 'number' },
@@ -102,8 +124,13 @@ function isLine(value: unknown): value is JournalLine {
     const field = value[name];
     if (type === 'steps') return Array.isArray(field) && field.every((step: unknown) => isRecord(step) && typeof step['verb'] === 'string' && isRecord(step['request']));
     if (type === 'errors') return Array.isArray(field) && field.every((item: unknown) => isRecord(item) && isErrorCode(String(item['code'])) && isRecord(item['fields']));
+    if (type === 'before') return isBefore(field);
     return typeof field === type;
   });
+}
+
+function isBefore(value: unknown): boolean {
+  return Array.isArray(value) && value.every((saved: unknown) => isRecord(saved) && typeof saved['name'] === 'string' && 'object' in saved);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,7 +3,7 @@ import type { ApplyUserResponse, ApplyUserResponseInput } from '../../shared/gen
 import { failpoint } from '../../shared/kit/failpoint.js';
 import type { Canonical } from '../../shared/model/canonical.js';
 import { formatChange } from '../../shared/model/change.js';
-import { parseUsers, userDigestModel, type ObservedUser, type User } from '../../shared/model/user.js';
+import { formatUser, parseUsers, userDigestModel, type ObservedUser, type User } from '../../shared/model/user.js';
 import { formatHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { parseIntent } from '../engine/intent.js';
@@ -13,6 +13,7 @@ import { policyProblem } from '../policy/policy.js';
 import { observeUsers } from './observe.js';
 import { planUsers } from './plan.js';
 import { removalsOf } from './removal.js';
+import { keepUsers, restoreUsers } from './restore.js';
 import { formatObservedUser } from './render.js';
 
 /** The work of ApplyUser. */
@@ -50,6 +51,17 @@ export function userWork(host: Host, hostName: string): UserWork {
     // Also accounts that the coordinator does not know of: their markers are of an earlier life of this host.
     release: (observed, policy) => plan(observed.filter((user) => user.marker !== '').map(({ name }) => ({ presence: 'released', name })), observed, policy),
     removalOnly: removalsOf,
+    undo: {
+      keep: keepUsers,
+      restore: (saved, observed, policy) =>
+        restoreUsers(saved, {
+          observed,
+          names: new Set(host.readAccounts().passwd.map((entry) => entry.name)),
+          mayRemove: (name) => policyProblem(policy, hostName, 'user.remove', { name }) === undefined,
+        }),
+      format: (intent, users) => request.decode(request.encode({ intent, users: users.map(formatUser) })),
+      nothing: [],
+    },
     respond: ({ wanted, observed, changes, held, digestBefore, digest, policyDigest }) => {
       const named = new Set(wanted.map((user) => user.name));
       return {

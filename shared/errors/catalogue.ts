@@ -122,6 +122,9 @@ export const catalogue = {
   HOST_QUARANTINED: row(174, 'FAILED_PRECONDITION', 3, 'Host "{host}" is quarantined: {reason}', 'Run "reeve-agent reset" on the machine that is the copy, and join the other one again: reeve host invite {host} --rejoin'),
 
   HOST_HELD: row(160, 'FAILED_PRECONDITION', 3, 'Noun {noun} of host "{host}" is {text}', 'What is pending is applied when the hold ends. To end it now: {remedy}'),
+  UNDO_NOTHING: row(162, 'NOT_FOUND', 1, 'Nothing of noun {noun} can be taken back: {rule}'),
+  UNDO_GENERATION: row(163, 'NOT_FOUND', 2, 'Noun {noun} cannot be taken back to generation {value}: {rule}', 'See: reeve-agent undo {noun} --list'),
+  UNDO_INTERRUPTED: row(164, 'UNAVAILABLE', 1, 'The agent ended before it answered; whether noun {noun} was taken back is not known yet', 'The agent finishes what it began when it starts again; then see: reeve-agent status'),
   HOST_HOLD_UNSUPPORTED: row(161, 'FAILED_PRECONDITION', 3, 'Nothing is applied to host "{host}" while it is held: its agent is too old to apply only what removes access', 'Upgrade the agent package on the host, or end the hold: reeve host hold {host} --end'),
   SSH_HOST_KEY_UNKNOWN: row(140, 'FAILED_PRECONDITION', 2, 'The SSH host key of {host} is not known: {value} ({type})', 'Compare it with what "ssh-keygen -lf /etc/ssh/ssh_host_{type}_key.pub" prints on the host itself, then add: --host-key {value}'),
   SSH_HOST_KEY_WRONG: row(141, 'FAILED_PRECONDITION', 1, 'The SSH host key of {host} is {value}, wanted {wanted}; nothing was sent to it', 'Somebody may be in between. If the host was installed anew, correct the key that you gave or its line in known_hosts.'),

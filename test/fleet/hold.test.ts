@@ -56,7 +56,7 @@ describe('a held host', () => {
   const pending = async (): Promise<string[]> => (await fleet.api.unary(planService, 'ListPending', {}, deadline)).pending.map((row) => row.reason);
   const health = async (): Promise<string[]> => (await fleet.api.unary(fleetService, 'GetStatus', {}, deadline)).health.map((item) => item.code);
   const local = (noun = ''): void =>
-    agent.host.setHolds(formatStoredHolds([{ noun, by: 'root', reason: 'hands off', lengthMs: hour, setAtMs: agent.host.clock.now(), bootId: agent.host.bootId(), setBootMs: agent.host.bootMs() }]));
+    agent.host.setHolds(formatStoredHolds([{ noun, by: 'root', reason: 'hands off', lengthMs: hour, setAtMs: agent.host.clock.now(), bootId: agent.host.bootMark(), setBootMs: agent.host.monotonicMs() }]));
 
   it('gets a lock at once and nothing else; what was stored is applied when the hold is ended', async () => {
     await hold();

@@ -6,6 +6,9 @@ export type UserCommand = 'add' | 'lock' | 'remove';
 /** Points that every change of users passes in the agent; `agent.user.step` is passed once for each step that succeeded. */
 export const agentUserPoints = ['agent.journal.received', 'agent.journal.undo', 'agent.journal.started', 'agent.user.step', 'agent.journal.done'] as const;
 
+/** The same points in an undo, which goes the same way; the one that is killed at has two steps. */
+export const undoPoints = [...agentUserPoints, 'agent.user.step:2'] as const;
+
 /** Points that every change passes in the coordinator. */
 export const coordinatorChangePoints = ['coordinator.change.stored', 'coordinator.change.sent', 'coordinator.change.answered', 'coordinator.change.recorded'] as const;
 

@@ -106,7 +106,8 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     homeExists: (name) => homes.has(name),
     readFacts: () => Promise.resolve(factsOf(clock, options.hostname ?? 'simulated')),
     bootId: () => '00000000-0000-4000-8000-000000000000',
-    bootMs: () => Math.round(clock.monotonic()),
+    bootMark: () => 'this boot',
+    monotonicMs: () => Math.round(clock.monotonic()),
     stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, own: 0 }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
