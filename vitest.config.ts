@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects: `unit` (fast, beside the code, part of `npm run check`), `rules` (the house rules), and `lab` (real hosts; one file at a time,
- * because the machine's cores are shared by the hosts under test).
+ * Three projects: `unit` (fast, beside the code, part of `npm run check`), `rules` (the house rules), and `lab` (real hosts; two files at a time,
+ * because they wait more than they compute, and each has a lab of its own).
  */
 export default defineConfig({
   test: {
@@ -21,7 +21,6 @@ export default defineConfig({
           include: ['test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/abuse/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/fleet/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 600_000,
-          fileParallelism: false,
         },
       },
     ],

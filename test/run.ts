@@ -31,10 +31,10 @@ function step(what: string, file: string, args: readonly string[]): void {
 }
 
 /** Runs some of the projects, with what else the caller asked for, and answers what vitest counted. */
-function runTests(what: string, projects: readonly string[]): Report {
+function runTests(what: string, projects: readonly string[], more: readonly string[] = []): Report {
   const report = join(work, `${projects.join('-')}.json`);
   const chosen = projects.flatMap((project) => ['--project', project]);
-  step(what, tool('vitest'), ['run', ...chosen, '--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)]);
+  step(what, tool('vitest'), ['run', ...chosen, '--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...more, ...process.argv.slice(2)]);
   if (existsSync(report)) return JSON.parse(readFileSync(report, 'utf8')) as Report;
   failed = true;
   process.stdout.write(`${what}: vitest was ended before it could count\n`);
@@ -56,8 +56,8 @@ try {
       env[packageFolders[kind]] = out;
     }
   }
-  // The fast ones first, then one file at a time on real hosts: both at once would only fight for the same cores.
-  const reports = [runTests('units and rules', ['unit', 'rules']), runTests('real hosts and fleets', ['lab'])];
+  // The fast ones first, then real hosts, two files at a time: their tests wait more than they compute, and more would only fight for the same cores.
+  const reports = [runTests('units and rules', ['unit', 'rules']), runTests('real hosts and fleets', ['lab'], ['--maxWorkers=2'])];
   const skipped = reports.flatMap(({ testResults }) => testResults.flatMap((file) => file.assertionResults.filter(wasSkipped).map((test) => test.fullName)));
   const sum = (count: (report: Report) => number): number => reports.reduce((total, report) => total + count(report), 0);
   if (skipped.length > 0) {

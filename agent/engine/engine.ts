@@ -353,13 +353,13 @@ class IntentEngine implements Engine {
   }
 }
 
-/** The plan of what a hold lets through. */
 /** Letting go is nothing that a held host does; a plan is shown all the same. Errors: HOST_HELD. */
 function requireNotHeld(noun: string, hostName: string, intent: Intent, found: { holds: readonly Hold[]; changes: number }): void {
   const hold = holdOn(found.holds, noun);
   if (hold !== undefined && intent.mode === 'apply' && found.changes > 0) throw new ReeveError([heldItem(hostName, noun, hold)]);
 }
 
+/** The plan of what a hold lets through. */
 function planRemovals(work: NounWork, wanted: unknown, observed: unknown, policy: UsablePolicy): Plan {
   const plan = work.plan(work.removalOnly(wanted, observed), observed, policy);
   if (plan.problems.length > 0) throw new ReeveError(plan.problems);
