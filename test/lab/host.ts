@@ -32,6 +32,8 @@ const SETTLED = new Set(['running', 'degraded']);
 export interface LabHostOptions {
   readonly name: string;
   readonly address: string;
+  /** Bridge that it is plugged into; default br0, where everybody is. */
+  readonly bridge?: string;
   /** Extra arguments of systemd-nspawn, such as --bind=... */
   readonly nspawn?: readonly string[];
   /** In a user namespace of its own, as an unprivileged container is. */
@@ -154,6 +156,17 @@ export class LabHost {
     this.#address = address;
   }
 
+  /** Plugs the running host into one more bridge of the lab, until it is switched off: an interface with this name and address. */
+  async plug(bridge: string, name: string, address: string): Promise<void> {
+    const outside = `x-${this.name}`;
+    const ip = (...args: string[]): Promise<string> => executeOk(['ip', '-n', this.#record.netns, ...args]);
+    await ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', name);
+    await ip('link', 'set', outside, 'master', bridge, 'up');
+    await ip('link', 'set', name, 'netns', String(this.#leaderPid()));
+    await this.run(['ip', 'address', 'add', address, 'dev', name]);
+    await this.run(['ip', 'link', 'set', name, 'up']);
+  }
+
   /** Reboots as `systemctl reboot` does, and waits until the host runs again under another boot. */
   async reboot(): Promise<void> {
     const before = this.#leaderPid();
@@ -187,7 +200,10 @@ export class LabHost {
     mkdirSync(this.#cgroupDir, { recursive: true });
     const log = openSync(this.consoleLog, 'a');
     const trust = this.#options.unprivileged === true ? UNPRIVILEGED : PRIVILEGED;
-    const boot = [join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, ...trust, ...(this.#options.nspawn ?? []), ...(this.#options.init === undefined ? ['--boot'] : ['--', INIT])];
+    const boot = [
+      join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, this.#options.bridge ?? 'br0', ...trust, ...(this.#options.nspawn ?? []),
+      ...(this.#options.init === undefined ? ['--boot'] : ['--', INIT]),
+    ];
     const child = spawn('unshare', ['--mount', '--propagation', 'private', ...boot], { env: labEnv(), stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     child.on('error', () => undefined);

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBase } from './base.js';
 import { LabHost } from './host.js';
-import { addressOfIndex, createNetwork, LAB_ADDRESS, requireLabAddress } from './network.js';
+import { addressOfIndex, createBridge, createNetwork, LAB_ADDRESS, requireLabAddress } from './network.js';
 import { execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import { createRecord, type LabRecord } from './record.js';
 import type { Suite } from './suite.js';
@@ -17,6 +17,8 @@ const HERE = import.meta.dirname;
 
 /** How a host is made. */
 export interface BootOptions {
+  /** Bridge that it is plugged into; default br0, where everybody is. */
+  readonly bridge?: string;
   readonly address?: string;
   /** Extra arguments of systemd-nspawn. */
   readonly nspawn?: readonly string[];
@@ -53,11 +55,19 @@ export class Lab {
     if (this.hosts.has(name)) throw new Error(`Host ${name} is already in lab ${this.record.id}`);
     const address = options.address ?? addressOfIndex(this.#addressesGiven++);
     requireLabAddress(address);
-    const host = new LabHost(this.record, { name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false, ...(options.init === undefined ? {} : { init: options.init }) });
+    const host = new LabHost(this.record, {
+      name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false, ...(options.bridge === undefined ? {} : { bridge: options.bridge }),
+      ...(options.init === undefined ? {} : { init: options.init }),
+    });
     this.hosts.set(name, host);
     await host.create(options.suite === undefined ? this.#base : await ensureBase(options.suite));
     await host.powerOn();
     return host;
+  }
+
+  /** Makes a bridge of its own, for hosts that only some others reach. */
+  async addBridge(name: string): Promise<void> {
+    await createBridge(this.record.netns, name);
   }
 
   /** Takes one host away. */

@@ -14,6 +14,12 @@ export async function createNetwork(netns: string): Promise<void> {
   await ip('link', 'set', 'br0', 'up');
 }
 
+/** Makes one more bridge, on which nobody is yet and which leads nowhere. */
+export async function createBridge(netns: string, name: string): Promise<void> {
+  await executeOk(['ip', '-n', netns, 'link', 'add', name, 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0']);
+  await executeOk(['ip', '-n', netns, 'link', 'set', name, 'up']);
+}
+
 /** The n-th host's address: 198.18.1.1, 198.18.1.2, ... */
 export function addressOfIndex(n: number): string {
   return `198.18.${String(1 + Math.floor(n / 250))}.${String(1 + (n % 250))}`;

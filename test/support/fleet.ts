@@ -11,11 +11,11 @@ export interface TestFleet {
   /** A managed host. */
   host(name: string): LabHost;
   /** Boots a host and installs the agent's packages; it has not joined. */
-  addHost(name: string): Promise<LabHost>;
+  addHost(name: string, options?: { address?: string; bridge?: string }): Promise<LabHost>;
   /** Boots a host and installs the command line only. */
   addDesk(name: string): Promise<LabHost>;
   /** Invites a host and runs the join command on it; waits until it is connected. */
-  join(name: string, options?: { policy?: string; labels?: readonly string[] }): Promise<void>;
+  join(name: string, options?: { policy?: string; labels?: readonly string[]; invite?: readonly string[] }): Promise<void>;
   /** Runs the command line on the hub, as root unless a user is named. */
   reeve(args: readonly string[], options?: { as?: string; input?: string }): Promise<ExecResult>;
   /** Runs the command line with --json; parses what it prints. Throws unless it exits with `code` (default 0). */
@@ -44,8 +44,8 @@ export async function startFleet(options: { name: string; hosts: readonly string
     await install(hub, hubFiles, ['reeve-runtime', 'reeve-coordinator', 'reeve-cli']);
     return hub;
   };
-  const addHost = async (name: string): Promise<LabHost> => {
-    const host = await lab.boot(name);
+  const addHost: TestFleet['addHost'] = async (name, bootOptions = {}) => {
+    const host = await lab.boot(name, bootOptions);
     await install(host, hostFiles, ['reeve-runtime', 'reeve-agent']);
     return host;
   };
@@ -55,7 +55,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
     return host;
   };
   try {
-    const [hub] = await Promise.all([bootHub(), ...options.hosts.map(addHost)]);
+    const [hub] = await Promise.all([bootHub(), ...options.hosts.map((name) => addHost(name))]);
     const fleet = makeFleet(lab, hub, { addHost, addDesk });
     await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'reeved to answer' });
     const init = await fleet.reeve(['init', '--address', hub.address]);
@@ -105,7 +105,7 @@ function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'a
     waitState,
     async join(name, options = {}) {
       const labels = (options.labels ?? []).flatMap((label) => ['--label', label]);
-      const invited = await reeve(['host', 'invite', name, '--policy', options.policy ?? 'standard', ...labels]);
+      const invited = await reeve(['host', 'invite', name, '--policy', options.policy ?? 'standard', ...labels, ...(options.invite ?? [])]);
       if (invited.code !== 0) throw new Error(`reeve host invite ${name} failed: ${invited.stderr}`);
       const joined = await host(name).exec(['/bin/sh', '-c', invited.stdout.trim()], { timeoutMs: 60_000 });
       if (joined.code !== 0) throw new Error(`the join command failed on ${name}:\n${joined.stdout}${joined.stderr}`);
