@@ -134,13 +134,13 @@ interface ProgramPlace {
   readonly through?: string;
 }
 
-/** A bundle with what lies beside it: package.json says it is an ES module, proto/ is the wire contract. */
+/** A bundle with what lies beside it: package.json says it is an ES module, proto-VERSION/ is the wire contract. */
 async function program(options: BuildOptions, place: ProgramPlace): Promise<Content[]> {
   const made = await bundle({ root: options.root, entry: place.entry, version: options.version, testBuild: options.testBuild });
   return [
     { kind: 'text', path: `${place.folder}/${place.file}`, text: made.code, mode: 0o755 },
     { kind: 'text', path: `${place.folder}/package.json`, text: '{ "type": "module" }\n' },
-    ...protos(options).map((path): Content => ({ kind: 'file', path: `${place.folder}/proto/${path}`, from: join(options.root, 'proto', path) })),
+    ...protos(options).map((path): Content => ({ kind: 'file', path: `${place.folder}/proto-${options.version}/${path}`, from: join(options.root, 'proto', path) })),
     { kind: 'link', path: place.link, to: relative(join(place.link, '..'), place.through ?? `${place.folder}/${place.file}`) },
     { kind: 'text', path: `usr/share/doc/${place.name}/LICENSES.npm`, text: made.licences },
     copyright(options, place.name),

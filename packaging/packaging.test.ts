@@ -93,7 +93,7 @@ function listing(deb: string): string {
     // mode owner/group size date time path
     const [, mode, owner, path] = /^(\S+) (\S+)\s+\d+ \S+ \S+ (.*)$/.exec(line) ?? [];
     return `${mode ?? line} ${owner ?? ''} ${path ?? ''}\n`;
-  }).filter((line) => !/ \.\/usr\/lib\/[^/]+\/proto\/.+/.test(line)).join('');
+  }).filter((line) => !/ \.\/usr\/lib\/[^/]+\/proto[^/]*\/.+/.test(line)).join('');
 }
 
 function digest(path: string): string {

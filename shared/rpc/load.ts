@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MethodDefinition as GrpcMethod, ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import { version } from '../kit/version.js';
 import type { ErrorDetails, ErrorDetailsInput } from './type.js';
 
 /**
@@ -23,10 +24,13 @@ type Group = keyof typeof groups;
 
 const loaded = new Map<Group, PackageDefinition>();
 
-/** The folder `proto`: beside the bundle in a package, at the top of the tree in development. The wire contract is never loaded from the wire. */
+/**
+ * The contract of this version: beside the bundle in a package, at the top of the tree in development. It has the version in its name there, so that a program
+ * that starts while dpkg replaces it never reads half of another's. The wire contract is never loaded from the wire.
+ */
 function protoRoot(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  for (const candidate of [join(here, 'proto'), join(here, '..', '..', 'proto')]) {
+  for (const candidate of [join(here, `proto-${version}`), join(here, 'proto'), join(here, '..', '..', 'proto')]) {
     if (existsSync(join(candidate, 'reeve'))) return candidate;
   }
   throw new Error('The folder "proto" is missing from this installation');
