@@ -37,6 +37,8 @@ export interface AgentServerOptions {
   readonly upgrade?: string;
   /** Random name of this process; absent: one is made. */
   readonly instanceId?: string;
+  /** sha256 of the machine-id; absent: not told to the coordinator when dialling in. */
+  readonly machineHint?: Buffer;
   readonly limits?: ListenerLimits;
   readonly denied?: () => DenyList;
   /** A new connection of the coordinator made its first good call. */
@@ -70,10 +72,11 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const { host, identity, log } = options;
   const file = await openAppendFile(join(options.stateDir, 'journal', 'operations'));
   const release = openReleaseState(options.stateDir, identity);
+  const instanceId = options.instanceId ?? randomUUID();
   const trust = openTrustState(options.stateDir, identity, () => host.clock.now());
   const core = await createAgentCore({
     trust,
-    host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId: options.instanceId ?? randomUUID(),
+    host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
     ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),
@@ -115,6 +118,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     identity: () => placed(current, trust),
     now: () => host.clock.now(),
     log,
+    speaker: { instanceId, machineHint: options.machineHint ?? Buffer.alloc(0) },
     accept: (connection) => {
       inner ??= open({ host: '127.0.0.1', port: 0 }, (socket) => door.prepare(socket));
       inner.then((listener) => door.enter(connection, listener)).catch((error: unknown) => options.onBug?.(error));

@@ -29,6 +29,8 @@ export interface AttachOptions {
   readonly identity: () => AgentIdentity;
   readonly now: () => number;
   readonly log: Logger;
+  /** Random name of this process, and the sha256 of the machine-id: by them two machines under one identity are found. */
+  readonly speaker: { readonly instanceId: string; readonly machineHint: Buffer };
   /** The coordinator opened a virtual connection: whatever comes out of it is not believed before TLS has. */
   readonly accept: (connection: Duplex) => void;
 }
@@ -100,7 +102,7 @@ async function runAttached(options: AttachOptions, endpoint: Endpoint, signal: A
   const timer = setTimeout(() => stop.abort(), helloMs);
   let attached = false;
   try {
-    for await (const message of channel.duplex(linkService, 'Attach', messagesOf(mux), { signal: AbortSignal.any([signal, stop.signal]) })) {
+    for await (const message of channel.duplex(linkService, 'Attach', messagesOf(mux, options.speaker), { signal: AbortSignal.any([signal, stop.signal]) })) {
       if (message.message === 'hello') {
         clearTimeout(timer);
         attached = true;
@@ -122,7 +124,7 @@ async function runAttached(options: AttachOptions, endpoint: Endpoint, signal: A
   }
 }
 
-async function* messagesOf(mux: Mux): AsyncGenerator<AttachRequestInput> {
-  yield { connection: 0, hello: true };
+async function* messagesOf(mux: Mux, speaker: AttachOptions['speaker']): AsyncGenerator<AttachRequestInput> {
+  yield { connection: 0, hello: true, ...speaker };
   for await (const frame of mux.outgoing) yield formatFrame(frame);
 }

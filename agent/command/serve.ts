@@ -55,7 +55,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
   const dialOut = config.dialOut ?? identity.link === 'dial-out';
   const guard = await guardState(options.paths.state, log);
   const server = await listenAnywhere({
-    host, identity, log, instanceId,
+    host, identity, log, instanceId, machineHint,
     ...(config.dialOut === undefined ? {} : { dialOut: config.dialOut }),
     ...(config.relayListen === undefined ? {} : { relayListen: config.relayListen }),
     stateDir: options.paths.state,

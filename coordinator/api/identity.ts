@@ -8,7 +8,7 @@ import { defineService, type AuthenticatedCall, type Caller, type Service } from
 import { certificateProblem, keyFingerprint } from '../../shared/rpc/tls.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { addAudit } from '../inventory/audit.js';
-import { noteInstance } from '../fleet/duplicate.js';
+import { noteInstance, type Speaker } from '../fleet/duplicate.js';
 import { getHost, quarantined } from '../inventory/host.js';
 import { addHostKey, dropStagedKeys, getHostKey, promoteKey } from '../inventory/key.js';
 import { writing } from '../inventory/write.js';
@@ -62,8 +62,7 @@ export function identityService(office: Office): Service<AgentCaller> {
       deadlineMs: 10_000,
       handle: async (request, context) => {
         const { principal } = context;
-        const speaker = { instanceId: request.instanceId.slice(0, 64), source: addressOf(context.peer), machineHint: request.machineHint.length === 32 ? request.machineHint.toString('hex') : '' };
-        await noteInstance(office, office.fleet, principal.hostId, { ...speaker, doing: principal.role === 'forked' ? 'renews with an older key' : 'renews' });
+        await noteInstance(office, office.fleet, principal.hostId, speakerOf(request, context.peer, principal.role === 'forked' ? 'renews with an older key' : 'renews'));
         if (principal.role === 'forked') throw reeveError('IDENTITY_REFUSED', { reason: 'its key is replaced by a newer one that was used; on a copy run "reeve-agent reset", or let it join again' });
         const publicKey = checkPublicKey(request.publicKey);
         const proven = proofHolds({ domain: 'reeve-renew-v1', credential: principal.publicKey, publicKey, signature: request.signature, by: publicKey });
@@ -85,4 +84,10 @@ export function identityService(office: Office): Service<AgentCaller> {
       },
     },
   });
+}
+
+/** What an agent says of itself in a request, and where it spoke from. */
+export function speakerOf(request: { readonly instanceId: string; readonly machineHint: Buffer }, peer: string, doing: string): Speaker {
+  const machineHint = request.machineHint.length === 32 ? request.machineHint.toString('hex') : '';
+  return { instanceId: request.instanceId.slice(0, 64), source: addressOf(peer), machineHint, doing };
 }

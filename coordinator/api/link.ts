@@ -7,9 +7,10 @@ import { formatFrame, parseFrame } from '../../shared/rpc/frame.js';
 import type { Mux } from '../../shared/rpc/mux.js';
 import { defineService, type CallContext, type Service } from '../../shared/rpc/server.js';
 import { replacedReason } from '../fleet/attach.js';
+import { noteInstance } from '../fleet/duplicate.js';
 import { getHost } from '../inventory/host.js';
 import type { Office } from '../office.js';
-import type { AgentCaller } from './identity.js';
+import { speakerOf, type AgentCaller } from './identity.js';
 
 /** Agents that may only dial out. */
 export function linkService(office: Office): Service<AgentCaller> {
@@ -31,6 +32,8 @@ async function* attach(office: Office, request: AttachRequest, context: CallCont
   if (request.hello !== true) throw fieldMissing('hello', 'the first message says that the agent is there');
   const host = getHost(office.db, hostId);
   if (host?.link !== 'dial-out') throw reeveError('LINK_REFUSED', { host: host?.name ?? hostId, value: host?.link ?? 'not known' });
+  // Before the older way is closed: only over it can the agent that is watched prove that it lives.
+  await noteInstance(office, office.fleet, hostId, speakerOf(request, context.peer, 'dials in'));
   let ended = '';
   const { mux } = office.fleet.attach(hostId, context.peer, (reason) => (ended = reason));
   const stop = (): void => mux.close('its right to be here ended, or it has gone');

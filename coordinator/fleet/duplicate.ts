@@ -22,7 +22,7 @@ export interface Speaker {
   readonly source: string;
   /** sha256 of its machine-id, hex; empty: not told. */
   readonly machineHint: string;
-  /** What it did, for people: `renews`. */
+  /** What it did, for people: `renews`, `dials in`. */
   readonly doing: string;
 }
 

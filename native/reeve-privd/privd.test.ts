@@ -121,7 +121,7 @@ describe.skipIf(!isRoot)('the verbs of reeve-privd', () => {
     await failsWith(privd.add('x', { uid: 999 }), 'FIELD_INVALID', { field: 'uid' });
     await failsWith(privd.add('x', { uid: 30000 }), 'POLICY_DENIED', { line: 'allow user.add name=x uid=30000 shell=/bin/sh kind=home' });
     await failsWith(privd.add('zz-x'), 'POLICY_DENIED', { line: 'allow user.add name=zz-x shell=/bin/sh kind=home # and remove line 11, which denies it' });
-    await failsWith(privd.add('x', { shell: '/bin/zsh' }), 'POLICY_DENIED', { op: 'user.add', args: 'name=x shell=/bin/zsh kind=home' });
+    await failsWith(privd.add('x', { shell: '/bin/nosuchsh' }), 'POLICY_DENIED', { op: 'user.add', args: 'name=x shell=/bin/nosuchsh kind=home' });
     await failsWith(privd.add('x', { comment: 'a,b' }), 'FIELD_INVALID');
     await failsWith(privd.call('user.lock', { name: 'root' }), 'USER_PROTECTED');
     await failsWith(privd.call('user.remove', { name: 'daemon' }), 'USER_PROTECTED');
@@ -130,8 +130,8 @@ describe.skipIf(!isRoot)('the verbs of reeve-privd', () => {
     await failsWith(privd.call('user.adopt', { name: 'root' }), 'POLICY_DENIED', { line: 'allow user.adopt name=root system=yes' });
     await failsWith(privd.call('group.member', { name: 'ghost', group: 'sudo', action: 'add' }), 'GROUP_DANGEROUS');
     await failsWith(privd.call('group.member', { name: 'ghost', group: 'audio', action: 'add' }), 'POLICY_DENIED');
-    privd.writePolicy(allowAll.replace('allow user.add', 'allow user.add shell=/bin/zsh,/bin/sh uid=1000-1001'));
-    await failsWith(privd.add('x', { shell: '/bin/zsh' }), 'SHELL_ABSENT', { value: '/bin/zsh' });
+    privd.writePolicy(allowAll.replace('allow user.add', 'allow user.add shell=/bin/nosuchsh,/bin/sh uid=1000-1001'));
+    await failsWith(privd.add('x', { shell: '/bin/nosuchsh' }), 'SHELL_ABSENT', { value: '/bin/nosuchsh' });
     expect(privd.accounts()).toBe(before);
   });
 

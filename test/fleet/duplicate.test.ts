@@ -56,9 +56,9 @@ afterEach(async () => {
 });
 
 /** A copy of a state folder, as a clone of the machine or a backup of it has one. */
-function copyState(): string {
+function copyState(of = agent): string {
   const folder = scratchFolder('copy');
-  cpSync(agent.stateDir, folder, { recursive: true, verbatimSymlinks: true });
+  cpSync(of.stateDir, folder, { recursive: true, verbatimSymlinks: true });
   folders.push(folder);
   return folder;
 }
@@ -123,6 +123,31 @@ describe('two live agents of one identity', () => {
     expect(row()?.state).toBe('quarantined');
     await expect(renew(agent.enrol, agent.identity)).rejects.toMatchObject({ code: 'HOST_QUARANTINED' });
     expect(fleet.office().fleet.live(agent.hostId).state).toBe('lost');
+  });
+
+  it('are found at once when the copy of one that only dials out dials in', async () => {
+    const till = await fleet.addAgent('till1', { link: 'dial-out' });
+    await fleet.waitState(till.hostId, 'connected');
+    const folder = copyState(till);
+    const identity = openIdentityStore(folder).load();
+    if (identity === undefined) throw new Error('the copy has no identity');
+    servers.push(await createAgentServer({ host: createSimulatedHost({ hostname: 'copy' }), identity, stateDir: folder, machineHint: Buffer.alloc(32, 0xcd), listen: undefined, log: quiet }));
+    await until(() => getHost(fleet.office().db, till.hostId)?.state === 'quarantined', { timeoutMs: 20_000, what: 'both to be quarantined' });
+    expect(getHost(fleet.office().db, till.hostId)?.quarantine?.text).toContain(`one dials in from 127.0.0.1 (machine ${'cd'.repeat(6)})`);
+    await until(() => fleet.office().fleet.live(till.hostId).state === 'lost', { timeoutMs: 10_000, what: 'the way to the first to be closed' });
+  });
+
+  it('is not what an agent is that was started again and dials in anew', async () => {
+    const till = await fleet.addAgent('till1', { link: 'dial-out' });
+    await fleet.waitState(till.hostId, 'connected');
+    const before = fleet.office().fleet.live(till.hostId).status?.instanceId;
+    const folder = copyState(till);
+    await till.server.close(0);
+    const identity = openIdentityStore(folder).load();
+    if (identity === undefined) throw new Error('the copy has no identity');
+    servers.push(await createAgentServer({ host: createSimulatedHost({ hostname: 'till1' }), identity, stateDir: folder, listen: undefined, log: quiet }));
+    await until(() => fleet.office().fleet.live(till.hostId).state === 'connected' && fleet.office().fleet.live(till.hostId).status?.instanceId !== before, { timeoutMs: 30_000, what: 'the new process to be connected' });
+    expect(getHost(fleet.office().db, till.hostId)?.state).toBe('joined');
   });
 
   it('are also found when the original has renewed since it was copied: a fork of the history of keys', async () => {
