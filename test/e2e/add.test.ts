@@ -94,7 +94,7 @@ describe.skipIf(!hosts.ok)('reeve host add, from machines with nothing but sshd'
     expect(added.stdout + added.stderr).not.toContain(password);
   });
 
-  test('an account that is not root, a machine that is full, and nobody at all: each says what is wrong', async () => {
+  test('an account that is not root, and nobody at all: each says what is wrong', async () => {
     await web.run(['useradd', '--create-home', '--shell', '/bin/bash', 'plain']);
     await allowKey(web, 'plain', publicKey);
     const plain = await add(fleet, 'plain', web, ['--sudo'], { user: 'plain' });
