@@ -34,6 +34,7 @@ const about: Record<string, (host: string) => object> = {
   'HostService/RevokeHost': (host) => ({ host }),
   'HostService/ReadmitHost': (selector) => ({ selector }),
   'HostService/ReleaseHost': (host) => ({ host, options: apply }),
+  'HostService/ProveHost': (host) => ({ host }),
   'HostService/HoldHost': (host) => ({ host, duration: { seconds: 3600 }, reason: 'r' }),
   'HostService/UnholdHost': (host) => ({ host }),
   'PlanService/Reconcile': (selector) => ({ selector, options: apply }),
@@ -48,7 +49,7 @@ const about: Record<string, (host: string) => object> = {
 };
 
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin'];
+const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage'];
 
 describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, who can become others)', () => {
   let fleet: LoopbackFleet;

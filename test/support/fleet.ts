@@ -12,6 +12,8 @@ export interface TestFleet {
   host(name: string): LabHost;
   /** Boots a host and installs the agent's packages; it has not joined. */
   addHost(name: string, options?: { address?: string; bridge?: string }): Promise<LabHost>;
+  /** Boots a host and installs what runs a coordinator; it has no fleet. */
+  addHub(name: string): Promise<LabHost>;
   /** Boots a host and installs the command line only. */
   addDesk(name: string): Promise<LabHost>;
   /** Invites a host and runs the join command on it; waits until it is connected. */
@@ -39,8 +41,8 @@ export async function startFleet(options: { name: string; hosts: readonly string
     await Promise.all(paths.map((path) => host.put(path, `/root/${basename(path)}`)));
     await host.run(['dpkg', '--install', ...paths.map((path) => `/root/${basename(path)}`)], { timeoutMs: 120_000 });
   };
-  const bootHub = async (): Promise<LabHost> => {
-    const hub = await lab.boot('hub');
+  const addHub = async (name: string): Promise<LabHost> => {
+    const hub = await lab.boot(name);
     await install(hub, hubFiles, ['reeve-runtime', 'reeve-coordinator', 'reeve-cli']);
     return hub;
   };
@@ -55,8 +57,8 @@ export async function startFleet(options: { name: string; hosts: readonly string
     return host;
   };
   try {
-    const [hub] = await Promise.all([bootHub(), ...options.hosts.map((name) => addHost(name))]);
-    const fleet = makeFleet(lab, hub, { addHost, addDesk });
+    const [hub] = await Promise.all([addHub('hub'), ...options.hosts.map((name) => addHost(name))]);
+    const fleet = makeFleet(lab, hub, { addHost, addHub, addDesk });
     await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'reeved to answer' });
     const init = await fleet.reeve(['init', '--address', hub.address]);
     if (init.code !== 0) throw new Error(`reeve init failed: ${init.stderr}`);
@@ -70,7 +72,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
   }
 }
 
-function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'addDesk'>): TestFleet {
+function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'addHub' | 'addDesk'>): TestFleet {
   const host = (name: string): LabHost => {
     const found = lab.hosts.get(name);
     if (found === undefined) throw new Error(`There is no host ${name} in this lab`);
