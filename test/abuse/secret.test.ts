@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseJoinToken } from '../../shared/model/join-token.js';
+import { parseJoinToken, parseLoginToken } from '../../shared/model/join-token.js';
 import type { LabHost } from '../lab/lab.js';
 import { installProgram } from '../support/abuse-program.js';
 import { keyForms, scanFiles, secretForms, setNeedles, watchProcesses } from '../support/abuse-secret.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 
-/** Every join token begins so, and every PEM or DER form of a private key of ours (PKCS 8, P-256) holds one of these. */
-const KIND = ['reeve1_A', 'PRIVATE KEY-----', 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg'];
+/** Every join token and every login token begins so, and every PEM or DER form of a private key of ours (PKCS 8, P-256) holds one of these. */
+const KIND = ['reeve1_A', 'reevelogin1_A', 'PRIVATE KEY-----', 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg'];
 
-describe.skipIf(!hosts.ok)('join token and private keys', () => {
+describe.skipIf(!hosts.ok)('join token, login token and private keys', () => {
   let fleet: TestFleet;
   let program: string;
   const both = (): LabHost[] => [fleet.hub, fleet.host('web')];
@@ -50,6 +50,12 @@ describe.skipIf(!hosts.ok)('join token and private keys', () => {
     const again = await web.exec(['/bin/sh'], { input: invited.stdout, timeoutMs: 60_000 });
     expect(again.code, 'a token is good once').not.toBe(0);
     expect(again.stdout + again.stderr).not.toContain(token.slice(0, 40));
+    // An operator logs in and renews, on the coordinator's own machine, where more could be found.
+    await fleet.hub.run(['useradd', '--create-home', 'ada']);
+    expect((await fleet.reeve(['operator', 'add', 'ada', '--role', 'operator'])).code).toBe(0);
+    const login = await fleet.reeve(['operator', 'invite', 'ada']);
+    const loginToken = /'(reevelogin1_[A-Za-z0-9_-]+)'/.exec(login.stdout)?.[1] ?? '';
+    for (const input of [login.stdout, 'reeve login </dev/null\n']) await fleet.hub.run(['runuser', '-u', 'ada', '--', 'env', 'HOME=/home/ada', '/bin/sh'], { input, timeoutMs: 60_000 });
     const seconds = (performance.now() - started) / 1000;
     for (const end of watches) {
       const lines = await end();
@@ -73,6 +79,11 @@ describe.skipIf(!hosts.ok)('join token and private keys', () => {
     expect(await scanFiles(web, program, [...agentKey, ...hubKeys])).toEqual([identity]);
     expect(await scanFiles(fleet.hub, program, agentKey), 'the agent\'s key never leaves its host').toEqual([]);
     expect(await scanFiles(fleet.hub, program, hubKeys)).toEqual(pkiFiles);
+    const loginFile = '/home/ada/.config/reeve/login.json';
+    const operatorKey = keyForms((JSON.parse(await fleet.hub.read(loginFile)) as { key: string }).key);
+    expect(await scanFiles(fleet.hub, program, operatorKey), "the operator's key is in the operator's own file only").toEqual([loginFile]);
+    expect(await scanFiles(fleet.hub, program, [Buffer.from(loginToken), ...secretForms(Buffer.from(parseLoginToken(loginToken).token))])).toEqual([]);
+    expect(await fleet.hub.run(['stat', '-c', '%a %U', loginFile])).toBe('600 ada\n');
     expect(await web.run(['stat', '-c', '%a %U:%G', identity])).toBe('600 reeve-agent:reeve-agent\n');
     expect((await fleet.hub.run(['stat', '-c', '%a %U:%G', ...pkiFiles])).trim().split('\n')).toEqual(pkiFiles.map(() => '600 reeved:reeved'));
   }, 240_000);
