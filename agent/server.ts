@@ -17,6 +17,7 @@ import { openRelayList } from './relay/list.js';
 import { listenForChildren } from './relay/listen.js';
 import type { RelayLimits } from './relay/relay.js';
 import { openReleaseState } from './release/state.js';
+import type { RenewalState } from './identity/renewal-file.js';
 import type { LocalUndo } from './undo/undo.js';
 
 /** What an agent is made of. Simulated agents differ in `host` only. */
@@ -63,6 +64,8 @@ export interface AgentServer {
   readonly undo: LocalUndo;
   /** Uses another certificate for new connections. */
   updateIdentity(identity: AgentIdentity): void;
+  /** Tells what became of the last try to renew the certificate. */
+  updateRenewal(state: RenewalState | undefined): void;
   /** Stops accepting, lets running operations end for at most `graceMs`, and closes. */
   close(graceMs: number): Promise<void>;
 }
@@ -142,6 +145,9 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
       } else if (attachment === undefined) attachment = attach();
       else attachment.restart();
       core.hub.certificate(notAfterOf(next));
+    },
+    updateRenewal(state) {
+      core.hub.renewal(state === undefined || state.code === '' ? '' : `${state.code}: ${state.message}`);
     },
     async close(graceMs) {
       const timer = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());

@@ -23,6 +23,7 @@ Usage:
   reeve-agent serving                      check that helper and agent answer on this host (upgrades are judged by it)
   reeve-agent reset [--yes]                forget the fleet: for templates, and for copies of a host; root only
   reeve-agent moved                        take in where the coordinator is now: the word of "reeve fleet moved" on standard input
+  reeve-agent doctor                       find out what is wrong on this host, and how to repair it
   reeve-agent policy explain OP [KEY=VALUE...]
                                            show which line of the policy allows or denies an operation
   reeve-agent policy edit                  edit the policy; it is checked before it is put in place
@@ -35,7 +36,7 @@ Options:
   --helper SOCKET  the helper (default /run/reeve/priv.sock)
   --yes            ask nothing (reset)
   --listen IP:PORT where to listen (default: what agent.conf says, else port 7420 on all addresses)
-  --json           with status, hold and undo: answer with one JSON document
+  --json           with status, doctor, hold and undo: answer with one JSON document
 
 Examples:
   printf %s "$TOKEN" | reeve-agent join
@@ -46,7 +47,7 @@ Examples:
   reeve-agent undo user --plan
   reeve-agent hold --end
 
-Exit codes: 0 done or allowed, 1 failed or not allowed, 2 a mistake in the command, 70 a bug in Reeve.
+Exit codes: 0 done, allowed or well, 1 failed, not allowed or not well, 2 a mistake in the command, 70 a bug in Reeve.
 `;
 
 /** Runs one command; answers the exit code. Commands are loaded when they are asked for: the daemon stays small. */
@@ -82,6 +83,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     case 'local':
       await (await import('./local.js')).runLocal(onlyCommand(options));
       return 0;
+    case 'doctor':
+      return (await (await import('./doctor.js')).runDoctor(onlyCommand(options))) ? 0 : 1;
     case 'policy explain':
       return (await import('./policy.js')).runExplain(options, rest) ? 0 : 1;
     case 'policy edit':

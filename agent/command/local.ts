@@ -33,7 +33,7 @@ export async function runLocal(options: AgentOptions): Promise<void> {
   if (identity === undefined) throw reeveError('FIELD_MISSING', { field: 'identity', rule: 'this host has not joined' });
   const guard = await takeGuard(controlSocket(paths.state), guardMs);
   claimOwnState(paths.state, log);
-  const host = createSystemHost({ policyPath: paths.policy, holdPath: holdPath(paths), helperSocket: paths.helper, policyOwners: localOwners(options.custom), log });
+  const host = createSystemHost({ policyPath: paths.policy, holdPath: holdPath(paths), helperSocket: paths.helper, statePath: paths.state, policyOwners: localOwners(options.custom), log });
   const file = await openAppendFile(join(paths.state, 'journal', 'operations'));
   const core = await createAgentCore({
     host, file, log, hostName: identity.hostName, certificateNotAfter: 0, instanceId: randomUUID(),

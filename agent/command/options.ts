@@ -24,6 +24,7 @@ const commandFlags: Readonly<Record<string, { readonly values?: readonly string[
   undo: { values: ['--to'], switches: ['--list', '--plan', '--yes', '--no-hold', '--json'] },
   hold: { values: ['--noun', '--for', '--reason'], switches: ['--end', '--json'] },
   reset: { switches: ['--yes'] },
+  doctor: { switches: ['--json'] },
 };
 
 /** Reads `--flag VALUE`, `--flag` of commands that have such, and words. Errors: FIELD_UNKNOWN, FIELD_MISSING, FIELD_INVALID. */

@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import { createLog, type Logger } from '../../shared/kit/log.js';
 import { notifyReady } from '../../shared/kit/notify.js';
 import { version } from '../../shared/kit/version.js';
 import { agentPort } from '../../shared/model/host.js';
 import { parseAgentConfig, type AgentConfig } from '../config.js';
-import { writeWhole } from '../host/file.js';
 import { takeGuard, type Guard } from '../host/guard.js';
 import { readMachineHint } from '../host/facts.js';
 import { createSystemHost } from '../host/system.js';
 import { readUpgradeNote } from '../host/upgrade.js';
+import { writeRenewal } from '../identity/renewal-file.js';
 import { startRenewer } from '../identity/renew.js';
 import { openIdentityStore } from '../identity/store.js';
 import { claimState } from '../journal/format.js';
@@ -27,9 +26,6 @@ const stopMs = 20_000;
 /** How long the agent waits for a command of root that works in its place, ms; then systemd starts it again. */
 const guardMs = 30_000;
 
-/** File in the state folder that says how the last renewal went. */
-export const renewalFile = 'renewal.json';
-
 /** `reeve-agent serve`: the daemon. Resolves when it is told to stop. */
 export async function runServe(options: AgentOptions): Promise<void> {
   const config = readConfig(options.paths.config);
@@ -44,6 +40,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
     policyPath: options.paths.policy,
     holdPath: holdPath(options.paths),
     helperSocket: options.paths.helper,
+    statePath: options.paths.state,
     policyOwners: options.custom ? [0, process.geteuid?.() ?? 0] : [0],
     log,
   });
@@ -75,7 +72,10 @@ export async function runServe(options: AgentOptions): Promise<void> {
       // Whether it listens is decided at the start.
       if ((config.dialOut ?? next.link === 'dial-out') !== dialOut) stop.now('the link to the coordinator is another; the agent starts anew');
     },
-    onTried: (state) => writeWhole(join(options.paths.state, renewalFile), `${JSON.stringify(state)}\n`),
+    onTried: (state) => {
+      server.updateRenewal(state);
+      writeRenewal(options.paths.state, state);
+    },
   }, identity);
   if (renewer === undefined) log.warn('this host was released: it takes no changes any more, until it joins again or "reeve-agent reset" is run');
   const where = server.address.port === 0 ? { dialOut } : { address: server.address.address, port: server.address.port, dialOut };

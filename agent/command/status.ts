@@ -1,6 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { newId } from '../../shared/kit/id.js';
 import { version } from '../../shared/kit/version.js';
 import { ReeveError } from '../../shared/errors/error.js';
@@ -14,6 +12,7 @@ import { becomeAccount, isRoot } from '../host/privilege.js';
 import { readPolicyFile } from '../host/system.js';
 import { readUpgradeNote } from '../host/upgrade.js';
 import { readMachineHint } from '../host/facts.js';
+import { readRenewal } from '../identity/renewal-file.js';
 import { openIdentityStore } from '../identity/store.js';
 import { openTrustState, placed } from '../identity/trust.js';
 import { readReleased } from '../release/state.js';
@@ -23,7 +22,6 @@ import { controlSocket } from '../local/client.js';
 import { agentAccount } from '../paths.js';
 import { holdJson } from './hold.js';
 import type { AgentOptions } from './options.js';
-import { renewalFile } from './serve.js';
 import { renderUndo } from './undo.js';
 
 /** Operations that are shown. */
@@ -134,11 +132,10 @@ function describePolicy(text: string, digest: Buffer): string {
 }
 
 function describeRenewal(state: string): string {
-  const path = join(state, renewalFile);
-  if (!existsSync(path)) return 'not due yet';
-  const last = JSON.parse(readFileSync(path, 'utf8')) as { at?: number; code?: string; message?: string };
-  const at = new Date(last.at ?? 0).toISOString();
-  return last.code === '' ? `done on ${at}` : `failed on ${at}, and is tried again: ${last.message ?? ''}`;
+  const last = readRenewal(state);
+  if (last === undefined) return 'not due yet';
+  const at = new Date(last.at).toISOString();
+  return last.code === '' ? `done on ${at}` : `failed on ${at}, and is tried again: ${last.message}`;
 }
 
 async function describeHelper(socketPath: string): Promise<string> {

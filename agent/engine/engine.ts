@@ -13,7 +13,7 @@ import type { Host } from '../host/host.js';
 import type { Entry } from '../journal/entry.js';
 import type { Journal } from '../journal/journal.js';
 import { readLocalHolds } from '../hold/hold.js';
-import { readHostPolicy, usablePolicy, type UsablePolicy } from '../policy/policy.js';
+import { policyRefusals, readHostPolicy, usablePolicy, type UsablePolicy } from '../policy/policy.js';
 import { isFinalFailure, isUnreachable, runSteps, runUndo, withHost, type StepRunner } from './apply.js';
 import { obeyEpoch } from './epoch.js';
 import type { Intent } from './intent.js';
@@ -208,11 +208,22 @@ class IntentEngine implements Engine {
   async #planOnly(work: NounWork, asked: Asked): Promise<unknown> {
     try {
       this.#options.admit(work.noun, asked.intent);
+      if (asked.intent.checkPolicy) return await this.#checkPolicy(work, asked);
       const { policyDigest, observed, digest, plan, held } = await this.#prepare(work, asked);
       return work.respond({ wanted: asked.wanted, observed, changes: plan.changes, held, digestBefore: digest, digest, policyDigest });
     } catch (error) {
       throw error instanceof ReeveError ? withHost(error, this.#options.hostName) : error;
     }
+  }
+
+  /** Answers no changes, or throws all that the policy refuses. */
+  async #checkPolicy(work: NounWork, { intent, wanted }: Asked): Promise<unknown> {
+    const { host, hostName } = this.#options;
+    const policy = usablePolicy(readHostPolicy(host), hostName);
+    const { observed, digest } = await this.#observe(work, wanted, intent.operationId);
+    const items = policyRefusals([...work.plan(wanted, observed, policy).problems, ...work.refused(wanted, policy)]);
+    if (items.length > 0) throw new ReeveError(items);
+    return work.respond({ wanted, observed, changes: [], held: undefined, digestBefore: digest, digest, policyDigest: policy.digest });
   }
 
   /** The stored answer of an operation that came before; undefined: it has not, or it never began. */

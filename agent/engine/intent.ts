@@ -15,6 +15,8 @@ export interface Intent {
   readonly removalOnly: boolean;
   /** The noun is let go of; what else the request says is not looked at. */
   readonly release: boolean;
+  /** Plans only what the policy refuses. */
+  readonly checkPolicy: boolean;
 }
 
 /** Intent as the wire has it. */
@@ -27,6 +29,7 @@ export interface WireIntent {
   readonly policyDigest: Buffer;
   readonly removalOnly: boolean;
   readonly release: boolean;
+  readonly checkPolicy: boolean;
 }
 
 const most = Number.MAX_SAFE_INTEGER;
@@ -35,6 +38,7 @@ const most = Number.MAX_SAFE_INTEGER;
 export function parseIntent(wire: WireIntent | null): Intent {
   if (wire === null) throw fieldMissing('intent', 'every change says what is wanted of it');
   const mode = parseMode(wire.mode);
+  if (wire.checkPolicy && mode === 'apply') throw fieldInvalid('check policy', 'true', 'only with PLAN');
   return {
     mode,
     operationId: parseId('operation id', wire.operationId),
@@ -44,6 +48,7 @@ export function parseIntent(wire: WireIntent | null): Intent {
     policyDigest: parseDigest('policy digest', wire.policyDigest),
     removalOnly: wire.removalOnly,
     release: wire.release,
+    checkPolicy: wire.checkPolicy,
   };
 }
 

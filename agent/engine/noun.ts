@@ -1,3 +1,4 @@
+import type { ErrorItem } from '../../shared/errors/error.js';
 import type { Canonical } from '../../shared/model/canonical.js';
 import type { Held } from '../../shared/rpc/hold.js';
 import type { HostPart } from '../host/host.js';
@@ -37,6 +38,8 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   commit?(operationId: string): Promise<void>;
   /** How operations of the noun are taken back by root of the host. Absent: they are not. */
   readonly undo?: NounUndo<Request, Wanted, Observed>;
+  /** What stands in the way of all that is wanted, as though nothing of it were there yet. */
+  refused(wanted: Wanted, policy: UsablePolicy): readonly ErrorItem[];
   respond(answer: Answer<Wanted, Observed>): Response;
   /** Makes a step of a noun that is the agent's own, repeatably; absent: its steps are verbs of the helper. */
   readonly perform?: (step: StoredStep) => Promise<void>;

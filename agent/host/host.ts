@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/kit/clock.js';
 import type { PrivdReply, PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
 import type { Facts } from '../../shared/model/fact.js';
+import type { VolumeState } from '../../shared/model/volume.js';
 
 /** One line of passwd(5), as far as the agent needs it. */
 export interface PasswdEntry {
@@ -32,6 +33,12 @@ export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; read
 /** Which part of the host was touched; `own`: the agent's own state, which nobody else writes. */
 export type HostPart = 'accounts' | 'policy' | 'hold' | 'own';
 
+/** A folder that Reeve writes below. */
+export interface Volume {
+  readonly path: string;
+  readonly state: VolumeState;
+}
+
 /** Makes the helper do something, or tell something only root sees. */
 export interface Helper {
   /** One request. Errors: what the helper refused, or HELPER_UNREACHABLE. */
@@ -52,6 +59,8 @@ export interface Host {
   homeExists(name: string): boolean;
   /** Gathers the facts; starts no process. */
   readFacts(): Promise<Facts>;
+  /** Room below the folders that Reeve writes to; starts no process. */
+  readVolumes(): Promise<readonly Volume[]>;
   /** Kernel's boot id. */
   bootId(): string;
   /** A text that is another after each boot of the host, be it a machine or a container, and the same for all its processes. */

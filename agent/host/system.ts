@@ -9,6 +9,7 @@ import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
 import { createPrivdClient } from './privd.js';
+import { readVolumes } from './volume.js';
 
 /** Longest answer of the helper: removing a user waits for its processes, ms. */
 const helperTimeoutMs = 120_000;
@@ -25,6 +26,8 @@ export interface SystemHostOptions {
   /** File of local holds, in the policy's folder. */
   readonly holdPath: string;
   readonly helperSocket: string;
+  /** Folder of the agent's own state. */
+  readonly statePath: string;
   /** Who may own the policy and the holds; root, and in development whoever runs the agent. */
   readonly policyOwners: readonly number[];
   readonly log: Logger;
@@ -43,6 +46,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     readAccounts,
     homeExists: (name) => lstatSync(`/home/${name}`, { throwIfNoEntry: false }) !== undefined,
     readFacts: () => facts.read(systemClock.now()),
+    readVolumes: () => readVolumes(options.statePath, ['/etc', '/var', '/var/lib/reeve-privd']),
     bootId: () => bootId,
     bootMark: () => readBootMark(dirname(options.helperSocket)),
     monotonicMs: readMonotonicMs,

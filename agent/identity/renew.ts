@@ -16,6 +16,7 @@ import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
 import { deniedProblem, readmit, type EnrolOptions } from './enrol.js';
 import type { AgentIdentity, Issued } from './identity.js';
 import { placed } from './trust.js';
+import type { RenewalState } from './renewal-file.js';
 import { checkIdentity } from './verify.js';
 
 const identityService = serviceName<IdentityServiceDefinition>('reeve.coordinator.v1.IdentityService');
@@ -32,21 +33,13 @@ const lostWait = { baseMs: 2_000, spreadMs: 3_000, times: 6 };
 /** Longest time between two looks at the clock, which may be set at any time, ms. */
 const timerMs = 24 * 3600_000;
 
-/** What became of the last try, for `reeve-agent status`. */
-export interface RenewalState {
-  /** Unix ms. */
-  readonly at: number;
-  /** Code of the error; empty: it went well. */
-  readonly code: string;
-  readonly message: string;
-}
-
 /** What renewing needs. */
 export interface RenewOptions extends EnrolOptions {
   readonly log: Logger;
   /** The identity in use is another from now on. */
   readonly onRenewed: (identity: AgentIdentity) => void;
-  readonly onTried: (state: RenewalState) => void;
+  /** What became of a try; undefined, once at the start: none is due, so that an earlier failure is over. */
+  readonly onTried: (state: RenewalState | undefined) => void;
 }
 
 /** Keeps the certificate good for as long as the agent runs. Close it. */
@@ -86,11 +79,12 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
     timer = setTimeout(() => (now() >= at() ? void attemptNow() : schedule(at)), Math.min(Math.max(at() - now(), 0), timerMs));
     timer.unref();
   };
-  const scheduleRenewal = (): void => {
+  const scheduleRenewal = (): boolean => {
     const certificate = new X509Certificate(current.certificate);
     const dates = { validFrom: Date.parse(certificate.validFrom), validTo: Date.parse(certificate.validTo), issued: current.issued };
     const jitter = random();
     schedule(() => renewalTime(dates, now(), jitter));
+    return renewalTime(dates, now(), jitter) <= now();
   };
   const attemptNow = async (): Promise<void> => {
     const left = Date.parse(new X509Certificate(current.certificate).validTo) - now();
@@ -105,7 +99,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
       options.onTried({ at: now(), code: '', message: '' });
       scheduleRenewal();
     } catch (error) {
-      const item = errorItems(error, 'the log of the agent')[0] ?? { code: 'INTERNAL', fields: {} };
+      const item = errorItems(storageError(error), 'the log of the agent')[0] ?? { code: 'INTERNAL', fields: {} };
       if (error instanceof ReeveError) log.warn({ code: item.code, reason: formatMessage(item) }, 'the certificate could not be renewed; it is tried again');
       else log.error({ err: error }, 'the certificate could not be renewed; it is tried again');
       options.onTried({ at: now(), code: item.code, message: formatMessage(item) });
@@ -126,7 +120,7 @@ export function startRenewer(options: RenewOptions, identity: AgentIdentity): Re
     }
   };
 
-  scheduleRenewal();
+  if (!scheduleRenewal()) options.onTried(undefined);
   return {
     used() {
       // A connection that was accepted before the swap may still make its first call for 15 s after it; a renewal under way has a key of its own there.
@@ -149,6 +143,12 @@ function isLostAnswer(error: unknown): boolean {
 function markLost(error: unknown): unknown {
   if (error instanceof ReeveError && error.code === 'COORDINATOR_UNREACHABLE') lostAnswers.add(error);
   return error;
+}
+
+/** A disk that takes nothing is no mistake of Reeve. */
+function storageError(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^(?:ENOSPC|EDQUOT|EROFS|EACCES|EIO)$/.test(code) ? reeveError('IO_FAILED', { host: 'this host', rule: `the new certificate could not be stored (${code})` }, { cause: error }) : error;
 }
 
 /** When the other side says that our certificate has expired, its clock is ahead of ours: readmission is the way then. */

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../shared/errors/catalogue.js';
 import { reeveError, type ErrorItem } from '../../shared/errors/error.js';
 import { evaluatePolicy, parsePolicy, type Policy, type PolicyArgs } from '../../shared/model/policy.js';
 import type { Host } from '../host/host.js';
@@ -55,4 +56,12 @@ export function policyProblem(policy: UsablePolicy, hostName: string, operation:
 export function requirePolicy(host: Host, hostName: string, operation: string): void {
   const problem = policyProblem(usablePolicy(readHostPolicy(host), hostName), hostName, operation, {});
   if (problem !== undefined) throw reeveError(problem.code, problem.fields);
+}
+
+/** What the host's policy says no with. */
+const refusalCodes: readonly ErrorCode[] = ['POLICY_DENIED', 'GROUP_DANGEROUS'];
+
+/** The problems of a plan that are the policy's word, each once. */
+export function policyRefusals(problems: readonly ErrorItem[]): readonly ErrorItem[] {
+  return [...new Map(problems.filter((item) => refusalCodes.includes(item.code)).map((item) => [JSON.stringify(item), item])).values()];
 }

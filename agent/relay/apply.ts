@@ -34,6 +34,7 @@ export function relayWork(list: RelayList, hostName: string, onReplaced: () => v
     parse: (wire) => ({ intent: parseIntent(wire.intent), wanted: parseRelayChildren(wire.children) }),
     observe: () => Promise.resolve(observeRelay(list)),
     model: relayDigestModel,
+    refused: (wanted, policy) => wanted.flatMap((child) => childProblem(policy, hostName, child) ?? []),
     removalOnly: (wanted, observed) => {
       const stay = new Set(wanted.map((child) => child.hostId));
       return observed.filter((child) => stay.has(child.hostId));

@@ -10,7 +10,7 @@ import { messageCodec } from '../../shared/rpc/load.js';
 import { parseIntent } from '../engine/intent.js';
 import type { NounWork } from '../engine/noun.js';
 import type { Plan } from '../engine/step.js';
-import type { ObservedNoun } from '../status/hub.js';
+import type { ObservedNoun } from '../status/snapshot.js';
 import type { ReleaseState } from './state.js';
 
 /** The work of ApplyRelease: what is seen is whether the host was released. */
@@ -44,6 +44,7 @@ export function releaseWork(options: ReleaseWorkOptions): ReleaseWork {
     model: (released): readonly Canonical[] => [{ name: hostName, released }],
     plan: (_wanted, released) => plan(released),
     release: plan,
+    refused: () => [],
     removalOnly: (wanted) => wanted,
     // Changes that are under way end first: each noun is looked at between its changes, and none begins any more.
     commit: async (operationId) => {

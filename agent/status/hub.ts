@@ -1,7 +1,6 @@
 import type { AgentStatusInput } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
 import type { HoldInput } from '../../shared/gen/proto/reeve/type/v1/Hold.js';
 import type { RelayStatusInput } from '../../shared/gen/proto/reeve/type/v1/RelayStatus.js';
-import type { NounDigestInput } from '../../shared/gen/proto/reeve/type/v1/NounDigest.js';
 import type { StatusGetReply } from '../../shared/gen/privd.js';
 import { ReeveError } from '../../shared/errors/error.js';
 import { backoffMs } from '../../shared/kit/backoff.js';
@@ -10,16 +9,16 @@ import { newId } from '../../shared/kit/id.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { random } from '../../shared/kit/random.js';
 import { version } from '../../shared/kit/version.js';
-import type { Facts } from '../../shared/model/fact.js';
 import { removalOnlyCapability } from '../../shared/model/hold.js';
 import { formatHold } from '../../shared/rpc/hold.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { factsMoved } from '../fact/observe.js';
 import { readLocalHolds } from '../hold/hold.js';
-import type { Host, HostPart } from '../host/host.js';
+import type { Host, HostPart, Volume } from '../host/host.js';
 import type { TrustState } from '../identity/trust.js';
 import type { Journal } from '../journal/journal.js';
 import { allows, readHostPolicy } from '../policy/policy.js';
+import { same, type ObservedNoun, type Snapshot } from './snapshot.js';
 
 /** Touches of files that come together are looked at once, ms. */
 const settleMs = 300;
@@ -37,26 +36,6 @@ const factsTellMs = 10 * 60_000;
 /** Abilities beyond the first release. */
 const capabilities: readonly string[] = ['release', removalOnlyCapability];
 
-/** How a noun is observed for its digest. */
-export interface ObservedNoun {
-  readonly noun: string;
-  /** Policy word that allows it. */
-  readonly operation: string;
-  /** Whether there is anything to tell of it; absent: always. */
-  readonly present?: () => boolean;
-  /** Which part of the host it is in. */
-  readonly part: HostPart;
-  /** The digest model of the managed objects. Runs between changes of the noun. */
-  readonly observe: (operationId: string) => Promise<Parameters<typeof nounDigest>[1]>;
-}
-
-/** What is known now; every part has a number that counts up when it changes. */
-export interface Snapshot {
-  readonly status: { readonly value: AgentStatusInput; readonly count: number };
-  readonly digests: { readonly value: readonly NounDigestInput[]; readonly count: number };
-  readonly facts: { readonly value: Facts | undefined; readonly count: number };
-}
-
 /** Knows the state of the agent, its helper and its nouns, and tells who watches. */
 export interface StatusHub {
   snapshot(): Snapshot;
@@ -72,6 +51,10 @@ export interface StatusHub {
   told(): void;
   /** The certificate of the agent is another. */
   certificate(notAfter: number): void;
+  /** Why the last renewal failed; empty: it did not. */
+  renewal(problem: string): void;
+  /** Looks anew at what nobody tells of: helper and file systems. */
+  refresh(): Promise<void>;
   /** Somebody watches; facts are gathered while at least one does. `gathered` resolves when there are some; call `stop` when the watch ends. */
   watchFacts(): { readonly gathered: Promise<void>; readonly stop: () => void };
   /** How many watch. */
@@ -113,6 +96,8 @@ class Hub implements StatusHub {
   #helper: { reply: StatusGetReply | undefined; state: string } = { reply: undefined, state: 'not asked yet' };
   #attempt = 0;
   #certificateNotAfter: number;
+  #renewalProblem = '';
+  #volumes: readonly Volume[] = [];
   #snapshot: Snapshot;
   #watchers = 0;
   #factsToldAt = -Infinity;
@@ -184,6 +169,15 @@ class Hub implements StatusHub {
     this.#publish();
   }
 
+  renewal(problem: string): void {
+    this.#renewalProblem = problem.slice(0, 1024);
+    this.#publish();
+  }
+
+  async refresh(): Promise<void> {
+    await Promise.all([this.#askHelper(), this.#measure()]);
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -222,7 +216,7 @@ class Hub implements StatusHub {
   }
 
   async #look(): Promise<void> {
-    await this.#askHelper();
+    await this.refresh();
     for (const noun of this.#options.nouns) await this.#observe(noun);
   }
 
@@ -231,6 +225,7 @@ class Hub implements StatusHub {
       this.#touched('policy');
       this.#touched('accounts');
       this.#touched('hold');
+      void this.#measure();
       this.#poll();
     });
   }
@@ -265,6 +260,12 @@ class Hub implements StatusHub {
     } catch (error) {
       this.#unreachable(error);
     }
+    this.#publish();
+  }
+
+  async #measure(): Promise<void> {
+    if (this.#closed) return;
+    this.#volumes = await this.#options.host.readVolumes();
     this.#publish();
   }
 
@@ -365,6 +366,8 @@ class Hub implements StatusHub {
       upgrade: this.#options.upgrade,
       instanceId: this.#options.instanceId,
       relay: this.#options.relay(),
+      renewalProblem: this.#renewalProblem,
+      volumes: [...this.#volumes],
     };
   }
 
@@ -391,8 +394,4 @@ class Hub implements StatusHub {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -32,7 +32,10 @@ export function statusService(options: { hub: StatusHub; trust: TrustState; cloc
   return defineService<StatusServiceDefinition, Coordinator>('reeve.agent.v1.StatusService', {
     GetStatus: {
       roles: ['coordinator'], risk: 'read', rate: { perSecond: 10, burst: 40 }, maxBytes: 1024, deadlineMs: 10_000,
-      handle: () => Promise.resolve({ status: hub.snapshot().status.value }),
+      handle: async () => {
+        await hub.refresh();
+        return { status: hub.snapshot().status.value };
+      },
     },
     Watch: {
       roles: ['coordinator'], risk: 'read', rate: { perSecond: 1, burst: 10 }, maxBytes: 65_536, deadlineMs: 0,

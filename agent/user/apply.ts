@@ -50,6 +50,18 @@ export function userWork(host: Host, hostName: string): UserWork {
     plan,
     // Also accounts that the coordinator does not know of: their markers are of an earlier life of this host.
     release: (observed, policy) => plan(observed.filter((user) => user.marker !== '').map(({ name }) => ({ presence: 'released', name })), observed, policy),
+    refused: (wanted, policy) => {
+      const made = new Set(wanted.flatMap((user) => ('account' in user && user.account.kind !== 'adopted' ? [user.name] : [])));
+      const { passwd, groups, shells } = host.readAccounts();
+      return planUsers({
+        wanted: wanted.filter((user) => user.presence === 'present' || user.presence === 'locked'),
+        observed: [],
+        accounts: { passwd: passwd.filter((entry) => !made.has(entry.name)), groups: new Set([...groups].filter((name) => !made.has(name))), shells },
+        homeExists: () => false,
+        deny: (operation, args) => policyProblem(policy, hostName, operation, args),
+        hostName,
+      }).problems;
+    },
     removalOnly: removalsOf,
     undo: {
       keep: keepUsers,

@@ -11,8 +11,8 @@ import { defineService, type CallContext, type Caller, type Service } from '../.
 import { keyFingerprint } from '../../shared/rpc/tls.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { addAudit } from '../inventory/audit.js';
-import { getHost, setJoined, type HostRow } from '../inventory/host.js';
-import { addHostKey, getHostKey, promoteKey, revokeKeys } from '../inventory/key.js';
+import { getHost, setAgentVersion, setJoined, type HostRow } from '../inventory/host.js';
+import { addHostKey, dropStagedKeys, getHostKey, promoteKey, revokeKeys } from '../inventory/key.js';
 import { spendToken } from '../inventory/token.js';
 import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
@@ -25,6 +25,9 @@ import { reachableFrom } from './reach.js';
 export interface Stranger extends Caller {
   readonly role: 'stranger';
 }
+
+/** How long the coordinator waits before it dials an agent that was readmitted, ms. */
+const readmitRedialMs = 2_000;
 
 /** Calls that the enrolment port answers. */
 export interface EnrolLimits {
@@ -71,24 +74,36 @@ function enrol(office: Office, request: EnrolRequest, from: string): EnrolRespon
   const now = clock.now();
   if (getHostKey(db, keyFingerprint(publicKey)) !== undefined) throw reeveError('JOIN_REFUSED');
   failpoint('coordinator.enrol.decided');
+  const readmission = request.credential !== 'token';
   const { host, certificate } = writing(db, () => {
     const hostId = request.credential === 'token' ? spendToken(db, sha256(request.token ?? Buffer.alloc(0)), now) : readmittedHost(office, request, publicKey, now);
     const found = hostId === undefined ? undefined : getHost(db, hostId);
     if (found === undefined || found.state === 'retired') throw reeveError('JOIN_REFUSED');
-    const readmission = request.credential !== 'token';
     const issued = office.authority.issueHost({ hostId: found.id, publicKey, now });
     addAudit(db, { timeMs: now, principal: `host:${found.id}`, action: readmission ? 'readmit' : 'join', arguments: `${found.name} from ${from}`, phase: 'ok', operationId: '', code: '' });
-    if (!readmission) revokeKeys(db, found.id);
+    const agentVersion = request.agentVersion.slice(0, 64);
     const key = { fingerprint: keyFingerprint(publicKey), hostId: found.id, publicKey, issuedAtMs: now, notAfterMs: issued.notAfterMs };
-    addHostKey(db, { ...key, state: 'staged' });
-    promoteKey(db, { ...key, state: 'staged' });
-    const endpoint = found.link === 'direct' && (isIpv4(from) || isIpv6(from)) ? { address: from, port: agentPort } : undefined;
-    const machineHint = request.machineHint.length === 32 ? request.machineHint : undefined;
-    setJoined(db, found.id, { now, from: endpoint, agentVersion: request.agentVersion.slice(0, 64), machineHint });
+    if (readmission) {
+      // As with a renewal, the last key stays good until the new one was used: an answer that is lost must not lock the host out.
+      const last = getHostKey(db, keyFingerprint(request.lastPublicKey ?? Buffer.alloc(0)));
+      if (last?.state === 'staged') promoteKey(db, last);
+      dropStagedKeys(db, found.id);
+      addHostKey(db, { ...key, state: 'staged' });
+      setAgentVersion(db, found.id, agentVersion);
+    } else {
+      revokeKeys(db, found.id);
+      addHostKey(db, { ...key, state: 'staged' });
+      promoteKey(db, { ...key, state: 'staged' });
+      const endpoint = found.link === 'direct' && (isIpv4(from) || isIpv6(from)) ? { address: from, port: agentPort } : undefined;
+      const machineHint = request.machineHint.length === 32 ? request.machineHint : undefined;
+      setJoined(db, found.id, { now, from: endpoint, agentVersion, machineHint });
+    }
     return { host: found, certificate: issued.certificate };
   });
   failpoint('coordinator.enrol.stored');
-  office.fleet.refresh(host.id);
+  // An agent that comes back is running: it needs a moment to take the certificate into use.
+  if (readmission) setTimeout(() => office.fleet.refresh(host.id), readmitRedialMs).unref();
+  else office.fleet.refresh(host.id);
   return response(office, host, certificate, now);
 }
 

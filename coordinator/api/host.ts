@@ -66,8 +66,8 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const host = hostFor(office().db, principal, request.name);
         const live = office().fleet.live(host.id);
         const facts = live.facts ?? getFacts(office().db, host.id);
-        const said = facts === undefined ? null : { ...formatFacts(facts), machineHint: Buffer.from(facts.machineHint, 'hex') };
-        return Promise.resolve({ host: formatHosts(office(), principal, [host])[0] ?? null, facts: said, status: live.status ?? null });
+        const said = facts === undefined ? null : { ...formatFacts(facts.facts), machineHint: Buffer.from(facts.facts.machineHint, 'hex') };
+        return Promise.resolve({ host: formatHosts(office(), principal, [host])[0] ?? null, facts: said, status: live.status ?? null, factsLossy: facts?.lossy ?? false });
       },
     },
     SetHost: {

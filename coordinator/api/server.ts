@@ -8,6 +8,7 @@ import { createRpcServer, maxAnswerBytes, networkConnections, type Authenticated
 import type { Office } from '../office.js';
 import { auditService } from './audit.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
+import { doctorService } from './doctor.js';
 import { fleetService, type FleetAddress } from './fleet.js';
 import { hostService } from './host.js';
 import { loginService } from './login.js';
@@ -16,6 +17,7 @@ import { operatorService } from './operator.js';
 import { packageService } from './package.js';
 import { localPeer, type LocalPeer } from './peer.js';
 import { planService } from './plan.js';
+import { policyService } from './policy.js';
 import { createRefusals, type Refusals } from './refusal.js';
 import { userService } from './user.js';
 
@@ -49,6 +51,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
   };
   return [
     auditService(office),
+    doctorService(office),
     fleetService(office, options.init),
     hostService(office),
     loginService(office),
@@ -56,6 +59,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     operatorService(office),
     packageService(options.packageDir),
     planService(office),
+    policyService(office),
     userService(office),
   ];
 }

@@ -7,6 +7,7 @@ import { describeHold } from '../../shared/model/hold.js';
 import { parseHolds } from '../../shared/rpc/hold.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
 import { formatAge } from '../../shared/model/duration.js';
+import { parseVolumeState, volumeText } from '../../shared/model/volume.js';
 import { renderFields, renderTable, type Cell, type Tone } from './table.js';
 import type { Terminal } from './terminal.js';
 import { formatSince, formatTime } from './time.js';
@@ -55,7 +56,7 @@ export function renderHost(terminal: Pick<Terminal, 'color'>, known: GetHostResp
   return [
     ...(host === null ? [] : [renderFields(terminal, hostFields(host, now))]),
     ...(status === null ? [] : [`\nAgent\n${renderFields(terminal, statusFields(status))}`]),
-    ...(facts === null ? [] : [`\nFacts, as the host says (${formatSince(facts.gatheredAt, now) || 'just'} ago)\n${renderFields(terminal, factFields(facts))}`]),
+    ...(facts === null ? [] : [`\nFacts, as the host says (${formatSince(facts.gatheredAt, now) || 'just'} ago${known.factsLossy ? '; some were cut or altered, as they are not allowed' : ''})\n${renderFields(terminal, factFields(facts))}`]),
   ].join('');
 }
 
@@ -96,6 +97,8 @@ function statusFields(status: AgentStatus): Field[] {
     ['unconfirmed', status.pendingChange],
     ['upgrade', status.upgrade],
     ...(status.relay === null ? [] : relayFields(status.relay)),
+    ['renewal failed', status.renewalProblem],
+    ['room', status.volumes.filter((volume) => volume.state !== 'ok').map((volume) => `${volume.path} ${volumeText[parseVolumeState(volume.state)]}`).join(', ')],
     ['protection', privileges === null ? '' : protectionText(privileges)],
   ];
 }

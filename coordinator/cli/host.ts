@@ -151,7 +151,7 @@ const set = defineCommand({
     };
     if (Object.keys(changes).length === 0) throw fieldMissing('the alteration', 'at least one of --name, --address, --label, --unlabel, --parent, --no-parent and --link');
     const response = await (await context.api()).call(hostService, 'SetHost', { host: hostRef(args.host), ...changes });
-    return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null }, context.clock.now()));
+    return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null, factsLossy: false }, context.clock.now()));
   },
 });
 
@@ -255,7 +255,7 @@ const hold = defineCommand({
     if (args.for === undefined) throw fieldMissing('--for', '1m to 30d');
     const duration = toDuration(parseHoldLength(parseDuration('length of the hold', args.for)));
     const response = await (await context.api()).call(hostService, 'HoldHost', { ...request, duration, reason: parseHoldReason(args.reason ?? '') });
-    return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null }, context.clock.now()));
+    return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null, factsLossy: false }, context.clock.now()));
   },
 });
 

@@ -8,6 +8,8 @@ import { runCaptured, transcript } from './testing/terminal.js';
 const lines: readonly (readonly string[])[] = [
   ['init', '--address', 'fleet.example.org'],
   ['status'],
+  ['doctor', 'web1'],
+  ['policy', 'check', '--on', 'all'],
   ['host', 'add', 'web1', '--ssh', 'root@192.0.2.1', '--identity', '/nowhere/key'],
   ['fleet', 'show'],
   ['fleet', 'set', '--address', 'fleet.example.org', '--address', '192.0.2.7'],
@@ -54,7 +56,7 @@ describe('what commands show', () => {
     const people = await runCaptured(coordinator.socket, line);
     const program = await runCaptured(coordinator.socket, [...line, '--json']);
     JSON.parse(program.out);
-    const name = line.includes('--end') ? 'host-hold-end' : line.slice(0, ['init', 'status', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
+    const name = line.includes('--end') ? 'host-hold-end' : line.slice(0, ['init', 'status', 'doctor', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
     const shown = `${transcript(line, people)}\n${transcript([...line, '--json'], program)}`.replaceAll(coordinator.socket, '/run/reeved/api.sock');
     await expect(shown).toMatchFileSnapshot(`golden/output/${name}.txt`);
   });

@@ -1,4 +1,5 @@
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
+import type { DoctorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/DoctorService.js';
 import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
@@ -7,6 +8,7 @@ import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/co
 import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
 import type { PackageServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PackageService.js';
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
+import type { PolicyServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PolicyService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import type { ServiceName } from '../../shared/rpc/client.js';
 
@@ -14,6 +16,7 @@ import type { ServiceName } from '../../shared/rpc/client.js';
 const named = <Definition>(name: string): ServiceName<Definition> => name;
 
 export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
+export const doctorService = named<DoctorServiceDefinition>('reeve.coordinator.v1.DoctorService');
 export const enrolService = named<EnrolServiceDefinition>('reeve.coordinator.v1.EnrolService');
 export const fleetService = named<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');
 export const hostService = named<HostServiceDefinition>('reeve.coordinator.v1.HostService');
@@ -22,4 +25,5 @@ export const operationService = named<OperationServiceDefinition>('reeve.coordin
 export const operatorService = named<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
 export const packageService = named<PackageServiceDefinition>('reeve.coordinator.v1.PackageService');
 export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
+export const policyService = named<PolicyServiceDefinition>('reeve.coordinator.v1.PolicyService');
 export const userService = named<UserServiceDefinition>('reeve.coordinator.v1.UserService');

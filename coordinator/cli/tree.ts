@@ -1,6 +1,7 @@
 import { auditNoun } from './audit.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
+import { doctorNoun } from './doctor.js';
 import { fleetNoun } from './fleet.js';
 import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
@@ -8,6 +9,7 @@ import { loginNoun, logoutNoun } from './login.js';
 import { operationNoun } from './operation.js';
 import { operatorNoun, whoamiNoun } from './operator.js';
 import { applyNoun, pendingNoun, planNoun } from './plan.js';
+import { policyNoun } from './policy.js';
 import { statusNoun } from './status.js';
 import { userNoun } from './user.js';
 
@@ -16,10 +18,12 @@ export const nouns: readonly Noun[] = [
   initNoun,
   fleetNoun,
   statusNoun,
+  doctorNoun,
   hostNoun,
   userNoun,
   planNoun,
   applyNoun,
+  policyNoun,
   pendingNoun,
   operationNoun,
   operatorNoun,

@@ -117,6 +117,8 @@ async function runSession(
   let peer: X509Certificate | undefined;
   const identity = options.identity();
   const credentials = clientCredentials(identity, (certificate) => {
+    // The handshake of a connection that is being closed may still end.
+    if (signal.aborted) return new Error('the connection is closed');
     const problem = peerProblem(options, certificate);
     if (problem !== undefined) return new Error(`certificate refused: ${problem}`);
     peer = certificate;

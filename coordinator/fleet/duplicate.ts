@@ -54,7 +54,7 @@ async function watchedInstance(fleet: Fleet, host: HostRow): Promise<string> {
 
 function quarantine(world: World, fleet: Fleet, host: HostRow, speaker: Speaker, live: Live): never {
   const { db, clock, log } = world;
-  const first = `one answers at ${host.endpoint === undefined ? 'an unknown address' : formatEndpoint(host.endpoint)}${machineOf(live.facts?.machineHint ?? '')}`;
+  const first = `one answers at ${host.endpoint === undefined ? 'an unknown address' : formatEndpoint(host.endpoint)}${machineOf(live.facts?.facts.machineHint ?? '')}`;
   const text = `two live agents have its identity: ${first}, one ${speaker.doing} from ${speaker.source}${machineOf(speaker.machineHint)}`;
   const atMs = clock.now();
   writing(db, () => {

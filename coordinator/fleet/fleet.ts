@@ -4,7 +4,7 @@ import type { WatchEvent } from '../../shared/gen/proto/reeve/agent/v1/WatchEven
 import { createSemaphore } from '../../shared/kit/semaphore.js';
 import { isIpv4, isIpv6 } from '../../shared/model/host.js';
 import { formatIdentity } from '../../shared/model/identity.js';
-import { parseFacts, type Facts } from '../../shared/model/fact.js';
+import { parseFacts, type ParsedFacts } from '../../shared/model/fact.js';
 import type { CallOptions, Channel, ServiceName } from '../../shared/rpc/client.js';
 import type { MethodName, RequestInputOf, ResponseOf } from '../../shared/rpc/type.js';
 import { setFacts } from '../inventory/fact.js';
@@ -45,6 +45,8 @@ export interface Fleet {
   attach(hostId: string, peer: string, onClosed: (reason: string) => void): Attached;
   /** Hosts that are reached through this one and are not connected are dialled at once. */
   wakeBehind(hostId: string): void;
+  /** The way to a host's agent now, or why there is none. */
+  link(hostId: string): Link | NoLink;
   /** What is known of a host from its connection. */
   live(hostId: string): Live;
   /** Calls a method of a host's agent. Errors: HOST_NOT_JOINED, HOST_REVOKED, HOST_UNREACHABLE at once when it is not connected, and what the agent says. */
@@ -67,7 +69,7 @@ export function createFleet(world: World): Fleet {
   const lives = new Map<string, Live>();
   const dialling = createSemaphore(64);
   const diallingKnownDown = createSemaphore(512);
-  const facts = new Map<string, Facts>();
+  const facts = new Map<string, ParsedFacts>();
   const seen = new Map<string, number>();
   let up: (hostId: string) => void = () => undefined;
   const timers = [setInterval(() => flush(), flushMs), setInterval(() => flushSeen(), lastSeenMs)];
@@ -179,6 +181,7 @@ export function createFleet(world: World): Fleet {
     refresh,
     attach: (hostId, peer, onClosed) => attachments.attach(hostId, { peer, now: clock.now() }, onClosed),
     wakeBehind,
+    link: linkOf,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),
     call: async (host, service, method, request, options) =>
       openTo(host)
@@ -219,7 +222,7 @@ function namedAs(error: unknown, hostName: string): unknown {
 }
 
 /** Takes in one event. Whatever a host says is data: checked, capped, stored. */
-function receive(world: World, hostId: string, event: WatchEvent, to: { update: (change: Partial<Live>) => void; facts: Map<string, Facts> }): void {
+function receive(world: World, hostId: string, event: WatchEvent, to: { update: (change: Partial<Live>) => void; facts: Map<string, ParsedFacts> }): void {
   if (event.status !== null) {
     to.update({ status: event.status });
     setAgentVersion(world.db, hostId, event.status.agentVersion.slice(0, 64));
@@ -228,8 +231,8 @@ function receive(world: World, hostId: string, event: WatchEvent, to: { update: 
   }
   if (event.facts !== null) {
     try {
-      const { facts, lossy } = parseFacts(event.facts);
-      if (lossy) world.log.warn({ host: hostId }, 'a host sent facts that are not allowed; they were cut or altered');
+      const facts = parseFacts(event.facts);
+      if (facts.lossy) world.log.warn({ host: hostId }, 'a host sent facts that are not allowed; they were cut or altered');
       to.update({ facts });
       to.facts.set(hostId, facts);
     } catch (error) {

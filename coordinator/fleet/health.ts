@@ -1,4 +1,7 @@
 import { describeHold, holdOn, type Hold } from '../../shared/model/hold.js';
+import { volumeText } from '../../shared/model/volume.js';
+import { ownVolume } from '../doctor/own.js';
+import { badVolumes } from '../doctor/status.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { damageOf } from '../inventory/write.js';
@@ -36,6 +39,11 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
   if (damage !== undefined) {
     const text = `${damage}; restore the newest backup: systemctl stop reeved && reeved restore FILE && systemctl start reeved`;
     health.push({ code: 'DATABASE_DAMAGED', title: 'the inventory is damaged, nothing is stored any more', severity: 'error', text, since: now, hostName: '' });
+  }
+  const own = ownVolume(world);
+  if (own.state !== 'ok') {
+    const text = own.state === 'low' ? `df -h ${own.path}` : `without room for its audit records the coordinator changes nothing; df -h ${own.path}`;
+    health.push({ code: 'COORDINATOR_DISK', title: `${own.path} of the coordinator ${volumeText[own.state]}`, severity: own.state === 'low' ? 'warning' : 'error', text, since: now, hostName: '' });
   }
   for (const host of hosts.values()) {
     if (host.quarantine !== undefined && host.state === 'quarantined') {
@@ -84,7 +92,7 @@ function hostHealth(host: HostRow, live: Live, now: number): Health[] {
   }
   const health: Health[] = [];
   const { status } = live;
-  const { facts } = live;
+  const facts = live.facts?.facts;
   if (facts !== undefined && facts.machineHint !== '' && host.machineHint !== undefined && facts.machineHint !== host.machineHint.toString('hex')) {
     const text = `if it is a copy of the machine that joined, run reeve-agent reset on it; if that one became this one: reeve host invite ${host.name} --rejoin`;
     health.push({ ...about, code: 'MACHINE_CHANGED', title: 'it runs on another machine than the one that joined', severity: 'warning', text });
@@ -105,6 +113,14 @@ function hostHealth(host: HostRow, live: Live, now: number): Health[] {
   }
   if (status !== undefined && status.upgrade !== '') {
     health.push({ ...about, code: 'UPGRADE_REVERTED', title: 'an upgrade of its agent was reverted', severity: 'warning', text: status.upgrade });
+  }
+  if (status !== undefined && status.renewalProblem !== '') {
+    const text = `${status.renewalProblem.slice(0, 1024)}; it is tried again; on the host: reeve-agent doctor`;
+    health.push({ ...about, code: 'RENEWAL_FAILED', title: 'its certificate could not be renewed', severity: 'warning', text });
+  }
+  for (const { path, state } of badVolumes(status?.volumes ?? [])) {
+    const severity = state === 'low' ? 'warning' : 'error';
+    health.push({ ...about, code: state === 'unwritable' ? 'DISK_UNWRITABLE' : state === 'full' ? 'DISK_FULL' : 'DISK_LOW', title: `${path} ${volumeText[state]}`, severity, text: `on the host: df -h ${path}` });
   }
   if (host.auditBrokenAtMs !== undefined) {
     const text = 'records were cut off or rewritten; on the host: reeve-privd --verify-audit';

@@ -1,5 +1,5 @@
 import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
-import type { Facts } from '../../shared/model/fact.js';
+import type { ParsedFacts } from '../../shared/model/fact.js';
 
 /** What is known of a host from its connection; kept in memory. */
 export interface Live {
@@ -13,7 +13,7 @@ export interface Live {
   /** Host's clock minus ours, ms. */
   readonly clockOffsetMs: number;
   readonly status: AgentStatus | undefined;
-  readonly facts: Facts | undefined;
+  readonly facts: ParsedFacts | undefined;
   /** End of the certificate the agent showed, unix ms. */
   readonly certificateNotAfterMs: number;
 }

@@ -1,16 +1,18 @@
-import type { Facts } from '../../shared/model/fact.js';
+import type { Facts, ParsedFacts } from '../../shared/model/fact.js';
 import type { Database } from './database.js';
 
-/** What a host last said of itself; undefined: nothing yet. */
-export function getFacts(db: Database, hostId: string): Facts | undefined {
+/** What a host last said of itself, and whether all of it could be taken as it was; undefined: nothing yet. */
+export function getFacts(db: Database, hostId: string): ParsedFacts | undefined {
   const text = db.prepare('SELECT facts FROM fact WHERE host_id = ?').pluck().get(hostId) as string | undefined;
-  return text === undefined ? undefined : (JSON.parse(text) as Facts);
+  if (text === undefined) return undefined;
+  const { lossy, ...facts } = JSON.parse(text) as Facts & { lossy?: boolean };
+  return { facts, lossy: lossy === true };
 }
 
 /** Stores what hosts said of themselves, all in one transaction. */
-export function setFacts(db: Database, facts: ReadonlyMap<string, Facts>, now: number): void {
+export function setFacts(db: Database, facts: ReadonlyMap<string, ParsedFacts>, now: number): void {
   const put = db.prepare('INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET received_at_ms = excluded.received_at_ms, facts = excluded.facts');
   db.transaction(() => {
-    for (const [id, said] of facts) put.run(id, now, JSON.stringify(said));
+    for (const [id, said] of facts) put.run(id, now, JSON.stringify(said.lossy ? { ...said.facts, lossy: true } : said.facts));
   })();
 }

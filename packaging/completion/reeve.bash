@@ -15,7 +15,7 @@ _reeve() {
     case $word in --socket|--policy|--link|--format|--role|--address|--agents-port|--comment|--enrolment-port|--for|--from|--group-label|--groups|--host-key|--identity|--jump|--jump-host-key|--label|--limit|--name|--noun|--on|--operators-port|--out|--package-dir|--parallel|--parent|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status host user plan apply pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -23,6 +23,7 @@ _reeve() {
     'fleet moved'*) words='--json --socket --help' ;;
     'fleet rekey'*) words='--yes --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
+    'doctor '*) words='--json --socket --help' ;;
     'host ') words='add invite list show set release retire revoke readmit hold --help' ;;
     'host add'*) words='--ssh --port --host-key --address --identity --agent --password-stdin --jump --jump-host-key --sudo --policy --label --parent --link --ttl --rejoin --package-dir --from --format --group-label --parallel --json --socket --help' ;;
     'host invite'*) words='--address --ttl --policy --label --parent --link --rejoin --from --format --group-label --out --json --socket --help' ;;
@@ -44,6 +45,8 @@ _reeve() {
     'user observe'*) words='--json --socket --help' ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
+    'policy ') words='check --help' ;;
+    'policy check'*) words='--on --json --socket --help' ;;
     'pending '*) words='--on --json --socket --help' ;;
     'operation ') words='list show --help' ;;
     'operation list'*) words='--limit --json --socket --help' ;;

@@ -146,4 +146,51 @@ describe.skipIf(!hosts.ok)('kill -9 while a host joins or renews', () => {
     }
     expect((await identityFolder(host)).current).not.toBe('');
   });
+
+  test('coming back after expiry, at each failpoint of both programs: the last key stays good until the new one is used', async () => {
+    const host = fleet.host('web1');
+    let days = 100;
+    // From whatever clock the tests before have left: an operator says yes.
+    await host.run(['systemctl', 'stop', 'reeve-agent'], { timeoutMs: 60_000 });
+    for (const machine of [fleet.hub, host]) await setClock(machine, days);
+    await fleet.hub.run(['systemctl', 'restart', 'reeved'], { timeoutMs: 60_000 });
+    await until(async () => (await fleet.reeve(['host', 'readmit', 'web1'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to take the yes' });
+    await host.run(['systemctl', 'start', 'reeve-agent'], { timeoutMs: 60_000 });
+    await checkOne();
+    /** Ten days past the end of the certificate, on both machines; the agent comes back as soon as it is started. */
+    const expire = async (armed: { unit: 'reeve-agent' | 'reeved'; point: string }): Promise<string> => {
+      await host.run(['systemctl', 'stop', 'reeve-agent'], { timeoutMs: 60_000 });
+      const before = (await identityFolder(host)).certificate;
+      days += 17;
+      await setClock(fleet.hub, days);
+      await setClock(host, days);
+      if (armed.unit === 'reeved') await arm(fleet.hub, 'reeved', armed.point);
+      else await fleet.hub.run(['systemctl', 'restart', 'reeved'], { timeoutMs: 60_000 });
+      if (armed.unit === 'reeve-agent') await arm(host, 'reeve-agent', armed.point);
+      else await host.run(['systemctl', 'start', 'reeve-agent'], { timeoutMs: 60_000 });
+      return before;
+    };
+    const back = async (before: string, point: string): Promise<void> => {
+      try {
+        await until(async () => (await identityFolder(host)).certificate !== before, { timeoutMs: 60_000, everyMs: 200, what: `the host to come back after ${point}` });
+      } catch (error) {
+        throw new Error(`It did not come back; the agent said:\n${await host.run(['journalctl', '--no-pager', '--output=cat', '--lines=20', '--unit=reeve-agent'])}`, { cause: error });
+      }
+      await checkOne();
+      survived += 1;
+    };
+    for (const point of joinPoints.agent) {
+      const before = await expire({ unit: 'reeve-agent', point });
+      await waitRestarted(host, 'reeve-agent');
+      await back(before, point);
+    }
+    for (const point of joinPoints.coordinator) {
+      const before = await expire({ unit: 'reeved', point });
+      await waitRestarted(fleet.hub, 'reeved');
+      expect((await identityFolder(host)).certificate).toBe(before);
+      // It tries again within minutes by itself; started anew, at once.
+      await host.run(['systemctl', 'restart', 'reeve-agent'], { timeoutMs: 60_000 });
+      await back(before, point);
+    }
+  });
 });

@@ -7,7 +7,7 @@ import type { AgentIdentity } from '../../agent/identity/identity.js';
 import { loadKey, makeKey, proofBytes, signProof } from '../../shared/rpc/key.js';
 import { renew } from '../../agent/identity/renew.js';
 import { getHost, listHosts } from '../../coordinator/inventory/host.js';
-import { getHostKey } from '../../coordinator/inventory/key.js';
+import { getHostKey, promoteKey } from '../../coordinator/inventory/key.js';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { EnrolRequestInput } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolRequest.js';
 import type { EnrolResponse } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolResponse.js';
@@ -236,7 +236,7 @@ describe('a host whose certificate expired', () => {
     else expect(answer).toBe(code);
   });
 
-  it('40 days ago comes back after an operator’s yes, within the hour that it holds, and once', async () => {
+  it('40 days ago comes back after an operator’s yes, within the hour that it holds, until its new key was used', async () => {
     const last = await absent(40 * day);
     await expect(readmitBy(last)).rejects.toMatchObject({ code: 'READMIT_NEEDS_OPERATOR' });
     expect(await fleet.api.unary(hostService, 'ReadmitHost', { selector: 'all' }, options)).toEqual({ hosts: ['web1'] });
@@ -245,6 +245,13 @@ describe('a host whose certificate expired', () => {
     clock.turn(0);
     const answer = await readmitBy(last);
     expect(answer.hostId).toBe(last.hostId);
+    const again = await readmitBy(last);
+    expect(again.hostId, 'an answer that was lost locks nobody out').toBe(last.hostId);
+    const { db } = fleet.office();
+    const staged = db.prepare(`SELECT fingerprint FROM host_key WHERE host_id = ? AND state = 'staged'`).pluck().all(last.hostId) as string[];
+    expect(staged, 'the newest answer alone is waited for').toHaveLength(1);
+    const used = getHostKey(db, staged[0] ?? '');
+    if (used !== undefined) promoteKey(db, used);
     await expect(readmitBy(last), 'the last key is the last no more').rejects.toMatchObject({ code: 'JOIN_REFUSED' });
   });
 

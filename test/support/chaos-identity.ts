@@ -59,8 +59,27 @@ export async function prepareClock(host: LabHost, unit: ChaosUnit): Promise<void
   await host.run(['systemctl', 'daemon-reload']);
 }
 
-/** The clock that units of a host have from their next start on: so many days ahead. */
+/** The clock that units of a host have from their next start on: so many days ahead, or behind when negative. */
 export async function setClock(host: LabHost, days: number): Promise<void> {
+  await host.write(clockFile, [...fakeClock(days), ''].join('\n'));
+}
+
+/** The variables that give a program such a clock. */
+export function fakeClock(days: number): readonly string[] {
+  const seconds = Math.round(days * 86_400);
   const faked = ['FAKETIME_DONT_FAKE_MONOTONIC=1', 'FAKETIME_DISABLE_SHM=1', 'FAKETIME_NO_CACHE=1'];
-  await host.write(clockFile, [`LD_PRELOAD=${library}`, `FAKETIME=+${String(days)}d`, ...faked, ''].join('\n'));
+  return [`LD_PRELOAD=${library}`, `FAKETIME=${seconds < 0 ? '' : '+'}${String(seconds)}`, ...faked];
+}
+
+/**
+ * A clock that can be stepped while a unit runs: so many days ahead of the true time from now on. The first call takes effect at the unit's next start,
+ * later ones at once.
+ */
+export async function stepClock(host: LabHost, days: number): Promise<void> {
+  const seconds = Math.round(days * 86_400);
+  // Renamed into place: a program that reads the time in this moment must find the old or the new one.
+  await host.write('/run/reeve-chaos/step.new', `${seconds < 0 ? '' : '+'}${String(seconds)}\n`);
+  await host.run(['mv', '/run/reeve-chaos/step.new', '/run/reeve-chaos/step']);
+  const [preload = '', , ...faked] = fakeClock(0);
+  await host.write(clockFile, [preload, 'FAKETIME_TIMESTAMP_FILE=/run/reeve-chaos/step', ...faked, ''].join('\n'));
 }

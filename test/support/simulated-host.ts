@@ -105,6 +105,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     }),
     homeExists: (name) => homes.has(name),
     readFacts: () => Promise.resolve(factsOf(clock, options.hostname ?? 'simulated')),
+    readVolumes: () => Promise.resolve([{ path: '/var', state: 'ok' }]),
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMark: () => 'this boot',
     monotonicMs: () => Math.round(clock.monotonic()),

@@ -140,6 +140,14 @@ export const answers: Handlers = {
   }),
   'PlanService.Reconcile': changeEvents([created, removed]),
   'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),
+  'DoctorService.CheckHost': () =>
+    [
+      { name: 'inventory', state: 'CHECK_STATE_OK', text: 'Host "web1" has joined.' },
+      { name: 'route', state: 'CHECK_STATE_FAILED', text: '192.0.2.1:7420 can be reached, but nothing listens there.', fix: 'Start the agent.', command: 'systemctl restart reeve-agent', commandAt: 'web1' },
+      { name: 'tls', state: 'CHECK_STATE_SKIPPED', text: 'Not looked at: it depends on "route".' },
+      { name: 'coordinator-disk', state: 'CHECK_STATE_WARNING', text: '/var/lib/reeved on the coordinator is nearly full.', fix: 'Make room.', command: 'df -h /var/lib/reeved', commandAt: 'coordinator' },
+    ].map((check) => ({ check })),
+  'PolicyService.CheckPolicy': () => [refused, same, unreachable].map((host) => ({ host })),
   'OperationService.ListOperation': () => ({ operations: [{ id: id(99), summary: 'user add ada on all', operator: 'ada', outcome: 'OUTCOME_PENDING', startedAt: ago(60), endedAt: ago(58) }] }),
   'OperationService.GetOperation': () => ({
     operation: { id: id(99), summary: 'user add ada on all', operator: 'ada', outcome: 'OUTCOME_FAILED', startedAt: ago(60), endedAt: ago(58) },

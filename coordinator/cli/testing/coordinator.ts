@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { systemClock } from '../../../shared/kit/clock.js';
 import { createRpcServer, type Caller, type Service } from '../../../shared/rpc/server.js';
 import { serviceDefinition } from '../../../shared/rpc/load.js';
-import { auditService, fleetService, hostService, loginService, operationService, operatorService, packageService, planService, userService } from '../service.js';
+import { auditService, doctorService, fleetService, hostService, loginService, operationService, operatorService, packageService, planService, policyService, userService } from '../service.js';
 
 /** Answers of a method: gets the request, gives the response or the events of a stream, or throws. */
 export type Handler = (request: never) => unknown;
@@ -24,7 +24,7 @@ export interface CannedCoordinator {
   close(): Promise<void>;
 }
 
-const services = [auditService, fleetService, hostService, loginService, operationService, operatorService, packageService, planService, userService];
+const services = [auditService, doctorService, fleetService, hostService, loginService, operationService, operatorService, packageService, planService, policyService, userService];
 
 /** Starts one on a socket in a temporary folder, behind the real RPC server. */
 export async function startCoordinator(): Promise<CannedCoordinator> {

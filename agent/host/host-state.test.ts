@@ -1,0 +1,31 @@
+import { createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import { listeningUids, parseListening } from './listening.js';
+import { parseUnits } from './unit.js';
+
+test('units are read from what systemctl shows', () => {
+  expect(parseUnits('Id=reeve-privd.socket\nLoadState=loaded\nActiveState=active\n\nId=reeve-agent.service\nLoadState=masked\nActiveState=failed\n')).toEqual([
+    { name: 'reeve-privd.socket', load: 'loaded', active: 'active' },
+    { name: 'reeve-agent.service', load: 'masked', active: 'failed' },
+  ]);
+  expect(parseUnits('')).toEqual([]);
+});
+
+test('only sockets that listen on the port count', () => {
+  const text = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:1CFC 00000000:0000 0A 00000000:00000000 00:00000000 00000000   999        0 23417 1
+   1: 0100007F:1CFC 0100007F:9C40 01 00000000:00000000 00:00000000 00000000   998        0 23418 1
+   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 23419 1
+`;
+  expect(parseListening(text, 7420)).toEqual([999]);
+  expect(parseListening(text, 22)).toEqual([0]);
+  expect(parseListening(text, 7421)).toEqual([]);
+});
+
+test('a socket of this process is found under its account', async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  expect(listeningUids(typeof address === 'object' && address !== null ? address.port : 0)).toEqual([process.getuid?.()]);
+  server.close();
+});
