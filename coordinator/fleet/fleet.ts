@@ -21,7 +21,7 @@ import { dialOutLink } from './link-dial-out.js';
 import { directLink } from './link-direct.js';
 import { parentLink } from './link-parent.js';
 import { notYet, replacedKey, type Live } from './live.js';
-import { signedRecords } from './record.js';
+import { noRecords, signedRecords, takesRecords } from './record.js';
 
 /** Heartbeats are a budget of the whole fleet: so many a second, but none rarer than a lost host may stay unseen. */
 const heartbeat = { perSecond: 1_000, minMs: 6_000, maxMs: 10_000 };
@@ -127,7 +127,7 @@ export function createFleet(world: World): Fleet {
         return key.state === 'current' || key.state === 'staged' ? undefined : `its key is ${key.state === 'revoked' ? 'revoked' : replacedKey}`;
       },
       epoch: world.epoch,
-      records: () => signedRecords(world),
+      records: () => (takesRecords(getHost(db, hostId)?.agentVersion ?? '') ? signedRecords(world) : noRecords),
       fresh: () => clock.now() - (getHost(db, hostId)?.joinedAtMs ?? 0) < freshMs,
       heartbeatMs: () => Math.min(heartbeat.maxMs, Math.max(heartbeat.minMs, (connections.size / heartbeat.perSecond) * 1_000)),
       dialling,

@@ -12,6 +12,14 @@ export interface Records {
   readonly movedVersion: number;
 }
 
+/** For agents that do not know such records. */
+export const noRecords: Records = { denyList: undefined, denyVersion: 0, moved: undefined, movedVersion: 0 };
+
+/** Whether an agent of this version takes signed records: release 0.1 does not, and refuses a Watch that is longer than it knows. */
+export function takesRecords(agentVersion: string): boolean {
+  return !agentVersion.startsWith('0.1.');
+}
+
 type Signer = Pick<World, 'db' | 'authority'>;
 
 const known = new WeakMap<Signer['db'], Records>();
