@@ -37,6 +37,8 @@ const about: Record<string, (host: string) => object> = {
   'HostService/ProveHost': (host) => ({ host }),
   'HostService/HoldHost': (host) => ({ host, duration: { seconds: 3600 }, reason: 'r' }),
   'HostService/UnholdHost': (host) => ({ host }),
+  'DoctorService/CheckHost': (host) => ({ host }),
+  'PolicyService/CheckPolicy': (selector) => ({ selector }),
   'PlanService/Reconcile': (selector) => ({ selector, options: apply }),
   'PlanService/ListPending': (selector) => ({ selector }),
   'UserService/AddUser': (selector) => ({ selector, user: ada, options: apply }),
@@ -88,7 +90,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:PlanService\/Reconcile|HostService\/ReleaseHost|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;
