@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { startFleet, type TestFleet } from '../support/fleet.js';
 import { until } from '../support/until.js';
+import { testRenewal } from './renewal.js';
 import { describeUsers } from './user-suite.js';
 
 /** Lets nothing in that did not begin here, also after a reboot. */
@@ -44,6 +45,8 @@ describeUsers({
       await both('connected');
       await fleet.json(['user', 'add', 'again', '--on', 'all', '--yes']);
     });
+
+    testRenewal(fleetOf, ['web1', 'web2']);
 
     test('a revoked host is cut off within 15 s', async () => {
       const fleet = fleetOf();

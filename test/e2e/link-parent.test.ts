@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { startFleet, type TestFleet } from '../support/fleet.js';
 import { until } from '../support/until.js';
+import { testRenewal } from './renewal.js';
 import { describeUsers } from './user-suite.js';
 
 /** The parent's address on the guests' own bridge. */
@@ -65,6 +66,8 @@ describeUsers({
       await both('connected');
       await fleet.json(['user', 'add', 'again', '--on', 'guest=yes', '--yes']);
     });
+
+    testRenewal(fleetOf, ['vm1', 'web1', 'web2']);
 
     test('a revoked guest is cut off within 15 s', async () => {
       const fleet = fleetOf();
