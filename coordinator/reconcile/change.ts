@@ -247,7 +247,9 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
     const part = { operationId, hostId: host.id, noun: noun.name, generation };
     const result = await perHost.run(host.id, async () => {
       failpoint('coordinator.change.sent');
-      const answer = await sendIntent(world, fleet, { ...target, intent });
+      // The host was lost and came back while this waited: it was brought to this state then, and is no longer as it was planned from.
+      const overtaken = (getGeneration(world.db, host.id, noun.name)?.applied ?? 0) >= generation;
+      const answer = await sendIntent(world, fleet, { ...target, intent: overtaken ? { ...intent, expectedDigest: Buffer.alloc(0) } : intent });
       return { ...recordAnswer(world, fleet, part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
     });
     queue.push({ kind: 'host', result: { ...result, host } });
