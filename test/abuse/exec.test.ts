@@ -80,12 +80,12 @@ describe.skipIf(!hosts.ok)('the programs that Reeve starts', () => {
   }, 280_000);
 
   test('are one word to systemd at start, and nothing else', async () => {
-    for (const [host, unit] of [[web, 'reeve-agent.service'], [fleet.hub, 'reeved.service']] as const) {
+    for (const [host, unit, node] of [[web, 'reeve-agent.service', '/usr/lib/reeve-agent/current/node'], [fleet.hub, 'reeved.service', '/usr/lib/reeve/node']] as const) {
       const trace = await traceProcess(host, 1, unit);
       await host.run(['systemctl', 'restart', unit], { timeoutMs: 120_000 });
       const mine = (await trace.stop()).filter(({ file }) => !file.startsWith('/lib/systemd/') && !file.startsWith('/usr/lib/systemd/'));
       const files = mine.map(({ file }) => file).filter((file) => file !== PEERCRED);
-      expect(files, unit).toEqual(['/usr/lib/reeve/node', NOTIFY]);
+      expect(files, unit).toEqual([node, NOTIFY]);
       const [, notify] = mine.filter(({ file }) => file !== PEERCRED);
       expect(notify?.argv.slice(1)).toEqual(['READY=1']);
       expect(notify?.envp.filter((entry) => !entry.startsWith('NOTIFY_SOCKET='))).toEqual([]);
