@@ -232,6 +232,8 @@ const cancelled: Answer = { outcome: 'failed', errors: [{ code: 'CANCELLED', fie
 async function applyAll(run: Run, stored: { operationId: string; targets: readonly Target[]; known: readonly PlanHostRow[] }): Promise<void> {
   const { world, fleet, perHost, request, queue } = run;
   const { operationId } = stored;
+  const reached = (target: Target): boolean => (getGeneration(world.db, target.host.id, target.noun.name)?.applied ?? 0) >= target.generation;
+  const behind = new Set(stored.targets.filter((target) => !reached(target)));
   const plans = new Map(stored.known.map((plan) => [`${plan.hostId} ${plan.noun}`, plan]));
   await forEachLimited(stored.targets, fanOut, async (target) => {
     const { host, noun, generation } = target;
@@ -248,7 +250,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
     const result = await perHost.run(host.id, async () => {
       failpoint('coordinator.change.sent');
       // The host was lost and came back while this waited: it was brought to this state then, and is no longer as it was planned from.
-      const overtaken = (getGeneration(world.db, host.id, noun.name)?.applied ?? 0) >= generation;
+      const overtaken = behind.has(target) && reached(target);
       const answer = await sendIntent(world, fleet, { ...target, intent: overtaken ? { ...intent, expectedDigest: Buffer.alloc(0) } : intent });
       return { ...recordAnswer(world, fleet, part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
     });
