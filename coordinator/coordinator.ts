@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { reeveError } from '../shared/errors/error.js';
 import type { Clock } from '../shared/kit/clock.js';
+import { waitFor } from '../shared/kit/deadline.js';
 import { random } from '../shared/kit/random.js';
 import type { Logger } from '../shared/kit/log.js';
 import { createKeyedQueue } from '../shared/kit/queue.js';
@@ -21,7 +22,7 @@ import { noteCoordinatorKey, tidyCoordinatorKeys } from './inventory/coordinator
 import { tidyKeys } from './inventory/key.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
 import { tidyTokens } from './inventory/token.js';
-import { refuseWrites, writing } from './inventory/write.js';
+import { isUnwritable, noting, refuseWrites, writing } from './inventory/write.js';
 import { tidyLoginTokens } from './inventory/login-token.js';
 import { tidyOperatorKeys } from './inventory/operator-key.js';
 import type { Office } from './office.js';
@@ -71,6 +72,9 @@ const checkMs = 86_400_000;
 
 /** How often old rows are forgotten and the certificate is looked at, ms. */
 const housekeepingMs = 3_600_000;
+
+/** Until work that the database did not take is tried again, ms. */
+const unwritableWaitMs = 10_000;
 
 /** What listens on the network. */
 interface Ports {
@@ -169,7 +173,14 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const changes = createChangeEngine(world, fleet, perHost);
   const stop = new AbortController();
   const settle = (hostId: string): void => {
-    settleHost(world, fleet, perHost, hostId, stop.signal).catch((error: unknown) => options.onBug(error));
+    settleHost(world, fleet, perHost, hostId, stop.signal).catch(async (error: unknown) => {
+      if (!isUnwritable(error)) {
+        options.onBug(error);
+        return;
+      }
+      log.error({ err: error, host: hostId }, 'what a host is owed waits until the database can be written');
+      if (await waitFor(unwritableWaitMs, stop.signal)) settle(hostId);
+    });
   };
   const holds = keepHolds(world, settle);
   const converge = (hostId: string): void => {
@@ -236,16 +247,16 @@ async function check(options: CoordinatorOptions, office: Office): Promise<void>
 
 /** Renews the coordinator's certificate at half its life, with jitter, and forgets what is too old to matter. */
 function keepHouse(office: Office): void {
+  const { db, log } = office;
   const now = office.clock.now();
-  tidyKeys(office.db, now);
-  tidyOperatorKeys(office.db, now);
-  tidyTokens(office.db, now);
-  tidyCoordinatorKeys(office.db, now);
-  tidyLoginTokens(office.db, now);
-  tidyOperations(office.db, now);
+  for (const tidy of [tidyKeys, tidyOperatorKeys, tidyTokens, tidyCoordinatorKeys, tidyLoginTokens, tidyOperations]) noting(db, log, () => tidy(db, now));
   const { fromMs, toMs } = office.authority.coordinatorValidity();
   // One that begins in the future was made while this clock was far ahead: nobody takes it now.
   if (fromMs <= now && toMs - now > certificateLife.coordinatorMs * (0.45 + 0.1 * random())) return;
-  office.renewCertificate();
-  office.log.info('the coordinator has a new certificate');
+  try {
+    office.renewCertificate();
+    log.info('the coordinator has a new certificate');
+  } catch (error) {
+    log.error({ err: error }, 'the certificate of the coordinator could not be renewed; it is tried again');
+  }
 }

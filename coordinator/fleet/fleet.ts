@@ -12,6 +12,7 @@ import { getHost, listHosts, quarantined, setAgentVersion, setAuditHead, setLast
 import { joinedBehind } from '../inventory/relay.js';
 import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
+import { noting } from '../inventory/write.js';
 import type { World } from '../world.js';
 import { keepConnection, type Connection } from './connection.js';
 import { createAttachments, type Attached } from './attach.js';
@@ -76,14 +77,10 @@ export function createFleet(world: World): Fleet {
   for (const timer of timers) timer.unref();
 
   const flushSeen = (): void => {
-    if (seen.size === 0) return;
-    setLastSeen(db, seen);
-    seen.clear();
+    if (seen.size > 0 && noting(db, log, () => setLastSeen(db, seen))) seen.clear();
   };
   const flush = (): void => {
-    if (facts.size === 0) return;
-    setFacts(db, facts, clock.now());
-    facts.clear();
+    if (facts.size > 0 && noting(db, log, () => setFacts(db, facts, clock.now()))) facts.clear();
   };
   const update = (hostId: string, change: Partial<Live>): void => {
     lives.set(hostId, { ...(lives.get(hostId) ?? notYet(clock.now())), ...change });
@@ -135,7 +132,8 @@ export function createFleet(world: World): Fleet {
       clock,
       onUp: ({ fingerprint, notAfterMs }) => {
         const key = getHostKey(db, fingerprint);
-        if (key?.state === 'staged') promoteKey(db, key);
+        // A staged key that cannot be promoted now is taken all the same, and promoted at the next connection.
+        if (key?.state === 'staged') noting(db, log, () => promoteKey(db, key));
         update(hostId, { state: 'connected', sinceMs: clock.now(), reason: '', certificateNotAfterMs: notAfterMs });
         log.info({ host: name() }, 'host connected');
         up(hostId);
@@ -224,10 +222,13 @@ function namedAs(error: unknown, hostName: string): unknown {
 /** Takes in one event. Whatever a host says is data: checked, capped, stored. */
 function receive(world: World, hostId: string, event: WatchEvent, to: { update: (change: Partial<Live>) => void; facts: Map<string, ParsedFacts> }): void {
   if (event.status !== null) {
-    to.update({ status: event.status });
-    setAgentVersion(world.db, hostId, event.status.agentVersion.slice(0, 64));
-    noteAuditHead(world, hostId, event.status);
-    noteRelay(world, hostId, event.status);
+    const { status } = event;
+    to.update({ status });
+    noting(world.db, world.log, () => {
+      setAgentVersion(world.db, hostId, status.agentVersion.slice(0, 64));
+      noteAuditHead(world, hostId, status);
+      noteRelay(world, hostId, status);
+    });
   }
   if (event.facts !== null) {
     try {
@@ -239,9 +240,11 @@ function receive(world: World, hostId: string, event: WatchEvent, to: { update: 
       world.log.warn({ host: hostId, err: error }, 'a host sent facts that are not allowed; they were dropped');
     }
   }
-  for (const { noun, digest } of event.digests.slice(0, 64)) {
-    if (digest.length === 32) setObserved(world.db, { hostId, noun: noun.slice(0, 64), digest, now: world.clock.now() });
-  }
+  const digests = event.digests.slice(0, 64).filter(({ digest }) => digest.length === 32);
+  if (digests.length === 0) return;
+  noting(world.db, world.log, () => {
+    for (const { noun, digest } of digests) setObserved(world.db, { hostId, noun: noun.slice(0, 64), digest, now: world.clock.now() });
+  });
 }
 
 /** Where a host's children reach the coordinator. What is no address is none. */

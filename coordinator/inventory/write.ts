@@ -1,5 +1,6 @@
 import Sqlite from 'better-sqlite3';
-import { reeveError } from '../../shared/errors/error.js';
+import { ReeveError, reeveError } from '../../shared/errors/error.js';
+import type { Logger } from '../../shared/kit/log.js';
 import type { Database } from './database.js';
 
 /** Databases that were found damaged, with what is wrong: they are read, and not written any more. */
@@ -29,5 +30,25 @@ export function writing<T>(db: Database, work: () => T): T {
       throw reeveError('AUDIT_UNWRITABLE', { where: 'the coordinator', reason: error.message }, { cause: error });
     }
     throw error;
+  }
+}
+
+/** Whether an error says that the database takes no writes now, or none any more: a state of the machine, and no bug. */
+export function isUnwritable(error: unknown): error is ReeveError {
+  return error instanceof ReeveError && (error.code === 'AUDIT_UNWRITABLE' || error.code === 'DATABASE_UNSAFE');
+}
+
+/**
+ * Runs `work` like writing(), for what is done again by itself (what hosts say, forgetting what is old): a database that takes no writes loses it, and that is logged. Answers
+ * whether it was written.
+ */
+export function noting(db: Database, log: Logger, work: () => void): boolean {
+  try {
+    writing(db, work);
+    return true;
+  } catch (error) {
+    if (!isUnwritable(error)) throw error;
+    log.warn({ err: error }, 'what was noted could not be stored');
+    return false;
   }
 }

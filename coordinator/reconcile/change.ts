@@ -3,6 +3,7 @@ import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js
 import { sha256 } from '../../shared/kit/digest.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { createEventQueue, type EventQueue } from '../../shared/kit/event-queue.js';
+import { waitFor } from '../../shared/kit/deadline.js';
 import { newId } from '../../shared/kit/id.js';
 import { createKeyedQueue, forEachLimited, type KeyedQueue } from '../../shared/kit/queue.js';
 import type { Change } from '../../shared/model/change.js';
@@ -11,13 +12,13 @@ import { addAudit } from '../inventory/audit.js';
 import { asIf, type Database } from '../inventory/database.js';
 import { getGeneration, raiseGeneration } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
-import { addOperation, addOperationHost, closeOperation, getOperation, operationHosts, type OutcomeWord } from '../inventory/operation.js';
+import { addOperation, addOperationHost, closeOperation, getOperation, operationHosts, type OperationHostRow, type OutcomeWord } from '../inventory/operation.js';
 import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
-import { writing } from '../inventory/write.js';
+import { isUnwritable, writing } from '../inventory/write.js';
 import type { World } from '../world.js';
 import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
-import { recordAnswer, sendIntent, type Answer } from './send.js';
+import { answeredPart, recordAnswer, sendIntent, type Answer, type Part } from './send.js';
 
 /** Hosts that are spoken to at a time. */
 const fanOut = 64;
@@ -71,7 +72,7 @@ export type ChangeStep =
 export interface ChangeEngine {
   /** Plans, stores and applies; see DESIGN's contract of the command line. The work goes on to its end when the reader stops reading. */
   run(request: ChangeRequest, options: ChangeOptions, signal: AbortSignal): AsyncIterable<ChangeStep>;
-  /** Waits for commands that have stored something. */
+  /** Waits for commands that have stored something. What could not be recorded of them is given up: their hosts are asked after the next start. */
   idle(): Promise<void>;
 }
 
@@ -87,10 +88,11 @@ interface Target {
 /** The engine over a fleet. `perHost` keeps commands to one host in order. */
 export function createChangeEngine(world: World, fleet: Fleet, perHost: KeyedQueue = createKeyedQueue()): ChangeEngine {
   const running = new Set<Promise<void>>();
+  const closing = new AbortController();
   return {
     run(request, options, signal) {
       const queue = createEventQueue<ChangeStep>();
-      const work = runChange({ world, fleet, perHost, request, options, signal, queue }).then(
+      const work = runChange({ world, fleet, perHost, request, options, signal, queue, closing: closing.signal }).then(
         () => queue.end(),
         (error: unknown) => queue.end(error instanceof Error ? error : new Error(String(error))),
       );
@@ -99,6 +101,7 @@ export function createChangeEngine(world: World, fleet: Fleet, perHost: KeyedQue
       return queue;
     },
     async idle() {
+      closing.abort();
       await Promise.all(running);
     },
   };
@@ -112,7 +115,12 @@ interface Run {
   readonly options: ChangeOptions;
   readonly signal: AbortSignal;
   readonly queue: EventQueue<ChangeStep>;
+  /** Nothing is waited for any more. */
+  readonly closing: AbortSignal;
 }
+
+/** Until what the database did not take is tried again, ms. */
+const unwritableWaitMs = 5_000;
 
 async function runChange(run: Run): Promise<void> {
   const { world, request, options, queue } = run;
@@ -235,6 +243,17 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
   const reached = (target: Target): boolean => (getGeneration(world.db, target.host.id, target.noun.name)?.applied ?? 0) >= target.generation;
   const behind = new Set(stored.targets.filter((target) => !reached(target)));
   const plans = new Map(stored.known.map((plan) => [`${plan.hostId} ${plan.noun}`, plan]));
+  const unrecorded: { part: Part; answer: Answer }[] = [];
+  const record = (part: Part, answer: Answer): OperationHostRow => {
+    try {
+      return recordAnswer(world, fleet, part, answer);
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+      unrecorded.push({ part, answer });
+      return answeredPart(part, answer);
+    }
+  };
+  const outcomes: OutcomeWord[] = [];
   await forEachLimited(stored.targets, fanOut, async (target) => {
     const { host, noun, generation } = target;
     const plan = plans.get(`${host.id} ${noun.name}`);
@@ -252,18 +271,47 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
       // The host was lost and came back while this waited: it was brought to this state then, and is no longer as it was planned from.
       const overtaken = behind.has(target) && reached(target);
       const answer = await sendIntent(world, fleet, { ...target, intent: overtaken ? { ...intent, expectedDigest: Buffer.alloc(0) } : intent });
-      return { ...recordAnswer(world, fleet, part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
+      return { ...record(part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
     });
+    outcomes.push(result.outcome);
     queue.push({ kind: 'host', result: { ...result, host } });
   });
-  const now = world.clock.now();
-  const outcome = writing(world.db, () => {
-    const word = closeOperation(world.db, operationId, now);
-    const phase = word === 'failed' ? 'failed' : 'ok';
-    addAudit(world.db, { timeMs: now, principal: request.principal.name, action: request.summary, arguments: word, phase, operationId, code: '' });
-    return word;
-  });
-  queue.push({ kind: 'finished', operationId, outcome, stored: true });
+  const finish = (): OutcomeWord =>
+    writing(world.db, () => {
+      for (const { part, answer } of unrecorded) recordAnswer(world, fleet, part, answer);
+      const now = world.clock.now();
+      const word = closeOperation(world.db, operationId, now);
+      const phase = word === 'failed' ? 'failed' : 'ok';
+      addAudit(world.db, { timeMs: now, principal: request.principal.name, action: request.summary, arguments: word, phase, operationId, code: '' });
+      return word;
+    });
+  const recorded = recordEnd(run, operationId, finish);
+  queue.push({ kind: 'finished', operationId, outcome: recorded.outcome ?? worst(outcomes), stored: true });
+  if (recorded.later === undefined) return;
+  queue.end();
+  await recorded.later;
+}
+
+/** Records the end of an operation. A database that takes no writes gets it when it does again; whoever asked is told what hosts said all the same. */
+function recordEnd(run: Run, operationId: string, finish: () => OutcomeWord): { outcome?: OutcomeWord; later?: Promise<void> } {
+  try {
+    return { outcome: finish() };
+  } catch (error) {
+    if (!isUnwritable(error)) throw error;
+    run.world.log.error({ err: error, operation: operationId }, 'the end of an operation waits until the database can be written');
+    return { later: finishLater(run, finish) };
+  }
+}
+
+async function finishLater(run: Run, finish: () => OutcomeWord): Promise<void> {
+  while (await waitFor(unwritableWaitMs, run.closing)) {
+    try {
+      finish();
+      return;
+    } catch (error) {
+      if (!isUnwritable(error)) throw error;
+    }
+  }
 }
 
 function auditRefused(run: Run, hosts: readonly HostOutcome[]): void {

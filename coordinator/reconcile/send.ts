@@ -9,6 +9,7 @@ import type { Live } from '../fleet/live.js';
 import type { HostRow } from '../inventory/host.js';
 import { setOperationHost, type OperationHostRow } from '../inventory/operation.js';
 import { holdsOf } from '../inventory/hold.js';
+import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
 import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
@@ -88,18 +89,29 @@ export function sortApplied(applied: Applied, about: { host: HostRow; noun: Noun
   return { outcome: 'pending', errors, durationMs, partly: { ...applied, changes: unaware ? [] : applied.changes, held } };
 }
 
-/** Records a host's answer: its part of the operation, and what is now applied or why it is not. One transaction; a host that it retires is left alone then. */
-export function recordAnswer(world: World, fleet: Fleet, part: Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun' | 'generation'>, answer: Answer): OperationHostRow {
-  const { db, clock } = world;
-  const row: OperationHostRow = {
+/** A host's part in an operation that has not ended. */
+export type Part = Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun' | 'generation'>;
+
+/** What a host's answer makes of its part. */
+export function answeredPart(part: Part, answer: Answer): OperationHostRow {
+  return {
     ...part,
     outcome: answer.outcome,
     changes: answer.outcome === 'ok' ? answer.applied.changes : (answer.partly?.changes ?? []),
     errors: answer.outcome === 'ok' ? [] : answer.errors,
     durationMs: answer.durationMs,
   };
+}
+
+/**
+ * Records a host's answer: its part of the operation, and what is now applied or why it is not. One transaction; a host that it retires is left alone then.
+ * Errors: those of writing(); nothing is recorded then, and it can be called again.
+ */
+export function recordAnswer(world: World, fleet: Fleet, part: Part, answer: Answer): OperationHostRow {
+  const { db, clock } = world;
+  const row = answeredPart(part, answer);
   failpoint('coordinator.change.answered');
-  db.transaction(() => {
+  writing(db, () => {
     setOperationHost(db, row);
     if (answer.outcome === 'ok') {
       setApplied(db, { hostId: part.hostId, noun: part.noun, generation: part.generation, digest: answer.applied.digest, now: clock.now() });
@@ -112,7 +124,7 @@ export function recordAnswer(world: World, fleet: Fleet, part: Pick<OperationHos
       if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, { hostId: part.hostId, noun: part.noun, now: clock.now(), released: current.released });
       setPendingReason(db, part.hostId, part.noun, pendingReason(answer.errors).slice(0, 1024));
     }
-  })();
+  });
   failpoint('coordinator.change.recorded');
   if (part.noun === hostNoun.name && answer.outcome === 'ok') fleet.refresh(part.hostId);
   return row;

@@ -96,6 +96,11 @@ describe.skipIf(!hosts.ok)('a full disk', () => {
       if (result.code !== 0) refused = result.stdout + result.stderr;
     }
     expect(refused).toContain('AUDIT_UNWRITABLE');
+    // What hosts say meanwhile is lost, and nothing else: a host that comes back says all of it anew.
+    await fleet.host('web2').run(['systemctl', 'restart', 'reeve-agent'], { timeoutMs: 60_000 });
+    const notes = async (): Promise<string> => fleet.hub.run(['journalctl', '--unit=reeved', '--grep=what was noted could not be stored', '--output=cat']);
+    await until(async () => (await notes().catch(() => '')) !== '', { timeoutMs: 60_000, what: 'what a host said not to be stored' });
+    await waitReachable(fleet, 'web2');
     await readsWork('web3');
     expect(await mainPid(fleet, 'hub', 'reeved'), 'the coordinator lived through it').toBe(reeved);
     await disk.free();
