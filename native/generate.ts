@@ -12,7 +12,7 @@ interface Field {
   tag: number; name: string; type: FieldType; required?: boolean; repeated?: boolean; oneof?: string[]; about?: string; fields?: Field[];
 }
 interface Verb { name: string; number: number; writes: boolean; policy: string | null; about: string; request: Field[]; reply: Field[] }
-interface PolicyKey { name: string; match: 'prefix' | 'literal' | 'range'; default: string; values?: string[] }
+interface PolicyKey { name: string; match: 'prefix' | 'literal' | 'range' | 'bound'; default: string; values?: string[] }
 interface Table {
   version: number; verbs: Verb[];
   policy: { operations: { name: string; keys: PolicyKey[] }[]; maxBytes: number };
@@ -91,7 +91,7 @@ function formatHeader(table: Table): string {
       ...operation.keys.map((key, keyAt) => `#define REEVE_K_${constant(operation.name)}_${constant(key.name)} ${String(keyAt)}`),
     ]), '#define REEVE_P_NONE (-1)', '',
     'enum reeve_type { REEVE_T_STRING, REEVE_T_BYTES, REEVE_T_U32, REEVE_T_U64, REEVE_T_BOOL, REEVE_T_RECORD };',
-    'enum reeve_match { REEVE_M_LITERAL, REEVE_M_PREFIX, REEVE_M_RANGE };',
+    'enum reeve_match { REEVE_M_LITERAL, REEVE_M_PREFIX, REEVE_M_RANGE, REEVE_M_BOUND };',
     'struct reeve_field { uint16_t tag; const char *name; enum reeve_type type; bool required; const char *const *oneof; };',
     'struct reeve_verb { uint16_t number; const char *name; bool writes; int policy; size_t nfields; const struct reeve_field *fields; };',
     'struct reeve_key { const char *name; enum reeve_match match; const char *fallback; const char *const *values; };',
@@ -202,7 +202,7 @@ function formatModule(table: Table): string {
     '  readonly request: readonly PrivdField[]; readonly reply: readonly PrivdField[];', '}',
     '/** One key of a policy operation; `values` closes the set of literals it takes. */',
     'export interface PolicyKeyRow {',
-    "  readonly name: string; readonly match: 'prefix' | 'literal' | 'range'; readonly fallback: string; readonly values?: readonly string[];", '}',
+    "  readonly name: string; readonly match: 'prefix' | 'literal' | 'range' | 'bound'; readonly fallback: string; readonly values?: readonly string[];", '}',
     '/** One operation of the policy language. */',
     'export interface PolicyOperationRow { readonly name: string; readonly keys: readonly PolicyKeyRow[] }', '',
   ];

@@ -70,7 +70,8 @@ export function isIpv6(text: string): boolean {
   return groups !== undefined && compressIpv6(groups) === text;
 }
 
-function expandIpv6(text: string): number[] | undefined {
+/** The eight groups of an IPv6 address, whatever its spelling; undefined: it is none. */
+export function expandIpv6(text: string): number[] | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const parse = (half: string): string[] => (half === '' ? [] : half.split(':'));
