@@ -113,19 +113,3 @@ function fileSystemOf(folder: string): string {
   }
   return best.type;
 }
-
-/** Runs `work` and takes back whatever it wrote: what would be, if. */
-export function asIf<T>(db: Database, work: () => T): T {
-  const rollback = Symbol('rollback');
-  let result: { value: T } | undefined;
-  try {
-    db.transaction(() => {
-      result = { value: work() };
-      throw rollback as unknown as Error;
-    })();
-  } catch (thrown) {
-    if (thrown !== rollback) throw thrown;
-  }
-  if (result === undefined) throw new Error('asIf has no result');
-  return result.value;
-}

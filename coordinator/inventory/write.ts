@@ -23,8 +23,13 @@ export function damageOf(db: Database): string | undefined {
 export function writing<T>(db: Database, work: () => T): T {
   const reason = damaged.get(db);
   if (reason !== undefined) throw reeveError('DATABASE_UNSAFE', { value: db.name, reason: `it is damaged: ${reason}` });
+  return translating(() => db.transaction(work).immediate());
+}
+
+/** Errors: AUDIT_UNWRITABLE when the disk refuses. */
+function translating<T>(work: () => T): T {
   try {
-    return db.transaction(work).immediate();
+    return work();
   } catch (error) {
     if (error instanceof Sqlite.SqliteError && /^SQLITE_(?:FULL|IOERR|READONLY)/.test(error.code)) {
       throw reeveError('AUDIT_UNWRITABLE', { where: 'the coordinator', reason: error.message }, { cause: error });
@@ -51,4 +56,22 @@ export function noting(db: Database, log: Logger, work: () => void): boolean {
     log.warn({ err: error }, 'what was noted could not be stored');
     return false;
   }
+}
+
+/** Runs `work` and takes back whatever it wrote: what would be, if. Errors: AUDIT_UNWRITABLE when the disk refuses. */
+export function asIf<T>(db: Database, work: () => T): T {
+  const rollback = Symbol('rollback');
+  let result: { value: T } | undefined;
+  try {
+    translating(
+      db.transaction(() => {
+        result = { value: work() };
+        throw rollback as unknown as Error;
+      }),
+    );
+  } catch (thrown) {
+    if (thrown !== rollback) throw thrown;
+  }
+  if (result === undefined) throw new Error('asIf has no result');
+  return result.value;
 }

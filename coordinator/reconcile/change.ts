@@ -9,12 +9,12 @@ import { createKeyedQueue, forEachLimited, type KeyedQueue } from '../../shared/
 import type { Change } from '../../shared/model/change.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { addAudit } from '../inventory/audit.js';
-import { asIf, type Database } from '../inventory/database.js';
+import type { Database } from '../inventory/database.js';
 import { getGeneration, raiseGeneration } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { addOperation, addOperationHost, closeOperation, getOperation, operationHosts, type OperationHostRow, type OutcomeWord } from '../inventory/operation.js';
 import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
-import { isUnwritable, writing } from '../inventory/write.js';
+import { asIf, isUnwritable, writing } from '../inventory/write.js';
 import type { World } from '../world.js';
 import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
