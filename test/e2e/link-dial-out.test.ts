@@ -1,26 +1,12 @@
 import { expect, test } from 'vitest';
-import { startFleet, type TestFleet } from '../support/fleet.js';
+import { startOutward } from '../support/link-fleet.js';
 import { until } from '../support/until.js';
 import { testRenewal } from './renewal.js';
 import { describeUsers } from './user-suite.js';
 
-/** Lets nothing in that did not begin here, also after a reboot. */
-const firewall = 'table inet lab {\n  chain input {\n    type filter hook input priority 0; policy accept;\n    iifname "host0" ct state new drop\n  }\n}\n';
-
-/** Two hosts that let nobody in. */
-async function startOutward(): Promise<TestFleet> {
-  const fleet = await startFleet({ name: 'out', hosts: ['web1', 'web2'], join: false });
-  for (const name of ['web1', 'web2']) {
-    await fleet.host(name).write('/etc/nftables.conf', firewall);
-    await fleet.host(name).run(['systemctl', 'enable', '--now', 'nftables']);
-    await fleet.join(name, { invite: ['--link', 'dial-out'] });
-  }
-  return fleet;
-}
-
 describeUsers({
   title: ' that only dial out',
-  start: startOutward,
+  start: () => startOutward('out'),
   on: 'all',
   more: (fleetOf) => {
     const both = async (state: string): Promise<void> => {

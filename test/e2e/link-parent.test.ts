@@ -1,33 +1,16 @@
 import { expect, test } from 'vitest';
-import { startFleet, type TestFleet } from '../support/fleet.js';
+import type { TestFleet } from '../support/fleet.js';
+import { inside, startGuests } from '../support/link-fleet.js';
 import { until } from '../support/until.js';
 import { testRenewal } from './renewal.js';
 import { describeUsers } from './user-suite.js';
-
-/** The parent's address on the guests' own bridge. */
-const inside = '198.19.200.1';
-
-/** A parent with two guests that nobody but it reaches, and that reach nobody but it. */
-async function startGuests(): Promise<TestFleet> {
-  const fleet = await startFleet({ name: 'via', hosts: ['vm1'] });
-  await fleet.lab.addBridge('br1');
-  const vm1 = fleet.host('vm1');
-  await vm1.plug('br1', 'guests', `${inside}/24`);
-  await vm1.run(['sh', '-c', `echo 'relay-listen ${inside}' >> /etc/reeve/agent.conf; echo 'allow relay address=198.19.200.*' >> /etc/reeve/policy; systemctl restart reeve-agent`]);
-  await until(async () => (await fleet.json<{ host: { relay: string } }>(['host', 'show', 'vm1'])).host.relay === inside, { timeoutMs: 30_000, what: 'the parent to say where its guests reach the coordinator' });
-  await Promise.all([['web1', '198.19.200.2'], ['web2', '198.19.200.3']].map(([name = '', address = '']) => fleet.addHost(name, { address, bridge: 'br1' })));
-  for (const name of ['web1', 'web2']) {
-    await fleet.join(name, { labels: ['guest=yes'], invite: ['--link', 'parent', '--parent', 'vm1', '--address', fleet.host(name).address] });
-  }
-  return fleet;
-}
 
 const reaches = async (fleet: TestFleet, from: string, to: string, port: number): Promise<boolean> =>
   (await (from === 'hub' ? fleet.hub : fleet.host(from)).exec(['timeout', '4', 'bash', '-c', `exec 3<>/dev/tcp/${to}/${String(port)}`])).code === 0;
 
 describeUsers({
   title: ' behind a parent',
-  start: startGuests,
+  start: () => startGuests('via'),
   on: 'guest=yes',
   more: (fleetOf) => {
     const both = async (state: string, timeoutMs?: number): Promise<void> => {
