@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { letsIn, makeKey } from '../support/ssh-login.js';
 
 /** What letting go of a host has to leave of one noun. A noun that is added later adds its row. */
 interface ReleasedNoun {
@@ -65,8 +66,25 @@ const userNoun: ReleasedNoun = {
   stays: /^\/(?:home\/|var\/mail\/|etc\/(?:passwd|shadow|group|gshadow|subuid|subgid)-?$)/,
 };
 
+const keyNoun: ReleasedNoun = {
+  noun: 'key',
+  async make(fleet, host) {
+    await makeKey(fleet.hub, 'desk');
+    await fleet.json(['person', 'add', 'ada']);
+    await fleet.json(['key', 'add', 'ada', '/root/desk.pub']);
+    await fleet.json(['grant', 'add', 'ada', '--on', host.name, '--user', 'ada', '--yes']);
+  },
+  // The first line of a file says whose it is, which is what changes.
+  shown: async (host) => (await host.run(['sh', '-c', 'cd /etc/ssh && stat -c "%n %U:%G %a" reeve-keys.d reeve-keys.d/* && tail -n +2 reeve-keys.d/ada && tail -n +2 sshd_config.d/00-reeve-keys.conf && sshd -T | grep authorizedkeysfile'])),
+  works: async (fleet, host) => {
+    expect(await letsIn(fleet.hub, host, 'ada', 'desk')).toBe(true);
+    expect(await host.run(['head', '-n', '1', '/etc/ssh/reeve-keys.d/ada'])).toBe('# Left by Reeve: plain configuration, yours to edit.\n');
+  },
+  stays: /^\/etc\/ssh\/(?:reeve-keys\.d(?:\/ada)?|sshd_config\.d\/00-reeve-keys\.conf)$/,
+};
+
 /** One row for each noun. */
-const nouns: readonly ReleasedNoun[] = [userNoun];
+const nouns: readonly ReleasedNoun[] = [userNoun, keyNoun];
 
 /** All files of a host but those that a running system writes all the time, and dpkg's own books. */
 async function files(host: LabHost): Promise<string[]> {
@@ -104,7 +122,7 @@ describe.skipIf(!hosts.ok)('a host that is released', () => {
 
   test('keeps everything as it is; the coordinator has retired it, and the host says that it is released', async () => {
     const answer = await fleet.json<{ outcome: string; hosts: { noun: string; outcome: string }[] }>(['host', 'release', 'web1', '--yes']);
-    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'host ok', 'user ok']);
+    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'host ok', 'key ok', 'user ok']);
     expect(await shown(web1)).toEqual(before);
     expect((await fleet.json<{ hosts: unknown[] }>(['host', 'list'])).hosts).toEqual([]);
     expect((await fleet.json<{ users: unknown[] }>(['user', 'list'])).users).toEqual([]);
