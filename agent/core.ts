@@ -3,7 +3,7 @@ import { relayDigestModel } from '../shared/model/relay.js';
 import { userDigestModel } from '../shared/model/user.js';
 import type { Service } from '../shared/rpc/server.js';
 import type { Coordinator } from './access.js';
-import { createEngine } from './engine/engine.js';
+import { createEngine, type Engine } from './engine/engine.js';
 import { obeyEpoch } from './engine/epoch.js';
 import type { NounWork } from './engine/noun.js';
 import { factService } from './fact/service.js';
@@ -11,6 +11,9 @@ import type { AppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { TrustState } from './identity/trust.js';
 import { openJournal, type Journal } from './journal/journal.js';
+import { keyWork, modelOf, observeManaged, type KeyWork } from './key/apply.js';
+import { keyService } from './key/service.js';
+import type { ManifestStore } from './key/store.js';
 import { operationService } from './operation/service.js';
 import { nounNames } from './nouns.js';
 import { relayWork } from './relay/apply.js';
@@ -38,6 +41,9 @@ export interface AgentCore {
   readonly relay: Relay;
   /** For root of the host only. */
   readonly undo: LocalUndo;
+  /** Runs what is asked for, by a coordinator or by the host's own schedule. */
+  readonly engine: Engine;
+  readonly keys: KeyWork;
   /** Settles what a crash left open. Call it once. */
   recover(): Promise<void>;
   /** Ends watches, refuses new operations, and resolves when none runs any more. */
@@ -48,7 +54,10 @@ export interface AgentCore {
 export interface AgentCoreOptions {
   readonly host: Host;
   readonly hostName: string;
+  readonly hostId: string;
   readonly trust: TrustState;
+  /** The host's key manifest. */
+  readonly manifests: ManifestStore;
   /** The journal's file. */
   readonly file: AppendFile;
   /** The host's children. */
@@ -69,10 +78,12 @@ export interface AgentCoreOptions {
 
 /** Opens the journal and builds everything that stands on it. */
 export async function createAgentCore(options: AgentCoreOptions): Promise<AgentCore> {
-  const { host, hostName, log, release, trust } = options;
+  const { host, hostName, hostId, log, release, trust } = options;
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
   const users = userWork(host, hostName);
+  const key = { host, hostName, hostId, store: options.manifests };
+  const keys = keyWork(key);
   const relay: Relay = createRelay({
     list: options.relayList, host, hostName, onChanged: () => hub.relayed(), ...(options.relayLimits === undefined ? {} : { limits: options.relayLimits }),
   });
@@ -88,9 +99,15 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       noun: 'user', operation: 'observe.user', part: 'accounts',
       observe: (id) => engine.read('user', async () => userDigestModel(await observeUsers(host.helper, id, 'managed'))),
     },
+    {
+      noun: 'key', operation: 'observe.key', part: 'keys',
+      // A host of which no keys are managed starts no sshd to be asked about them.
+      present: () => options.manifests.stored !== undefined || journal.generation('key') > 0,
+      observe: (id) => engine.read('key', async () => modelOf(await observeManaged(key, id))),
+    },
   ];
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
-  const works = [relays as NounWork, users as NounWork, releases as NounWork];
+  const works = [relays as NounWork, users as NounWork, keys as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     trust,
@@ -109,6 +126,8 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     hub,
     journal,
     relay,
+    engine,
+    keys,
     undo: createLocalUndo({ engine, journal, works, signal: stopping.signal }),
     services: [
       statusService({ hub, trust, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
@@ -117,6 +136,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(factService({ host, hostName }), release),
       whileManaged(relayService({ engine, work: relays, relay }), release),
       whileManaged(userService({ engine, work: users, host, hostName }), release),
+      whileManaged(keyService({ ...key, engine, work: keys }), release),
     ],
     recover() {
       recovered = engine.recover(works, stopping.signal);

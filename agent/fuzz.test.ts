@@ -1,11 +1,14 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { testKey } from '../test/support/test-key.js';
 import { createSimulatedHost } from '../test/support/simulated-host.js';
 import { ReeveError } from '../shared/errors/error.js';
 import { newId } from '../shared/kit/id.js';
+import { blobOf } from '../shared/model/key.js';
 import { messageCodec } from '../shared/rpc/load.js';
 import { createAgentCore } from './core.js';
 import type { AppendFile } from './host/append.js';
+import { decodeManifest, type ManifestStore } from './key/store.js';
 import type { RelayList } from './relay/list.js';
 
 /** Messages per run; REEVE_FUZZ_MESSAGES for longer ones. */
@@ -46,6 +49,15 @@ const noList = (): RelayList => {
   };
 };
 
+const noManifests = (): ManifestStore => {
+  let stored: ManifestStore['stored'];
+  return {
+    get stored() { return stored; },
+    replace: (version, content, manifest) => void (stored = { version, content, manifest: manifest === undefined ? stored?.manifest : decodeManifest(manifest) }),
+    forget: () => void (stored = undefined),
+  };
+};
+
 const nothingMore: AsyncIterable<never> = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) };
 
 it('answers every message with a response or an error of the catalogue, soon', async () => {
@@ -70,9 +82,24 @@ it('answers every message with a response or an error of the catalogue, soon', a
     release: late && below(4) === 0,
     confirmTimeout: pick([null, { seconds: large(), nanos: number() % 2 ** 31 }]),
   };
+  const hostId = newId(Date.now());
+  const line = (): object => ({
+    key: below(4), comment: text(['ada: grant 1', 'ada via ops: grant 2', '']),
+    options: pick<object | null>([null, null, { restrict: true }, { from: [text(['10.0.0.0/8', '192.0.2.1'])] }, { expiresAt: { seconds: large(), nanos: 0 } }]),
+  });
+  const manifest = (): object | null => below(20) === 0 ? null : {
+    hostId: below(10) === 0 ? pick(ids as [string, ...string[]]) : hostId, version: pick([0, 1, 2, 3, 3, 3]), issuedAt: pick([null, { seconds: 1, nanos: 0 }, { seconds: 1, nanos: 0 }]),
+    notAfter: { seconds: pick([0, 1, 9e9, 9e9, 9e9, 9e9]), nanos: 0 },
+    keys: Array.from({ length: 4 }, (_none, index) => (below(30) === 0 ? { type: text(['ssh-rsa', 'ssh-dss']), blob: Buffer.alloc(below(80)) } : { type: 'ssh-ed25519', blob: blobOf(testKey(index)) })),
+    users: [...new Set(list(3, () => text(['ida', 'ida', 'ada', 'root'])))].sort().map((name) => ({ user: name, lines: list(2, line), exclusive: below(10) === 0 })),
+    removed: below(4) === 0 ? [{ fingerprint: Buffer.alloc(pick([32, 32, 31])), purge: below(2) === 1, endSessions: below(2) === 1 }] : [],
+    breakGlass: below(10) === 0 ? [Buffer.alloc(pick([32, 32, 5]))] : [], force: below(2) === 1,
+  };
   const makers: Readonly<Record<string, () => object>> = {
     ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
     ObserveUser: () => ({ all: below(2) === 1 }),
+    SyncAuthorizedKeys: () => ({ intent: intent(), manifest: manifest() }),
+    ObserveKey: () => ({ foreign: below(2) === 1, sessions: below(2) === 1 }),
     ApplyRelease: () => ({ intent: intent() }),
     GetFact: () => ({}),
     ApplyRelay: () => ({ intent: intent(), children: list(3, child) }),
@@ -84,7 +111,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   };
   const host = createSimulatedHost({ users: [{ name: 'ida', uid: 30001, gid: 30001, shell: '/bin/sh', comment: '', home: '/home/ida', groups: [], locked: false, marker: '', present: true }] });
   const log = pino({ level: 'silent' });
-  const core = await createAgentCore({ trust: { denied: () => ({ version: 0, keys: new Set() }), movedVersion: 0, places: () => undefined, takeDenyList: () => undefined, takeMoved: () => false }, host, hostName: 'web1', file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
+  const core = await createAgentCore({ trust: { denied: () => ({ version: 0, keys: new Set() }), movedVersion: 0, places: () => undefined, takeDenyList: () => undefined, takeMoved: () => false }, host, hostName: 'web1', hostId, manifests: noManifests(), file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
   await core.recover();
   const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());
@@ -118,7 +145,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   }
   expect(seen.get('OK')).toBeGreaterThan(messages / 10);
   // The messages come far enough to meet most refusals, and not only those of the grammar.
-  expect([...seen.keys()]).toEqual(expect.arrayContaining(['FIELD_INVALID', 'FIELD_MISSING', 'USER_UID_FIXED', 'USER_KIND_FIXED', 'STATE_MOVED', 'POLICY_CHANGED', 'EPOCH_STALE', 'GENERATION_STALE', 'OPERATION_UNKNOWN', 'OPERATION_REUSED', 'CLOCK_SKEW', 'CONFIRM_UNKNOWN']));
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(['FIELD_INVALID', 'FIELD_MISSING', 'USER_UID_FIXED', 'USER_KIND_FIXED', 'KEY_MANIFEST', 'STATE_MOVED', 'POLICY_CHANGED', 'EPOCH_STALE', 'GENERATION_STALE', 'OPERATION_UNKNOWN', 'OPERATION_REUSED', 'CLOCK_SKEW', 'CONFIRM_UNKNOWN']));
   expect(slowestMs).toBeLessThan(1000);
   await core.drain();
 }, 600_000);

@@ -13,6 +13,7 @@ import { openAppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { AgentIdentity } from './identity/identity.js';
 import { openTrustState, placed, type TrustState } from './identity/trust.js';
+import { openManifestStore } from './key/store.js';
 import { openRelayList } from './relay/list.js';
 import { listenForChildren } from './relay/listen.js';
 import type { RelayLimits } from './relay/relay.js';
@@ -77,9 +78,10 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const release = openReleaseState(options.stateDir, identity);
   const instanceId = options.instanceId ?? randomUUID();
   const trust = openTrustState(options.stateDir, identity, () => host.clock.now());
+  const manifests = openManifestStore(options.stateDir, identity.hostId, log);
   const core = await createAgentCore({
     trust,
-    host, log, file, hostName: identity.hostName, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
+    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
     ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),

@@ -10,6 +10,7 @@ import { createSystemHost } from '../host/system.js';
 import { localOwners } from '../hold/change.js';
 import { openIdentityStore } from '../identity/store.js';
 import { openTrustState } from '../identity/trust.js';
+import { openManifestStore } from '../key/store.js';
 import { controlSocket } from '../local/client.js';
 import { answerLocal } from '../local/service.js';
 import { agentAccount, holdPath } from '../paths.js';
@@ -36,7 +37,7 @@ export async function runLocal(options: AgentOptions): Promise<void> {
   const host = createSystemHost({ policyPath: paths.policy, holdPath: holdPath(paths), helperSocket: paths.helper, statePath: paths.state, policyOwners: localOwners(options.custom), log });
   const file = await openAppendFile(join(paths.state, 'journal', 'operations'));
   const core = await createAgentCore({
-    host, file, log, hostName: identity.hostName, certificateNotAfter: 0, instanceId: randomUUID(),
+    host, file, log, hostName: identity.hostName, hostId: identity.hostId, certificateNotAfter: 0, manifests: openManifestStore(paths.state, identity.hostId, log), instanceId: randomUUID(),
     relayList: openRelayList(paths.state), release: openReleaseState(paths.state, identity), trust: openTrustState(paths.state, identity, () => host.clock.now()),
   });
   await core.recover();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ReeveError, reeveError, type ErrorItem } from '../../shared/errors/error.js';
-import type { PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
+import { privdVerbs, type PrivdRequest, type PrivdVerbName } from '../../shared/gen/privd.js';
 import { createUndoList } from '../../shared/kit/undo.js';
 import type { Helper } from '../host/host.js';
 import type { StoredStep } from '../journal/line.js';
@@ -10,7 +10,7 @@ import { formatStep, type Step } from './step.js';
 export interface StepRunner {
   readonly helper: Helper;
   /** Makes the steps of a noun that is the agent's own; undefined: the helper does. */
-  readonly perform: ((step: StoredStep) => Promise<void>) | undefined;
+  readonly perform: ((step: StoredStep, operationId: string) => Promise<void>) | undefined;
   readonly hostName: string;
   readonly operationId: string;
   /** Called after each step: the place where tests let the agent die. */
@@ -19,6 +19,17 @@ export interface StepRunner {
 
 /** Waits before a helper that did not answer is asked again, ms. Its verbs are repeatable, and systemd starts it anew. */
 const retryWaitsMs = [200, 1000, 3000];
+
+/** Makes a step that is a verb of the helper. What the verb takes as bytes stands in the step as base64, as the journal can keep it. */
+export async function callHelper(helper: Helper, operationId: string, step: StoredStep): Promise<void> {
+  const verb = step.verb as PrivdVerbName;
+  const request: Record<string, unknown> = { ...step.request };
+  for (const { name, type } of privdVerbs[verb].request) {
+    const value = request[name];
+    if (type === 'bytes' && typeof value === 'string') request[name] = Buffer.from(value, 'base64');
+  }
+  await helper.call(verb, operationId, request as unknown as PrivdRequest<PrivdVerbName>);
+}
 
 /** Makes the steps in order. When one fails, takes back what was made, newest first, and throws the failure with what could not be taken back. */
 export async function runSteps(runner: StepRunner, steps: readonly Step[]): Promise<void> {
@@ -76,8 +87,8 @@ function pushUndo(undo: ReturnType<typeof createUndoList>, runner: StepRunner, s
 async function makeStep(runner: StepRunner, step: StoredStep): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      if (runner.perform !== undefined) await runner.perform(step);
-      else await runner.helper.call(step.verb as PrivdVerbName, runner.operationId, step.request as unknown as PrivdRequest<PrivdVerbName>);
+      if (runner.perform !== undefined) await runner.perform(step, runner.operationId);
+      else await callHelper(runner.helper, runner.operationId, step);
       return;
     } catch (error) {
       const waitMs = retryWaitsMs[attempt];

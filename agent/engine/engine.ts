@@ -18,7 +18,7 @@ import { isFinalFailure, isUnreachable, runSteps, runUndo, withHost, type StepRu
 import { obeyEpoch } from './epoch.js';
 import type { Intent } from './intent.js';
 import { createMoved } from './moved.js';
-import type { NounWork } from './noun.js';
+import { circumstancesOf, type NounWork } from './noun.js';
 import type { Plan } from './step.js';
 import { mergeSaved, type UndoEntry } from './undo.js';
 
@@ -217,11 +217,12 @@ class IntentEngine implements Engine {
   }
 
   /** Answers no changes, or throws all that the policy refuses. */
-  async #checkPolicy(work: NounWork, { intent, wanted }: Asked): Promise<unknown> {
+  async #checkPolicy(work: NounWork, asked: Asked): Promise<unknown> {
+    const { intent, wanted } = asked;
     const { host, hostName } = this.#options;
     const policy = usablePolicy(readHostPolicy(host), hostName);
     const { observed, digest } = await this.#observe(work, wanted, intent.operationId);
-    const items = policyRefusals([...work.plan(wanted, observed, policy).problems, ...work.refused(wanted, policy)]);
+    const items = policyRefusals([...work.plan(wanted, observed, policy, circumstancesOf(asked)).problems, ...work.refused(wanted, policy)]);
     if (items.length > 0) throw new ReeveError(items);
     return work.respond({ wanted, observed, changes: [], held: undefined, digestBefore: digest, digest, policyDigest: policy.digest });
   }
@@ -294,14 +295,15 @@ class IntentEngine implements Engine {
     if (!resumed && intent.expectedDigest !== undefined && !intent.expectedDigest.equals(digest)) {
       throw reeveError('STATE_MOVED', { host: hostName, moved: this.#moved.since(work.noun, intent.expectedDigest, work.model(observed)) });
     }
-    const full = intent.release ? work.release(observed, policy) : work.plan(wanted, observed, policy);
+    const how = circumstancesOf(asked);
+    const full = intent.release ? work.release(observed, policy) : work.plan(wanted, observed, policy, how);
     const holds = readLocalHolds(host).filter((hold) => hold.noun === '' || hold.noun === work.noun);
     // An operation that began goes on as it began, whatever hold was set or ended since.
     const removalOnly = asked.resumed?.removalOnly ?? (asked.undoes.length === 0 && (intent.removalOnly || holds.length > 0));
     // What is held back may be put right until the hold ends; an operator who plans is told now.
     if ((!removalOnly || intent.release || intent.mode === 'plan') && full.problems.length > 0) throw new ReeveError(full.problems);
     if (intent.release && !resumed) requireNotHeld(work.noun, hostName, intent, { holds, changes: full.changes.length });
-    const plan = removalOnly && !intent.release ? planRemovals(work, asked.wanted, observed, policy) : full;
+    const plan = removalOnly && !intent.release ? planRemovals(work, asked, observed, policy) : full;
     const left = removalOnly && !intent.release ? changesLeft(full.changes, plan.changes) : [];
     if (!resumed && !plan.steps.every((step) => step.removesAccess)) checkClock(host.clock.now(), intent, hostName);
     return { policyDigest: policy.digest, observed, digest, plan, removalOnly, held: left.length === 0 ? undefined : { changes: left, holds } };
@@ -371,8 +373,8 @@ function requireNotHeld(noun: string, hostName: string, intent: Intent, found: {
 }
 
 /** The plan of what a hold lets through. */
-function planRemovals(work: NounWork, wanted: unknown, observed: unknown, policy: UsablePolicy): Plan {
-  const plan = work.plan(work.removalOnly(wanted, observed), observed, policy);
+function planRemovals(work: NounWork, asked: Asked, observed: unknown, policy: UsablePolicy): Plan {
+  const plan = work.plan(work.removalOnly(asked.wanted, observed), observed, policy, circumstancesOf(asked));
   if (plan.problems.length > 0) throw new ReeveError(plan.problems);
   // A noun that gets this wrong must not change a held host.
   if (!plan.steps.every((step) => step.removesAccess)) throw new Error(`noun ${work.noun} plans more than removal of access under a hold`);

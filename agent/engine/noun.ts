@@ -15,6 +15,20 @@ export interface Codec<Message> {
   decode(bytes: Buffer): Message;
 }
 
+/** What a plan is for. */
+export interface Circumstances {
+  readonly mode: Intent['mode'];
+  /** Root of the host takes operations back: what is wanted is no coordinator's word. */
+  readonly undo: boolean;
+  /** It began before a crash; that it may begin was checked then. */
+  readonly resumed: boolean;
+}
+
+/** The circumstances of a call. */
+export function circumstancesOf(asked: { readonly intent: Pick<Intent, 'mode'>; readonly undoes: readonly string[]; readonly resumed: unknown }): Circumstances {
+  return { mode: asked.intent.mode, undo: asked.undoes.length > 0, resumed: asked.resumed !== undefined };
+}
+
 /** One noun, as the engine needs it. The engine runs every noun alike; what a noun wants and sees is its own business. */
 export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknown, Response = unknown> {
   readonly noun: string;
@@ -29,7 +43,7 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   observe(wanted: Wanted, operationId: string): Promise<Observed>;
   /** The managed objects, each with its name: what the digest is made of. */
   model(observed: Observed): readonly Canonical[];
-  plan(wanted: Wanted, observed: Observed, policy: UsablePolicy): Plan;
+  plan(wanted: Wanted, observed: Observed, policy: UsablePolicy, how: Circumstances): Plan;
   /** The part of what is wanted that only removes access, the rest as it is now: what is made while a hold lasts. All steps of its plan have removesAccess. */
   removalOnly(wanted: Wanted, observed: Observed): Wanted;
   /** Lets go of all that is managed: it stays as it is and works without Reeve. Answers no step when nothing is managed. */
@@ -42,7 +56,7 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   refused(wanted: Wanted, policy: UsablePolicy): readonly ErrorItem[];
   respond(answer: Answer<Wanted, Observed>): Response;
   /** Makes a step of a noun that is the agent's own, repeatably; absent: its steps are verbs of the helper. */
-  readonly perform?: (step: StoredStep) => Promise<void>;
+  readonly perform?: (step: StoredStep, operationId: string) => Promise<void>;
   /** Called after each step: the place where tests let the agent die. */
   stepDone(): void;
 }

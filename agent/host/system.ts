@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants, existsSync, lstatSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs';
+import { constants, existsSync, lstatSync, readdirSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { sha256 } from '../../shared/kit/digest.js';
 import { systemClock } from '../../shared/kit/clock.js';
@@ -19,6 +19,13 @@ const accountBytes = 4 * 1024 * 1024;
 
 /** The files whose touch means that accounts may have changed. Only their metadata is read of the two secret ones. */
 const accountFiles = ['passwd', 'shadow', 'group', 'gshadow'] as const;
+
+/** Folder of sshd, and what is in it of the keys that Reeve manages. */
+const sshFolder = '/etc/ssh';
+const keyFolders = ['reeve-keys.d', 'sshd_config.d'] as const;
+
+/** The file by which sshd knows of the key files. */
+const dropInFile = '00-reeve-keys.conf';
 
 /** Where the parts of the host are. */
 export interface SystemHostOptions {
@@ -117,8 +124,25 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
       return [options.holdPath];
     case 'accounts':
       return accountFiles.map((name) => `/etc/${name}`);
+    case 'keys':
+      return keyPaths();
     case 'own':
       return [];
+  }
+}
+
+/** The managed key files and the drop-in, with their folders. */
+function keyPaths(): readonly string[] {
+  const [files = '', config = ''] = keyFolders.map((name) => join(sshFolder, name));
+  return [files, ...namesIn(files).map((name) => join(files, name)), config, join(config, dropInFile)];
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    if (/^E(?:NOENT|NOTDIR|ACCES)$/.test(errorCode(error))) return [];
+    throw error;
   }
 }
 
@@ -159,10 +183,11 @@ function stampOf(paths: readonly string[]): string {
 
 function watchFolders(options: SystemHostOptions, onTouched: (part: HostPart) => void): { close(): void } {
   const watchers: FSWatcher[] = [];
-  const watchFolder = (folder: string, names: readonly string[], part: HostPart): void => {
+  const watchFolder = (folder: string, names: readonly string[] | undefined, part: HostPart, onName?: (name: string | null) => void): void => {
     try {
       const watcher = watch(folder, { persistent: false }, (_event, name) => {
-        if (name === null || names.includes(name)) onTouched(part);
+        onName?.(name);
+        if (name === null || names === undefined || names.includes(name)) onTouched(part);
       });
       watcher.on('error', (error) => options.log.warn({ err: error, folder }, 'a folder cannot be watched any more; it is looked at every 5 minutes'));
       watchers.push(watcher);
@@ -173,11 +198,29 @@ function watchFolders(options: SystemHostOptions, onTouched: (part: HostPart) =>
   watchFolder('/etc', accountFiles, 'accounts');
   watchFolder(dirname(options.policyPath), [basename(options.policyPath)], 'policy');
   watchFolder(dirname(options.holdPath), [basename(options.holdPath)], 'hold');
+  watchKeys(watchFolder);
   return {
     close() {
       for (const watcher of watchers) watcher.close();
     },
   };
+}
+
+/** The folders of keys and drop-ins come with the first key: the one above them tells when. A host without sshd has none of them. */
+function watchKeys(watchFolder: (folder: string, names: readonly string[] | undefined, part: HostPart, onName?: (name: string | null) => void) => void): void {
+  const watched = new Map<string, bigint>();
+  const look = (): void => {
+    for (const name of keyFolders) {
+      const folder = join(sshFolder, name);
+      const inode = lstatSync(folder, { bigint: true, throwIfNoEntry: false })?.ino;
+      if (inode === undefined || watched.get(name) === inode) continue;
+      watched.set(name, inode);
+      watchFolder(folder, name === 'sshd_config.d' ? [dropInFile] : undefined, 'keys');
+    }
+  };
+  if (!existsSync(sshFolder)) return;
+  watchFolder(sshFolder, keyFolders, 'keys', look);
+  look();
 }
 
 function errorCode(error: unknown): string {

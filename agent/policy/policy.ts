@@ -59,7 +59,7 @@ export function requirePolicy(host: Host, hostName: string, operation: string): 
 }
 
 /** What the host's policy says no with. */
-const refusalCodes: readonly ErrorCode[] = ['POLICY_DENIED', 'GROUP_DANGEROUS'];
+const refusalCodes: readonly ErrorCode[] = ['POLICY_DENIED', 'GROUP_DANGEROUS', 'KEY_ROOT'];
 
 /** The problems of a plan that are the policy's word, each once. */
 export function policyRefusals(problems: readonly ErrorItem[]): readonly ErrorItem[] {

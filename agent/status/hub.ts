@@ -34,7 +34,7 @@ const factsMs = 60_000;
 const factsTellMs = 10 * 60_000;
 
 /** Abilities beyond the first release. */
-const capabilities: readonly string[] = ['release', removalOnlyCapability];
+const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key'];
 
 /** Knows the state of the agent, its helper and its nouns, and tells who watches. */
 export interface StatusHub {
@@ -222,9 +222,7 @@ class Hub implements StatusHub {
 
   #poll(): void {
     this.#later('poll', pollMs * (0.9 + 0.2 * random()), () => {
-      this.#touched('policy');
-      this.#touched('accounts');
-      this.#touched('hold');
+      for (const part of ['policy', 'accounts', 'keys', 'hold'] as const) this.#touched(part);
       void this.#measure();
       this.#poll();
     });

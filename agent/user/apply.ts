@@ -8,8 +8,9 @@ import { formatHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { parseIntent } from '../engine/intent.js';
 import type { NounWork } from '../engine/noun.js';
+import type { Plan } from '../engine/step.js';
 import type { Host } from '../host/host.js';
-import { policyProblem } from '../policy/policy.js';
+import { policyProblem, type UsablePolicy } from '../policy/policy.js';
 import { observeUsers } from './observe.js';
 import { planUsers } from './plan.js';
 import { removalsOf } from './removal.js';
@@ -23,7 +24,7 @@ export type UserWork = NounWork<ApplyUserRequest, readonly User[], readonly Obse
 export function userWork(host: Host, hostName: string): UserWork {
   const request = messageCodec<ApplyUserRequestInput, ApplyUserRequest>('reeve.agent.v1.ApplyUserRequest');
   const response = messageCodec<ApplyUserResponseInput, ApplyUserResponse>('reeve.agent.v1.ApplyUserResponse');
-  const plan: UserWork['plan'] = (wanted, observed, policy) =>
+  const plan = (wanted: readonly User[], observed: readonly ObservedUser[], policy: UsablePolicy): Plan =>
     planUsers({
       wanted,
       observed,

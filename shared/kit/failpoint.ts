@@ -20,6 +20,7 @@ export const failpoints = {
   'agent.journal.undo': 'agent',
   'agent.journal.started': 'agent',
   'agent.user.step': 'agent',
+  'agent.key.step': 'agent',
   'agent.journal.done': 'agent',
   'agent.identity.key': 'agent',
   'agent.identity.staged': 'agent',

@@ -55,6 +55,7 @@ function parseRange(text: string): { readonly low: number; readonly high: number
 }
 
 function valueFits(key: PolicyKeyRow, value: string): boolean {
+  if (key.match === 'bound') return parseNumber(value) !== undefined;
   if (key.match === 'range') return parseRange(value) !== undefined;
   const literal = key.match === 'prefix' && value.endsWith('*') ? value.slice(0, -1) : value;
   return valuePattern.test(literal) && (key.values?.includes(literal) ?? true);
@@ -77,9 +78,11 @@ function parseKey(operation: PolicyOperationRow, word: string, values: Record<st
   if (key === undefined) return plainWord.test(name) ? `operation "${operation.name}" has no key "${name}"` : 'a key is a plain word';
   if (values[name] !== undefined) return `key "${name}" is given twice`;
   const list = word.slice(equals + 1);
-  for (const value of list.split(',')) {
+  const given = list.split(',');
+  for (const value of given) {
     if (value === '') return `key "${name}" has an empty value`;
-    if (!valueFits(key, value)) return `key "${name}" has a value that is not allowed`;
+    // A bound is one number: of several, nobody would know which counts.
+    if (!valueFits(key, value) || (key.match === 'bound' && given.length > 1)) return `key "${name}" has a value that is not allowed`;
   }
   values[name] = list;
   return undefined;
@@ -139,6 +142,10 @@ export function parsePolicy(text: string): PolicyParse {
 }
 
 function listMatches(key: PolicyKeyRow, list: string, value: string): boolean {
+  if (key.match === 'bound') {
+    const [bound, number] = [parseNumber(list), parseNumber(value)];
+    return bound !== undefined && number !== undefined && number <= bound;
+  }
   return list.split(',').some((pattern) => {
     if (pattern === '') return false;
     if (key.match === 'range') {
@@ -175,4 +182,14 @@ export function evaluatePolicy(policy: Policy, operationName: string, args: Poli
   }
   const allowing = matching[0];
   return allowing === undefined ? { kind: 'none', wanted } : { kind: 'allow', line: allowing.number };
+}
+
+/**
+ * The largest value of a key of kind bound with which a policy allows an operation with these other values; undefined: it allows it with none. Throws a
+ * RangeError for an operation that the language does not have.
+ */
+export function policyBound(policy: Policy, operationName: string, keyName: string, args: PolicyArgs): number | undefined {
+  const key = findOperation(operationName)?.keys.find((row) => row.name === keyName);
+  const bounds = policy.lines.flatMap((line) => (line.operation === operationName && line.effect === 'allow' ? [parseNumber(line.values[keyName] ?? key?.fallback ?? '') ?? 0] : []));
+  return bounds.sort((a, b) => b - a).find((bound) => evaluatePolicy(policy, operationName, { ...args, [keyName]: String(bound) }).kind === 'allow');
 }

@@ -6,6 +6,9 @@ import { systemClock, type Clock } from '../../shared/kit/clock.js';
 import type { Facts } from '../../shared/model/fact.js';
 import { evaluatePolicy, parsePolicy } from '../../shared/model/policy.js';
 import type { ObservedUser } from '../../shared/model/user.js';
+import { staleness } from '../../agent/key/stamp.js';
+import { parseKeyLine, rsaBits } from '../../shared/model/key.js';
+import { answerKeyVerb, createSimulatedKeys, type SimulatedKeys } from './simulated-key.js';
 
 /** What a simulated host is made of. */
 export interface SimulatedHostOptions {
@@ -27,6 +30,7 @@ export interface SimulatedHost extends Host {
   readonly groups: Set<string>;
   /** Folders in /home. */
   readonly homes: Set<string>;
+  readonly keys: SimulatedKeys;
   /** Every verb that was called, oldest first, with the name it was about. */
   readonly calls: string[];
   setPolicy(text: string): void;
@@ -51,6 +55,13 @@ allow user.adopt system=no,yes
 allow user.release
 allow relay address=* port=1-65535
 allow group.member group=audio,games,sudo,users,video,www-data
+allow observe.key
+allow key.put root-keys=no,yes
+allow key.remove
+allow key.purge
+allow key.sshd
+allow key.release
+allow session.end
 `;
 
 /** A new simulated host. */
@@ -62,9 +73,11 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   const failing = new Map<PrivdVerbName, Error>();
   const watchers = new Set<(part: HostPart) => void>();
   const calls: string[] = [];
+  const keys = createSimulatedKeys();
   const clock = options.clock ?? systemClock;
   let policyText = options.policy ?? openPolicy;
   let version = 0;
+  let keyVersion = 0;
   let policyVersion = 0;
   let holdText: string | undefined;
   let holdVersion = 0;
@@ -72,26 +85,29 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   const touch = (part: HostPart): void => {
     if (part === 'policy') policyVersion += 1;
     else if (part === 'hold') holdVersion += 1;
+    else if (part === 'keys') keyVersion += 1;
     else version += 1;
     for (const onTouched of watchers) onTouched(part);
   };
-  const machine: Machine = { users, groups, homes, usedUids, policy: () => policyText };
+  const machine: Machine = { users, groups, homes, usedUids, keys, clock, policy: () => policyText };
 
   return {
     users,
     groups,
     homes,
+    keys,
     calls,
     clock,
     helper: {
-      async call(verb, _operationId, request) {
+      async call(verb, operationId, request) {
         const { name } = request as { name?: string };
         calls.push(name === undefined ? verb : `${verb} ${name}`);
         if (options.helperMs !== undefined && options.helperMs > 0) await new Promise((resolve) => setTimeout(resolve, options.helperMs));
         const error = failing.get(verb);
         if (error !== undefined) throw error;
         const before = JSON.stringify([...users.values()]);
-        const reply = answer(machine, verb, request);
+        const reply = answer(machine, { verb, operationId, request });
+        if (/^(?:key|pending\.confirm|session\.end)/.test(verb)) touch('keys');
         if (!verb.startsWith('observe') && verb !== 'status.get' && JSON.stringify([...users.values()]) !== before) touch('accounts');
         return reply;
       },
@@ -109,7 +125,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMark: () => 'this boot',
     monotonicMs: () => Math.round(clock.monotonic()),
-    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, own: 0 }[part]),
+    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, own: 0 }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
       return { close: () => void watchers.delete(onTouched) };
@@ -135,15 +151,20 @@ interface Machine {
   readonly groups: Set<string>;
   readonly homes: Set<string>;
   readonly usedUids: Set<number>;
+  readonly keys: SimulatedKeys;
+  readonly clock: Clock;
   readonly policy: () => string;
 }
 
-function answer<V extends PrivdVerbName>(machine: Machine, verb: V, request: PrivdRequest<V>): PrivdReply<V> {
+function answer<V extends PrivdVerbName>(machine: Machine, { verb, operationId, request }: { verb: V; operationId: string; request: PrivdRequest<V> }): PrivdReply<V> {
   const asked = request as unknown as Readonly<Record<string, string | number | boolean | undefined>>;
   if (verb === 'status.get') return statusReply(machine);
   const name = String(asked['name'] ?? '');
   const user = machine.users.get(name);
   checkPolicy(machine, verb, asked, user);
+  const exists = (account: string): boolean => account === 'root' || machine.users.get(account)?.present === true;
+  const keys = answerKeyVerb({ keys: machine.keys, exists, now: () => machine.clock.now() }, verb, operationId, asked);
+  if (keys !== undefined) return keys as PrivdReply<V>;
   return change(machine, verb, asked, { name, user }) as PrivdReply<V>;
 }
 
@@ -190,7 +211,7 @@ function change(machine: Machine, verb: PrivdVerbName, asked: Readonly<Record<st
       users.set(name, { ...ours(), groups: asked['action'] === 'add' ? [...others, group].sort() : others });
       return {};
     }
-    case 'status.get':
+    default:
       return {};
   }
 }
@@ -213,14 +234,27 @@ function addUser(machine: Machine, asked: Readonly<Record<string, string | numbe
   return { uid };
 }
 
+/** Verbs that work under any policy. */
+const unasked: readonly PrivdVerbName[] = ['pending.get', 'pending.confirm'];
+
 /** The helper asks the policy for every verb. */
 function checkPolicy(machine: Machine, verb: PrivdVerbName, asked: Readonly<Record<string, string | number | boolean | undefined>>, user: ObservedUser | undefined): void {
+  if (unasked.includes(verb)) return;
   const parsed = parsePolicy(machine.policy());
   if (parsed.kind === 'problems') throw reeveError('POLICY_UNUSABLE', { reason: parsed.problems[0]?.text ?? '' });
   const text = (key: string): string | undefined => (asked[key] === undefined ? undefined : String(asked[key]));
   const system = user !== undefined && user.uid < userFloors.minUid ? 'yes' : 'no';
-  const verdict = evaluatePolicy(parsed.policy, verb, { name: text('name'), uid: text('uid'), shell: text('shell'), kind: text('kind'), group: text('group'), system });
+  const rootKeys = asked['name'] === 'root' ? 'yes' : 'no';
+  const stale = verb === 'key.put' ? String(staleness(linesOf(asked['content']), machine.clock.now())) : undefined;
+  const operation = verb === 'observe.sshd' || verb === 'observe.session' ? 'observe.key' : verb;
+  const values = { name: text('name'), uid: text('uid'), shell: text('shell'), kind: text('kind'), group: text('group'), system, 'root-keys': rootKeys, 'max-stale': stale };
+  const verdict = evaluatePolicy(parsed.policy, operation, values);
   if (verdict.kind !== 'allow') throw reeveError('POLICY_DENIED', { op: verb, args: '', line: verdict.wanted });
+}
+
+function linesOf(content: unknown): ReturnType<typeof parseKeyLine>[] {
+  const text = content instanceof Uint8Array ? Buffer.from(content).toString('latin1') : '';
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => parseKeyLine(line, rsaBits.known));
 }
 
 function statusReply(machine: Machine): PrivdReply<'status.get'> {
