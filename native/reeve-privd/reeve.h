@@ -152,6 +152,10 @@ verb_fn check_user_add, check_user_adopt;
 verb_fn op_status_get, op_observe_user, op_group_member;
 verb_fn op_user_add, op_user_set, op_user_lock, op_user_unlock, op_user_remove, op_user_adopt, op_user_release;
 
+/* Noun key: sshd, changes that revert by themselves, sessions. */
+verb_fn check_key_sshd, check_pending_confirm;
+verb_fn op_observe_sshd, op_key_sshd, op_pending_get, op_pending_confirm, op_observe_session, op_session_end;
+
 /* Accounts and markers. */
 void accounts_parse(struct accounts *a, char *passwd, char *group, char *shadow);
 uint16_t accounts_load(struct call *c);
