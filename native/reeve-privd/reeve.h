@@ -107,12 +107,13 @@ enum marker_state { MARKER_NONE, MARKER_ADDING, MARKER_OWNED, MARKER_REMOVING, M
 struct marker { enum marker_state state; char name[NAME_MAX_LEN + 1]; uint32_t uid, gid; char kind[8]; };
 
 /* One request. */
-struct value { bool set; char *text; uint64_t number; };  /* numbers have their decimal text too */
+struct value { bool set; char *text; size_t n; uint64_t number; };  /* text and bytes: n of them and a NUL; numbers have their decimal text too */
 struct call {
   const struct reeve_verb *verb;
   uint8_t op[OP_BYTES];
   struct value f[REEVE_MAX_FIELDS];
   const char *args[REEVE_MAX_KEYS];      /* values of the policy's keys; NULL: not in the request */
+  char stale[16];                        /* behind args: how long keys of a file are good for */
   struct policy policy;
   struct accounts accounts;
   const struct user *user;               /* by account_load: the entry the call is about, until accounts are loaded again */
@@ -122,6 +123,7 @@ struct call {
 void call_init(struct call *c);
 void call_free(struct call *c);
 uint16_t fail(struct call *c, int status, ...);  /* pairs of key and value, then NULL */
+uint32_t request_limit(uint16_t number);
 uint16_t wire_parse(struct call *c, const uint8_t *p, size_t n);
 void reply_string(struct buf *b, uint16_t tag, const char *s);
 void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n);
@@ -151,6 +153,10 @@ typedef uint16_t verb_fn(struct call *c);
 verb_fn check_user_add, check_user_adopt;
 verb_fn op_status_get, op_observe_user, op_group_member;
 verb_fn op_user_add, op_user_set, op_user_lock, op_user_unlock, op_user_remove, op_user_adopt, op_user_release;
+
+/* Noun key: managed key files, and accounts' own ones. */
+verb_fn check_observe_key, check_key_put, check_key_remove, check_key_purge, check_key_release;
+verb_fn op_observe_key, op_key_put, op_key_remove, op_key_purge, op_key_release;
 
 /* Noun key: sshd, changes that revert by themselves, sessions. */
 verb_fn check_key_sshd, check_pending_confirm;
@@ -239,6 +245,7 @@ struct sha256 { uint32_t h[8]; uint64_t bytes; uint8_t block[64]; size_t used; }
 void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *p, size_t n);
 void sha256_end(struct sha256 *s, uint8_t out[32]);
+void sha256_of(const void *p, size_t n, uint8_t out[32]);
 void hex(char *out, const uint8_t *p, size_t n);
 
 /* Points where tests kill the helper; nothing of them is left in a package build. */

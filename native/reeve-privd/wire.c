@@ -98,27 +98,41 @@ static uint16_t refuse_field(struct call *c, const struct reeve_field *field, co
 
 static uint16_t refuse_frame(struct call *c, const char *rule) { return fail(c, REEVE_E_FRAME_INVALID, "rule", rule, NULL); }
 
-static uint16_t take_text(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
-  if (memchr(p, 0, n)) return refuse_field(c, field, "", "NUL is not allowed");
+static uint16_t take_bytes(struct call *c, struct value *v, const uint8_t *p, uint32_t n) {
   v->text = malloc((size_t)n + 1);
   if (!v->text) return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
   memcpy(v->text, p, n);
   v->text[n] = 0;
+  v->n = n;
+  return REEVE_OK;
+}
+
+static uint16_t take_text(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
+  if (memchr(p, 0, n)) return refuse_field(c, field, "", "NUL is not allowed");
+  uint16_t status = take_bytes(c, v, p, n);
+  if (status) return status;
   if (field->oneof && !is_listed(field->oneof, v->text)) return refuse_field(c, field, v->text, "it is not one of the words of this field");
   return REEVE_OK;
 }
 
-/* Requests hold text and numbers only; table.json has other types for replies. */
+/* Requests hold single plain values; table.json has records for replies only. */
 static uint16_t take_value(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
   if (v->set) return refuse_field(c, field, "", "it is given twice");
   v->set = true;
   if (field->type == REEVE_T_STRING) return take_text(c, field, v, p, n);
+  if (field->type == REEVE_T_BYTES) return take_bytes(c, v, p, n);
   uint32_t wanted = field->type == REEVE_T_BOOL ? 1 : field->type == REEVE_T_U32 ? 4 : 8;
   if (n != wanted || (field->type == REEVE_T_BOOL && p[0] > 1)) return refuse_frame(c, "a value has a wrong length for its type");
   v->number = get_number(p, n);
   if (asprintf(&v->text, "%llu", (unsigned long long)v->number) >= 0) return REEVE_OK;
   v->text = NULL;
   return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
+}
+
+/* How many bytes a request of this verb may have. */
+uint32_t request_limit(uint16_t number) {
+  for (size_t i = 0; i < reeve_nverbs; i++) if (reeve_verbs[i].number == number) return reeve_verbs[i].most;
+  return REEVE_HEADER_BYTES;
 }
 
 /* The frame without its length: fills verb, op and f. */

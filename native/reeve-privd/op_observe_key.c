@@ -1,0 +1,3 @@
+#include "reeve.h"
+uint16_t check_observe_key(struct call *c) { (void)c; return REEVE_OK; }
+uint16_t op_observe_key(struct call *c) { return fail(c, REEVE_E_VERB_UNKNOWN, "value", c->verb->name, NULL); }
