@@ -22,6 +22,12 @@ static const struct row verbs[] = {
   {REEVE_VERB_KEY_REMOVE, check_key_remove, op_key_remove},
   {REEVE_VERB_KEY_PURGE, check_key_purge, op_key_purge},
   {REEVE_VERB_KEY_RELEASE, check_key_release, op_key_release},
+  {REEVE_VERB_OBSERVE_SSHD, NULL, op_observe_sshd},
+  {REEVE_VERB_KEY_SSHD, check_key_sshd, op_key_sshd},
+  {REEVE_VERB_PENDING_GET, NULL, op_pending_get},
+  {REEVE_VERB_PENDING_CONFIRM, check_pending_confirm, op_pending_confirm},
+  {REEVE_VERB_OBSERVE_SESSION, NULL, op_observe_session},
+  {REEVE_VERB_SESSION_END, NULL, op_session_end},
 };
 
 static const struct row *row_of(const struct call *c) {

@@ -208,6 +208,29 @@ int open_beneath(int dir, const char *path, int flags, uint64_t extra);
 char *read_open(int fd, size_t max, size_t *n);
 char *read_whole(const char *path, size_t max, size_t *n);
 void end_fd(const int *fd);
+/* sshd: what it says of itself, our drop-in, and the check that runs outside of this sandbox. */
+#define KEYS_DIR "/etc/ssh/reeve-keys.d"
+#define KEYS_PATH KEYS_DIR "/%u"
+#define SSHD_LINE 1024u
+struct dropin { bool there, canonical; char *text, *paths, *exclusive; size_t n; uint8_t sha256[32]; };
+uint16_t sshd_refused(struct call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+uint16_t sshd_ask(struct call *c, const char *user, char **text);
+uint16_t sshd_test(struct call *c);
+bool sshd_next(const char **at, const char *key, char out[SSHD_LINE]);
+uint16_t sshd_include(struct call *c);
+bool path_listed(const char *paths, const char *path, size_t n);
+char *dropin_render(const char *paths, const char *exclusive, bool left);
+void dropin_parse(struct dropin *d, char *text, size_t n);
+uint16_t dropin_read(struct call *c, struct dropin *d);
+void dropin_free(struct dropin *d);
+const char *dropin_state(const struct dropin *d);
+bool is_pending(void);
+uint16_t outside_check(struct call *c, const char *mode, const char *lines, char *reason, size_t room);
+
+/* Sessions of sshd. */
+struct session { uint32_t pid; char user[NAME_MAX_LEN + 1]; uint64_t since_ms; };
+size_t sessions_list(const struct accounts *a, struct session *list, size_t most);
+
 void end_text(char *const *text);
 void end_names(struct dirent **names, int n);
 int64_t now_ms(void);
@@ -244,6 +267,7 @@ _Noreturn void child_main(int conn, struct slot *slot);
 struct sha256 { uint32_t h[8]; uint64_t bytes; uint8_t block[64]; size_t used; };
 void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *p, size_t n);
+uint16_t run_tool_text(struct call *c, const char *const *argv, char **text);
 void sha256_end(struct sha256 *s, uint8_t out[32]);
 void sha256_of(const void *p, size_t n, uint8_t out[32]);
 void hex(char *out, const uint8_t *p, size_t n);
