@@ -66,6 +66,14 @@ static void args_text(const struct call *c, char *out, size_t room) {
   }
 }
 
+/* Is a key.put refused for nothing but being about root? */
+static bool keys_of_root(const struct call *c) {
+  const char *args[REEVE_MAX_KEYS];
+  memcpy(args, c->args, sizeof args);
+  args[REEVE_K_KEY_PUT_ROOT_KEYS] = NULL;
+  return policy_evaluate(&c->policy, c->verb->policy, args).allowed;
+}
+
 static uint16_t ask_policy(struct call *c) {
   char line[1024], args[512] = "";
   policy_load(&c->policy, config.policy);
@@ -76,6 +84,7 @@ static uint16_t ask_policy(struct call *c) {
   bool joins = c->verb->number == REEVE_VERB_GROUP_MEMBER && !strcmp(c->f[REEVE_F_GROUP_MEMBER_ACTION].text, "add");
   if (joins && !v.denied && group_dangerous(c->f[REEVE_F_GROUP_MEMBER_GROUP].text))
     return fail(c, REEVE_E_GROUP_DANGEROUS, "value", c->f[REEVE_F_GROUP_MEMBER_GROUP].text, NULL);
+  if (c->verb->number == REEVE_VERB_KEY_PUT && !v.denied && keys_of_root(c)) return fail(c, REEVE_E_KEY_ROOT, NULL);
   policy_wanted_line(line, sizeof line, c->verb->policy, c->args, v);
   const char *from = strchr(strchr(line, ' ') + 1, ' ');
   if (from) snprintf(args, sizeof args, "%.*s", (int)strcspn(from + 1, "#"), from + 1);

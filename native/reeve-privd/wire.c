@@ -30,6 +30,14 @@ void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n) {
   buf_put(b, p, n);
 }
 void reply_string(struct buf *b, uint16_t tag, const char *s) { reply_bytes(b, tag, s, strlen(s)); }
+
+/* What the files of a host hold is data: control characters become "?", and no text is longer than 1 KiB. */
+void reply_text(struct buf *b, uint16_t tag, const char *s, size_t n) {
+  char clean[1024];
+  if (n > sizeof clean) n = sizeof clean;
+  for (size_t i = 0; i < n; i++) clean[i] = ((unsigned char)s[i] < 0x20 || s[i] == 0x7f) ? '?' : s[i];
+  reply_bytes(b, tag, clean, n);
+}
 void reply_u32(struct buf *b, uint16_t tag, uint32_t v) { put_u16(b, tag); put_u32(b, 4); put_u32(b, v); }
 void reply_u64(struct buf *b, uint16_t tag, uint64_t v) { put_u16(b, tag); put_u32(b, 8); put_u32(b, (uint32_t)(v >> 32)); put_u32(b, (uint32_t)v); }
 void reply_bool(struct buf *b, uint16_t tag, bool v) { reply_bytes(b, tag, v ? "\1" : "\0", 1); }
