@@ -147,8 +147,8 @@ bool restore_dropin(int undo, const struct pending *p) {
   return ok;
 }
 
-/* Takes the change of noun key back. False with ENOENT: it was confirmed first, or is back already. sshd is not told of it here. */
-bool pending_revert_key(int state, const char *reason) {
+/* Takes the change of noun key back; `tell` is called when the drop-in is as it was. False with ENOENT: it was confirmed first, or is back already. */
+bool pending_revert_key(int state, const char *reason, void (*tell)(void)) {
   struct pending p;
   struct timespec now;
   int pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), undo = openat(state, UNDO_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -157,6 +157,7 @@ bool pending_revert_key(int state, const char *reason) {
   if (ok && !pending_get(pending, PENDING_KEY_REVERTING, &p)) p = (struct pending){.noun = PENDING_KEY, .operation = NO_OPERATION, .sha256 = NO_SUM, .had = true};
   ok = ok && restore_dropin(undo, &p);
   if (ok) {
+    if (tell) tell();
     clock_gettime(CLOCK_REALTIME, &now);
     p.at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     snprintf(p.reason, sizeof p.reason, "%s", reason);

@@ -38,5 +38,5 @@ bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode);
 char *small_get(int dir, const char *name, size_t max, size_t *n);
 bool move_file(int from, const char *name, int to, const char *new_name);
 bool restore_dropin(int undo, const struct pending *p);
-bool pending_revert_key(int state, const char *reason);
+bool pending_revert_key(int state, const char *reason, void (*tell)(void));
 #endif
