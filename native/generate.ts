@@ -11,7 +11,11 @@ type FieldType = 'string' | 'bytes' | 'u32' | 'u64' | 'bool' | 'record';
 interface Field {
   tag: number; name: string; type: FieldType; required?: boolean; repeated?: boolean; oneof?: string[]; about?: string; fields?: Field[];
 }
-interface Verb { name: string; number: number; writes: boolean; policy: string | null; about: string; request: Field[]; reply: Field[] }
+interface Verb {
+  name: string; number: number; writes: boolean; policy: string | null; about: string; request: Field[]; reply: Field[];
+  /** Largest request, bytes; else limits.headerBytes. */
+  maxBytes?: number;
+}
 interface PolicyKey { name: string; match: 'prefix' | 'literal' | 'range' | 'bound'; default: string; values?: string[] }
 interface Table {
   version: number; verbs: Verb[];
@@ -48,9 +52,12 @@ function checkTable(table: Table): void {
       if (field.type === 'record' || field.repeated === true) problems.push(`${verb.name}.${field.name}: requests hold single plain values`);
       if (field.tag < 1 || field.tag >= 0xff00) problems.push(`${verb.name}.${field.name}: tag out of range`);
     }
+    if ((verb.maxBytes ?? 0) > table.limits.contentBytes) problems.push(`${verb.name}: maxBytes is larger than contentBytes`);
   }
   if (problems.length > 0) throw new Error(`table.json: ${problems.join('; ')}`);
 }
+
+const mostBytes = (table: Table, verb: Verb): number => verb.maxBytes ?? table.limits.headerBytes;
 
 const cType: Record<FieldType, string> = {
   string: 'REEVE_T_STRING', bytes: 'REEVE_T_BYTES', u32: 'REEVE_T_U32', u64: 'REEVE_T_U64', bool: 'REEVE_T_BOOL', record: 'REEVE_T_RECORD',
@@ -74,6 +81,7 @@ function formatHeader(table: Table): string {
     `#define REEVE_TABLE_VERSION ${String(table.version)}`,
     `#define REEVE_HEADER_BYTES ${String(table.limits.headerBytes)}u`,
     `#define REEVE_CONTENT_BYTES ${String(table.limits.contentBytes)}u`,
+    `#define REEVE_REQUEST_BYTES ${String(Math.max(...verbs.map((verb) => mostBytes(table, verb))))}u`,
     `#define REEVE_POLICY_BYTES ${String(table.policy.maxBytes)}u`,
     `#define REEVE_MIN_UID ${String(table.users.minUid)}u`,
     `#define REEVE_MAX_FIELDS ${String(Math.max(...verbs.map((verb) => verb.request.length)))}`,
@@ -93,7 +101,7 @@ function formatHeader(table: Table): string {
     'enum reeve_type { REEVE_T_STRING, REEVE_T_BYTES, REEVE_T_U32, REEVE_T_U64, REEVE_T_BOOL, REEVE_T_RECORD };',
     'enum reeve_match { REEVE_M_LITERAL, REEVE_M_PREFIX, REEVE_M_RANGE, REEVE_M_BOUND };',
     'struct reeve_field { uint16_t tag; const char *name; enum reeve_type type; bool required; const char *const *oneof; };',
-    'struct reeve_verb { uint16_t number; const char *name; bool writes; int policy; size_t nfields; const struct reeve_field *fields; };',
+    'struct reeve_verb { uint16_t number; const char *name; bool writes; int policy; uint32_t most; size_t nfields; const struct reeve_field *fields; };',
     'struct reeve_key { const char *name; enum reeve_match match; const char *fallback; const char *const *values; };',
     'struct reeve_operation { const char *name; size_t nkeys; const struct reeve_key *keys; };', '',
     '#ifdef REEVE_TABLE_DATA',
@@ -115,7 +123,7 @@ function formatHeader(table: Table): string {
   for (const verb of verbs) {
     const policy = verb.policy === null ? 'REEVE_P_NONE' : `REEVE_P_${constant(verb.policy)}`;
     const fields = verb.request.length === 0 ? 'NULL' : `reeve_fields_${constant(verb.name)}`;
-    out.push(`  {${String(verb.number)}, ${quoted(verb.name)}, ${String(verb.writes)}, ${policy}, ${String(verb.request.length)}, ${fields}},`);
+    out.push(`  {${String(verb.number)}, ${quoted(verb.name)}, ${String(verb.writes)}, ${policy}, ${String(mostBytes(table, verb))}u, ${String(verb.request.length)}, ${fields}},`);
   }
   out.push('};', `static const size_t reeve_nverbs = ${String(verbs.length)};`);
   for (const operation of table.policy.operations) {
@@ -199,6 +207,7 @@ function formatModule(table: Table): string {
     '/** One verb of the helper. */',
     'export interface PrivdVerb {',
     '  readonly number: number; readonly writes: boolean; readonly policy: string | undefined;',
+    '  /** Largest request, bytes. */', '  readonly maxBytes: number;',
     '  readonly request: readonly PrivdField[]; readonly reply: readonly PrivdField[];', '}',
     '/** One key of a policy operation; `values` closes the set of literals it takes. */',
     'export interface PolicyKeyRow {',
@@ -221,7 +230,7 @@ function formatModule(table: Table): string {
     'export const privdVerbs: Readonly<Record<PrivdVerbName, PrivdVerb>> = {');
   for (const verb of verbs) {
     const policy = verb.policy === null ? 'undefined' : `'${verb.policy}'`;
-    out.push(`  '${verb.name}': {`, `    number: ${String(verb.number)}, writes: ${String(verb.writes)}, policy: ${policy},`);
+    out.push(`  '${verb.name}': {`, `    number: ${String(verb.number)}, writes: ${String(verb.writes)}, policy: ${policy}, maxBytes: ${String(mostBytes(table, verb))},`);
     out.push('    request: [', ...verb.request.map((field) => `      ${fieldLiteral(field)},`), '    ],');
     out.push('    reply: [', ...verb.reply.map((field) => `      ${fieldLiteral(field)},`), '    ],', '  },');
   }

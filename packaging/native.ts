@@ -29,6 +29,8 @@ const PROGRAMS = {
   'reeve-privd': { normal: { folder: 'reeve-privd', file: 'reeve-privd' }, test: { folder: 'reeve-privd', target: 'test-build', file: 'reeve-privd-test' } },
   peercred: { normal: { folder: 'peercred', file: 'reeve-peercred' } },
   'reeve-upgrade': { normal: { folder: 'upgrade', file: 'reeve-upgrade' } },
+  'reeve-deadman': { normal: { folder: 'deadman', file: 'reeve-deadman' } },
+  'reeve-sshd-check': { normal: { folder: 'sshd', file: 'reeve-sshd-check' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;
 

@@ -9,7 +9,10 @@ const SCRIPTS = join(import.meta.dirname, 'debian');
 const units = readdirSync(UNITS).sort();
 
 /** The highest exposure each service may have, on systemd-analyze's scale of 0 to 10. */
-const BARS = { 'reeve-agent.service': 1.5, 'reeve-agent-upgrade.service': 3.5, 'reeved.service': 1.5, 'reeve-privd.service': 5.0 };
+const BARS = {
+  'reeve-agent.service': 1.5, 'reeve-agent-upgrade.service': 3.5, 'reeved.service': 1.5, 'reeve-privd.service': 5.0,
+  'reeve-deadman.service': 2.0, 'reeve-deadman-boot.service': 2.0, 'reeve-sshd-check.service': 3.5,
+};
 
 test('every service has a bar for its exposure', () => {
   expect(Object.keys(BARS).sort()).toEqual(units.filter((name) => name.endsWith('.service')));

@@ -100,8 +100,8 @@ export function encodeRequest<V extends PrivdVerbName>(verb: V, operationId: str
     else if (field.required === true) throw reeveError('FIELD_MISSING', { field: field.wire, rule: `${verb} needs it` });
   }
   const frame = Buffer.concat(parts);
-  if (frame.length - 4 > privdLimits.headerBytes) {
-    throw reeveError('LIMIT_EXCEEDED', { field: 'request', rule: `at most ${String(privdLimits.headerBytes)} bytes` });
+  if (frame.length - 4 > row.maxBytes) {
+    throw reeveError('LIMIT_EXCEEDED', { field: 'request', rule: `at most ${String(row.maxBytes)} bytes` });
   }
   frame.writeUInt32BE(frame.length - 4, 0);
   return frame;

@@ -16,6 +16,18 @@ static const struct row verbs[] = {
   {REEVE_VERB_USER_ADOPT, check_user_adopt, op_user_adopt},
   {REEVE_VERB_USER_RELEASE, NULL, op_user_release},
   {REEVE_VERB_GROUP_MEMBER, NULL, op_group_member},
+
+  {REEVE_VERB_OBSERVE_KEY, check_observe_key, op_observe_key},
+  {REEVE_VERB_KEY_PUT, check_key_put, op_key_put},
+  {REEVE_VERB_KEY_REMOVE, check_key_remove, op_key_remove},
+  {REEVE_VERB_KEY_PURGE, check_key_purge, op_key_purge},
+  {REEVE_VERB_KEY_RELEASE, check_key_release, op_key_release},
+  {REEVE_VERB_OBSERVE_SSHD, NULL, op_observe_sshd},
+  {REEVE_VERB_KEY_SSHD, check_key_sshd, op_key_sshd},
+  {REEVE_VERB_PENDING_GET, NULL, op_pending_get},
+  {REEVE_VERB_PENDING_CONFIRM, check_pending_confirm, op_pending_confirm},
+  {REEVE_VERB_OBSERVE_SESSION, NULL, op_observe_session},
+  {REEVE_VERB_SESSION_END, NULL, op_session_end},
 };
 
 static const struct row *row_of(const struct call *c) {
@@ -31,7 +43,7 @@ uint16_t check_call(struct call *c) {
   return status || !row->check ? status : row->check(c);
 }
 
-/* Request fields as name=value, every byte but plain ones as %XX, so that a record holds no quote and no second meaning. */
+/* Request fields as name=value, every byte but plain ones as %XX, so that a record holds no quote and no second meaning; bytes as LENGTH:SHA256. */
 static void args_text(const struct call *c, char *out, size_t room) {
   size_t n = 0;
   out[0] = 0;
@@ -39,11 +51,27 @@ static void args_text(const struct call *c, char *out, size_t room) {
     const char *s = c->f[i].text;
     if (!s) continue;
     n += (size_t)snprintf(out + n, room - n, "%s%s=", n ? " " : "", c->verb->fields[i].name);
+    if (c->verb->fields[i].type == REEVE_T_BYTES) {
+      uint8_t sum[32];
+      char text[65];
+      sha256_of(c->f[i].text, c->f[i].n, sum);
+      hex(text, sum, sizeof sum);
+      if (room - n > 96) n += (size_t)snprintf(out + n, room - n, "%zu:%s", c->f[i].n, text);
+      continue;
+    }
     for (; *s && n + 8 < room; s++) {
       bool plain = *s > 0x20 && *s < 0x7f && !strchr("\"\\%=", *s);
       n += (size_t)snprintf(out + n, room - n, plain ? "%c" : "%%%02X", (unsigned char)*s);
     }
   }
+}
+
+/* Is a key.put refused for nothing but being about root? */
+static bool keys_of_root(const struct call *c) {
+  const char *args[REEVE_MAX_KEYS];
+  memcpy(args, c->args, sizeof args);
+  args[REEVE_K_KEY_PUT_ROOT_KEYS] = NULL;
+  return policy_evaluate(&c->policy, c->verb->policy, args).allowed;
 }
 
 static uint16_t ask_policy(struct call *c) {
@@ -56,6 +84,7 @@ static uint16_t ask_policy(struct call *c) {
   bool joins = c->verb->number == REEVE_VERB_GROUP_MEMBER && !strcmp(c->f[REEVE_F_GROUP_MEMBER_ACTION].text, "add");
   if (joins && !v.denied && group_dangerous(c->f[REEVE_F_GROUP_MEMBER_GROUP].text))
     return fail(c, REEVE_E_GROUP_DANGEROUS, "value", c->f[REEVE_F_GROUP_MEMBER_GROUP].text, NULL);
+  if (c->verb->number == REEVE_VERB_KEY_PUT && !v.denied && keys_of_root(c)) return fail(c, REEVE_E_KEY_ROOT, NULL);
   policy_wanted_line(line, sizeof line, c->verb->policy, c->args, v);
   const char *from = strchr(strchr(line, ' ') + 1, ' ');
   if (from) snprintf(args, sizeof args, "%.*s", (int)strcspn(from + 1, "#"), from + 1);
@@ -79,7 +108,9 @@ static int take_turn(void) {
 }
 
 static uint16_t write_call(struct call *c, struct audit_record *r, const struct row *row) {
-  bool ends_access = c->verb->number == REEVE_VERB_USER_LOCK || c->verb->number == REEVE_VERB_USER_REMOVE;
+  static const uint16_t ending[] = {REEVE_VERB_USER_LOCK, REEVE_VERB_USER_REMOVE, REEVE_VERB_KEY_REMOVE, REEVE_VERB_KEY_PURGE, REEVE_VERB_SESSION_END};
+  bool ends_access = false;
+  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) ends_access = ends_access || c->verb->number == ending[i];
   AUTO_FD turn = take_turn();
   if (turn == -2) return fail(c, REEVE_E_BUSY, "rule", "another change of this host takes too long", NULL);
   if (turn < 0) return io_failed(c, "the lock of the state folder cannot be opened");
@@ -130,24 +161,39 @@ static size_t read_all(int fd, uint8_t *p, size_t n, int64_t deadline) {
   return got;
 }
 
+/* The whole request without its length. More than 64 KiB only for a verb that may have more, so its number is read first. */
+static uint16_t read_request(struct call *c, int conn, uint8_t **body, uint32_t *n) {
+  uint8_t head[4 + REQUEST_HEAD];
+  char rule[40];
+  int64_t deadline = now_ms() + READ_DEADLINE_MS;
+  size_t got = read_all(conn, head, 4, deadline);
+  if (got == 0) _exit(0);
+  if (got < 4) return fail(c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off", NULL);
+  *n = (uint32_t)get_number(head, 4);
+  uint32_t first = *n < REQUEST_HEAD ? *n : REQUEST_HEAD, most = REEVE_HEADER_BYTES;
+  bool cut = *n <= REEVE_REQUEST_BYTES && read_all(conn, head + 4, first, deadline) < first;
+  if (*n <= REEVE_REQUEST_BYTES && first == REQUEST_HEAD && !cut) most = request_limit((uint16_t)get_number(head + 6, 2));
+  snprintf(rule, sizeof rule, "at most %u bytes", most);
+  if (!cut && *n > most) return fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "request", "rule", rule, NULL);
+  *body = cut ? NULL : malloc(*n ? *n : 1);
+  if (!cut && !*body) return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
+  if (!cut) memcpy(*body, head + 4, first);
+  if (cut || read_all(conn, *body + first, *n - first, deadline) < *n - first)
+    return fail(c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off or came too slowly", NULL);
+  return REEVE_OK;
+}
+
 _Noreturn void child_main(int conn, struct slot *slot) {
-  uint8_t head[4], *body = NULL;
+  uint8_t *body = NULL;
+  uint32_t n = 0;
   struct call c;
   struct buf out;
-  uint16_t status;
   harden_child(conn);
   conn = 3;
   call_init(&c);
   buf_init(&out, REEVE_CONTENT_BYTES + 64);
-  int64_t deadline = now_ms() + READ_DEADLINE_MS;
-  size_t got = read_all(conn, head, 4, deadline);
-  if (got == 0) _exit(0);
-  uint32_t n = (uint32_t)get_number(head, 4);
-  if (got < 4) status = fail(&c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off", NULL);
-  else if (n > REEVE_HEADER_BYTES) status = fail(&c, REEVE_E_LIMIT_EXCEEDED, "field", "request", "rule", "at most 65536 bytes", NULL);
-  else if (!(body = malloc(n ? n : 1))) status = fail(&c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
-  else if (read_all(conn, body, n, deadline) < n) status = fail(&c, REEVE_E_FRAME_INVALID, "rule", "the frame is cut off or came too slowly", NULL);
-  else {
+  uint16_t status = read_request(&c, conn, &body, &n);
+  if (!status) {
     if (n >= REQUEST_HEAD) {
       slot->verb = (uint16_t)get_number(body + 2, 2);
       memcpy(slot->op, body + 4, OP_BYTES);

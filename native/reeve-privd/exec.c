@@ -9,7 +9,8 @@
 #define OUTPUT_MAX 65536u
 
 /* The closed list. */
-static const char *const tools[] = {"/usr/sbin/useradd", "/usr/sbin/usermod", "/usr/sbin/userdel", "/usr/sbin/groupdel", "/usr/bin/gpasswd", NULL};
+static const char *const tools[] = {"/usr/sbin/useradd", "/usr/sbin/usermod", "/usr/sbin/userdel", "/usr/sbin/groupdel", "/usr/bin/gpasswd",
+  "/usr/sbin/sshd", "/usr/bin/journalctl", NULL};
 
 /* Exit codes of useradd(8), usermod(8), userdel(8), groupdel(8), and of a child that could not start one. */
 enum { CANNOT_UPDATE_PASSWD = 1, BAD_SYNTAX = 2, BAD_ARGUMENT = 3, UID_IN_USE = 4, ABSENT = 6, LOGGED_IN = 8,
@@ -76,12 +77,13 @@ static void log_output(const char *name, int status, char *output, size_t n) {
   log_line("%s ended with %d: %.*s", name, WIFEXITED(status) ? WEXITSTATUS(status) : -1, (int)n, output);
 }
 
-/* Runs the tool named argv[0] to its end. OK: it exited with 0; else TOOL_TIMEOUT, TOOL_FAILED or SANDBOX_VIOLATION. */
-uint16_t run_tool(struct call *c, const char *const *argv) {
+/* Runs the tool named argv[0] to its end. OK: it exited with 0; else TOOL_TIMEOUT, TOOL_FAILED or SANDBOX_VIOLATION. What it printed, the first
+ * 64 KiB of both streams, is the caller's when `text` is given, whatever became of it; NULL when it could not be started. */
+uint16_t run_tool_text(struct call *c, const char *const *argv, char **text) {
   int pipes[2], status = 0;
   const char *const *path = tools;
   while (*path && strcmp(strrchr(*path, '/') + 1, argv[0])) path++;
-  AUTO_TEXT output = malloc(OUTPUT_MAX);
+  AUTO_TEXT output = malloc(OUTPUT_MAX + 1);
   size_t n = 0;
   if (!*path || !output || pipe2(pipes, O_CLOEXEC | O_NONBLOCK)) return io_failed(c, "a program cannot be started");
   AUTO_FD out = pipes[0];
@@ -112,6 +114,12 @@ uint16_t run_tool(struct call *c, const char *const *argv) {
   if (pidfd < 0) result = tool_failed(c, argv[0], "it cannot be started");
   else if (!ended) result = fail(c, REEVE_E_TOOL_TIMEOUT, "value", argv[0], NULL);
   else result = outcome(c, argv[0], status);
+  if (text) {
+    output[n] = 0;
+    *text = strdup(output);
+  }
   if (result) log_output(argv[0], status, output, n);
   return result;
 }
+
+uint16_t run_tool(struct call *c, const char *const *argv) { return run_tool_text(c, argv, NULL); }

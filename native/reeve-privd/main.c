@@ -127,6 +127,7 @@ static int usage(void) {
   fputs("usage: reeve-privd                       serve on the socket that systemd passes\n"
         "       reeve-privd --listen PATH --caller-uid UID [--state DIR] [--policy FILE]\n"
         "       reeve-privd --check-policy FILE   print its problems, exit 1 when there are any\n"
+        "       reeve-privd --check-keys FILE     say of each line of a key file whether it may be managed\n"
         "       reeve-privd --explain FILE        answer requests \"op key=value ...\" read from standard input\n"
         "       reeve-privd --verify-audit [FILE] check the hash chain of the audit log\n"
         "       reeve-privd --version\n", stderr);
@@ -153,6 +154,7 @@ int main(int argc, char **argv) {
     if (!value) return usage();
     i++;
     if (!strcmp(argv[i - 1], "--check-policy")) return check_policy(value);
+    if (!strcmp(argv[i - 1], "--check-keys")) return check_keys(value);
     if (!strcmp(argv[i - 1], "--explain")) return explain(value);
     if (!strcmp(argv[i - 1], "--listen")) listen_path = value;
     else if (!strcmp(argv[i - 1], "--state")) config.state = value;

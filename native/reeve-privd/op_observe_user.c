@@ -5,13 +5,7 @@ static int by_user(const void *a, const void *b) { return strcmp(((const struct 
 
 #define TAG(field) REEVE_R_OBSERVE_USER_USER_##field
 
-/* What the account files hold is data: control characters become "?", and no text is longer than 1 KiB. */
-static void text(struct buf *b, uint16_t tag, const char *s) {
-  char clean[1025];
-  size_t n = 0;
-  for (; s[n] && n < sizeof clean - 1; n++) clean[n] = ((unsigned char)s[n] < 0x20 || s[n] == 0x7f) ? '?' : s[n];
-  reply_bytes(b, tag, clean, n);
-}
+static void text(struct buf *b, uint16_t tag, const char *s) { reply_text(b, tag, s, strlen(s)); }
 
 static void put_user(struct buf *b, const struct accounts *a, const struct user *u, const struct marker *m, bool present) {
   size_t at = reply_begin(b, REEVE_R_OBSERVE_USER_USER);

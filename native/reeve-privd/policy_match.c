@@ -3,9 +3,10 @@
 #include "reeve.h"
 
 static bool value_matches(enum reeve_match match, const char *pattern, size_t n, const char *value) {
-  if (match == REEVE_M_RANGE) {
-    uint64_t low, high, v;
-    return parse_range(pattern, n, &low, &high) && parse_number(value, strlen(value), UINT32_MAX, &v) && v >= low && v <= high;
+  uint64_t low = 0, high, v;
+  if (match == REEVE_M_RANGE || match == REEVE_M_BOUND) {
+    bool ok = match == REEVE_M_RANGE ? parse_range(pattern, n, &low, &high) : parse_number(pattern, n, UINT32_MAX, &high);
+    return ok && parse_number(value, strlen(value), UINT32_MAX, &v) && v >= low && v <= high;
   }
   if (match == REEVE_M_PREFIX && n > 0 && pattern[n - 1] == '*') return !strncmp(pattern, value, n - 1);
   return strlen(value) == n && !memcmp(pattern, value, n);

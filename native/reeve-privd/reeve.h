@@ -107,12 +107,13 @@ enum marker_state { MARKER_NONE, MARKER_ADDING, MARKER_OWNED, MARKER_REMOVING, M
 struct marker { enum marker_state state; char name[NAME_MAX_LEN + 1]; uint32_t uid, gid; char kind[8]; };
 
 /* One request. */
-struct value { bool set; char *text; uint64_t number; };  /* numbers have their decimal text too */
+struct value { bool set; char *text; size_t n; uint64_t number; };  /* text and bytes: n of them and a NUL; numbers have their decimal text too */
 struct call {
   const struct reeve_verb *verb;
   uint8_t op[OP_BYTES];
   struct value f[REEVE_MAX_FIELDS];
   const char *args[REEVE_MAX_KEYS];      /* values of the policy's keys; NULL: not in the request */
+  char stale[16];                        /* behind args: how long keys of a file are good for */
   struct policy policy;
   struct accounts accounts;
   const struct user *user;               /* by account_load: the entry the call is about, until accounts are loaded again */
@@ -122,6 +123,7 @@ struct call {
 void call_init(struct call *c);
 void call_free(struct call *c);
 uint16_t fail(struct call *c, int status, ...);  /* pairs of key and value, then NULL */
+uint32_t request_limit(uint16_t number);
 uint16_t wire_parse(struct call *c, const uint8_t *p, size_t n);
 void reply_string(struct buf *b, uint16_t tag, const char *s);
 void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n);
@@ -151,6 +153,83 @@ typedef uint16_t verb_fn(struct call *c);
 verb_fn check_user_add, check_user_adopt;
 verb_fn op_status_get, op_observe_user, op_group_member;
 verb_fn op_user_add, op_user_set, op_user_lock, op_user_unlock, op_user_remove, op_user_adopt, op_user_release;
+
+/* A line of a key file. shared/model/key.ts has the same grammar (a differential test compares them). */
+#define KEY_BLOB_MAX 4096u
+#define KEY_RSA_BITS 2048u
+struct key_line {
+  char type[64];
+  uint8_t blob[KEY_BLOB_MAX];
+  size_t nblob;                          /* 0: there is no key in it */
+  const char *comment;                   /* in the text that was parsed */
+  size_t ncomment;
+  char options[1600];                    /* those that are known, in canonical order, without expiry-time */
+  uint64_t expires;                      /* unix seconds; 0: never */
+  char problem[160];                     /* why it cannot be managed; empty: it can */
+};
+bool key_line_parse(struct key_line *k, const char *s, size_t n);
+bool key_line_canonical(const struct key_line *k, const char *s, size_t n);
+bool key_blob_parse(struct key_line *k, const char *text, size_t ntext, const char *type, size_t ntype);
+size_t key_base64(char *out, const uint8_t *p, size_t n);
+void key_options_parse(struct key_line *k, const char *s, size_t n);
+void key_problem(struct key_line *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int check_keys(const char *path);
+
+/* A key file: what each line lets in, sorted. */
+#define KEY_FILE_MAX (1u << 20)
+struct key_entry { uint8_t key[32], access[32]; uint64_t expires; };  /* sha256 of the blob; of options, type and blob */
+struct key_set { struct key_entry *entries; size_t n; };
+#define KEY_MANAGED "# Managed by Reeve: changes made here are undone. See reeve-agent(8).\n"
+#define KEY_LEFT "# Left by Reeve: plain configuration, yours to edit.\n"
+#define KEY_FOLDER "/etc/ssh/reeve-keys.d"
+#define AUTO_SET __attribute__((cleanup(key_set_free))) struct key_set
+void key_set_free(struct key_set *set);
+uint16_t key_content(struct call *c, const struct value *content, const char *head, struct key_set *set);
+uint16_t key_within(struct call *c, const struct value *content, const char *head, const char *old, size_t nold, bool expiry_aside);
+uint16_t key_folder(struct call *c, bool make, int *dir);
+uint16_t key_marked(struct call *c, const char *name, bool *marked);
+uint16_t key_mark(struct call *c, const char *name);
+uint16_t key_unmark(struct call *c, const char *name);
+uint16_t key_read(struct call *c, int dir, const char *name, char **text, size_t *n);
+uint16_t key_write(struct call *c, int dir, const char *name, const char *text, size_t n);
+uint16_t key_foreign(struct call *c, const char *name);
+void reply_text(struct buf *b, uint16_t tag, const char *s, size_t n);
+
+/* A child that is another account and nothing more. */
+typedef void as_fn(const void *data, int out);
+uint16_t run_as(struct call *c, const struct user *u, as_fn *work, const void *data, struct buf *out);
+bool write_whole(int fd, const void *p, size_t n);
+
+/* Noun key: managed key files, and accounts' own ones. */
+verb_fn check_observe_key, check_key_put, check_key_remove, check_key_purge, check_key_release;
+verb_fn op_observe_key, op_key_put, op_key_remove, op_key_purge, op_key_release;
+
+/* Noun key: sshd, changes that revert by themselves, sessions. */
+verb_fn check_key_sshd, check_pending_confirm;
+verb_fn op_observe_sshd, op_key_sshd, op_pending_get, op_pending_confirm, op_observe_session, op_session_end;
+
+/* sshd: what it says of itself, our drop-in, and the check that runs outside of this sandbox. */
+#define KEYS_DIR "/etc/ssh/reeve-keys.d"
+#define KEYS_PATH KEYS_DIR "/%u"
+#define SSHD_LINE 1024u
+struct dropin { bool there, canonical; char *text, *paths, *exclusive; size_t n; uint8_t sha256[32]; };
+uint16_t sshd_refused(struct call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+uint16_t sshd_ask(struct call *c, const char *user, char **text);
+uint16_t sshd_test(struct call *c);
+bool sshd_next(const char **at, const char *key, char out[SSHD_LINE]);
+uint16_t sshd_include(struct call *c);
+bool path_listed(const char *paths, const char *path, size_t n);
+char *dropin_render(const char *paths, const char *exclusive, bool left);
+void dropin_parse(struct dropin *d, char *text, size_t n);
+uint16_t dropin_read(struct call *c, struct dropin *d);
+void dropin_free(struct dropin *d);
+const char *dropin_state(const struct dropin *d);
+bool is_pending(void);
+uint16_t outside_check(struct call *c, const char *mode, const char *lines, char *reason, size_t room);
+
+/* Sessions of sshd. */
+struct session { uint32_t pid; char user[NAME_MAX_LEN + 1]; uint64_t since_ms; };
+size_t sessions_list(const struct accounts *a, struct session *list, size_t most);
 
 /* Accounts and markers. */
 void accounts_parse(struct accounts *a, char *passwd, char *group, char *shadow);
@@ -188,6 +267,7 @@ uint16_t account_delete(struct call *c, const char *name);
 
 /* The machine. */
 uint16_t run_tool(struct call *c, const char *const *argv);
+uint16_t run_tool_text(struct call *c, const char *const *argv, char **text);
 uint16_t end_processes(struct call *c, const char *name, uint32_t uid, uint32_t *ended);
 uint16_t home_free(struct call *c, const char *name);
 uint16_t home_to_trash(struct call *c, const char *name, uint32_t uid, bool half_made, char *entry, size_t room);
@@ -235,6 +315,7 @@ struct sha256 { uint32_t h[8]; uint64_t bytes; uint8_t block[64]; size_t used; }
 void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *p, size_t n);
 void sha256_end(struct sha256 *s, uint8_t out[32]);
+void sha256_of(const void *p, size_t n, uint8_t out[32]);
 void hex(char *out, const uint8_t *p, size_t n);
 
 /* Points where tests kill the helper; nothing of them is left in a package build. */

@@ -59,6 +59,13 @@ void sha256_end(struct sha256 *s, uint8_t out[32]) {
   for (int i = 0; i < 32; i++) out[i] = (uint8_t)(s->h[i / 4] >> (24 - 8 * (i % 4)));
 }
 
+void sha256_of(const void *p, size_t n, uint8_t out[32]) {
+  struct sha256 s;
+  sha256_init(&s);
+  sha256_add(&s, p, n);
+  sha256_end(&s, out);
+}
+
 void hex(char *out, const uint8_t *p, size_t n) {
   for (size_t i = 0; i < n; i++) {
     out[2 * i] = "0123456789abcdef"[p[i] >> 4];

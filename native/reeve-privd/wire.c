@@ -30,6 +30,14 @@ void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n) {
   buf_put(b, p, n);
 }
 void reply_string(struct buf *b, uint16_t tag, const char *s) { reply_bytes(b, tag, s, strlen(s)); }
+
+/* What the files of a host hold is data: control characters become "?", and no text is longer than 1 KiB. */
+void reply_text(struct buf *b, uint16_t tag, const char *s, size_t n) {
+  char clean[1024];
+  if (n > sizeof clean) n = sizeof clean;
+  for (size_t i = 0; i < n; i++) clean[i] = ((unsigned char)s[i] < 0x20 || s[i] == 0x7f) ? '?' : s[i];
+  reply_bytes(b, tag, clean, n);
+}
 void reply_u32(struct buf *b, uint16_t tag, uint32_t v) { put_u16(b, tag); put_u32(b, 4); put_u32(b, v); }
 void reply_u64(struct buf *b, uint16_t tag, uint64_t v) { put_u16(b, tag); put_u32(b, 8); put_u32(b, (uint32_t)(v >> 32)); put_u32(b, (uint32_t)v); }
 void reply_bool(struct buf *b, uint16_t tag, bool v) { reply_bytes(b, tag, v ? "\1" : "\0", 1); }
@@ -98,27 +106,41 @@ static uint16_t refuse_field(struct call *c, const struct reeve_field *field, co
 
 static uint16_t refuse_frame(struct call *c, const char *rule) { return fail(c, REEVE_E_FRAME_INVALID, "rule", rule, NULL); }
 
-static uint16_t take_text(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
-  if (memchr(p, 0, n)) return refuse_field(c, field, "", "NUL is not allowed");
+static uint16_t take_bytes(struct call *c, struct value *v, const uint8_t *p, uint32_t n) {
   v->text = malloc((size_t)n + 1);
   if (!v->text) return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
   memcpy(v->text, p, n);
   v->text[n] = 0;
+  v->n = n;
+  return REEVE_OK;
+}
+
+static uint16_t take_text(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
+  if (memchr(p, 0, n)) return refuse_field(c, field, "", "NUL is not allowed");
+  uint16_t status = take_bytes(c, v, p, n);
+  if (status) return status;
   if (field->oneof && !is_listed(field->oneof, v->text)) return refuse_field(c, field, v->text, "it is not one of the words of this field");
   return REEVE_OK;
 }
 
-/* Requests hold text and numbers only; table.json has other types for replies. */
+/* Requests hold single plain values; table.json has records for replies only. */
 static uint16_t take_value(struct call *c, const struct reeve_field *field, struct value *v, const uint8_t *p, uint32_t n) {
   if (v->set) return refuse_field(c, field, "", "it is given twice");
   v->set = true;
   if (field->type == REEVE_T_STRING) return take_text(c, field, v, p, n);
+  if (field->type == REEVE_T_BYTES) return take_bytes(c, v, p, n);
   uint32_t wanted = field->type == REEVE_T_BOOL ? 1 : field->type == REEVE_T_U32 ? 4 : 8;
   if (n != wanted || (field->type == REEVE_T_BOOL && p[0] > 1)) return refuse_frame(c, "a value has a wrong length for its type");
   v->number = get_number(p, n);
   if (asprintf(&v->text, "%llu", (unsigned long long)v->number) >= 0) return REEVE_OK;
   v->text = NULL;
   return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
+}
+
+/* How many bytes a request of this verb may have. */
+uint32_t request_limit(uint16_t number) {
+  for (size_t i = 0; i < reeve_nverbs; i++) if (reeve_verbs[i].number == number) return reeve_verbs[i].most;
+  return REEVE_HEADER_BYTES;
 }
 
 /* The frame without its length: fills verb, op and f. */

@@ -212,7 +212,7 @@ function parseExpiry(text: string): number {
   const [, year, month, day, hour, minute, second = '00'] = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?Z$/.exec(text) ?? [];
   const iso = `${year ?? ''}-${month ?? ''}-${day ?? ''}T${hour ?? ''}:${minute ?? ''}:${second}.000Z`;
   const ms = Date.parse(iso);
-  if (year === undefined || Number.isNaN(ms) || new Date(ms).toISOString() !== iso) throw fieldInvalid('expiry-time', text, 'a time in UTC as YYYYMMDDHHMM[SS]Z');
+  if (year === undefined || Number.isNaN(ms) || ms <= 0 || new Date(ms).toISOString() !== iso) throw fieldInvalid('expiry-time', text, 'a time in UTC after 1970 began, as YYYYMMDDHHMM[SS]Z');
   return ms;
 }
 

@@ -85,12 +85,13 @@ describe('presets', () => {
     }
   });
   test('observe has no writing operation', () => {
-    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user']);
+    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key']);
   });
   test('none of them leads to root', () => {
     for (const name of presets) {
       const policy = load(name);
       expect(evaluatePolicy(policy, 'user.adopt', { name: 'root', system: 'yes' }).kind).toBe('none');
+      expect(evaluatePolicy(policy, 'key.put', { name: 'root', 'root-keys': 'yes' }).kind).toBe('none');
       for (const group of ['root', 'sudo', 'adm', 'docker', 'disk', 'shadow', 'lxd', 'kvm']) {
         expect(evaluatePolicy(policy, 'group.member', { name: 'a', group }).kind).toBe('none');
       }
@@ -120,7 +121,8 @@ test.skipIf(!existsSync(helper))('the helper and this module agree on random pol
     name: ['a', 'ab', 'abc', 'web', 'web1', 'a*', 'web*', '*', '', 'A', 'b-c', 'ab*c', 'root'],
     uid: ['20000', '29999', '20000-20010', '30000', '0', '4294967295', '4294967296', '5-3', '007', '20005-29000', 'x', '1000-60000', '20000*'],
     shell: ['/bin/sh', '/bin/bash', '/bin/zsh', '/bin/false', '/usr/sbin/nologin', '/bin/*', ''],
-    kind: ['home', 'system', 'other', 'home*'], system: ['yes', 'no', 'y'], group: ['users', 'www-data', 'sudo', '', 'sud*'], nope: ['1'],
+    kind: ['home', 'system', 'other', 'home*'], system: ['yes', 'no', 'y'], group: ['users', 'www-data', 'sudo', '', 'sud*'],
+    'root-keys': ['yes', 'no', 'maybe'], 'max-stale': ['0', '60', '86400', '4294967295', '4294967296', '01', '1-2', 'x'], nope: ['1'],
   };
   const operations = [...policyOperations.map((row) => row.name), 'nope'];
   const keysOf = (operation: string): string[] => policyOperations.find((row) => row.name === operation)?.keys.map((row) => row.name) ?? [];

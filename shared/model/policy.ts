@@ -70,7 +70,7 @@ function wordsOf(line: string): string[] {
   return comment < 0 ? words : words.slice(0, comment);
 }
 
-function parseKey(operation: PolicyOperationRow, word: string, values: Record<string, string>): string | undefined {
+function parseKey(effect: PolicyLine['effect'], operation: PolicyOperationRow, word: string, values: Record<string, string>): string | undefined {
   const equals = word.indexOf('=');
   if (equals < 0) return 'key=value is wanted';
   const name = word.slice(0, equals);
@@ -78,11 +78,11 @@ function parseKey(operation: PolicyOperationRow, word: string, values: Record<st
   if (key === undefined) return plainWord.test(name) ? `operation "${operation.name}" has no key "${name}"` : 'a key is a plain word';
   if (values[name] !== undefined) return `key "${name}" is given twice`;
   const list = word.slice(equals + 1);
-  const given = list.split(',');
-  for (const value of given) {
+  if (key.match === 'bound' && effect === 'deny') return `key "${name}" is for allow lines only`;
+  if (key.match === 'bound' && list.includes(',')) return `key "${name}" has one number`;
+  for (const value of list.split(',')) {
     if (value === '') return `key "${name}" has an empty value`;
-    // A bound is one number: of several, nobody would know which counts.
-    if (!valueFits(key, value) || (key.match === 'bound' && given.length > 1)) return `key "${name}" has a value that is not allowed`;
+    if (!valueFits(key, value)) return `key "${name}" has a value that is not allowed`;
   }
   values[name] = list;
   return undefined;
@@ -96,7 +96,7 @@ function parseLine(number: number, words: readonly string[]): PolicyLine | strin
   if (operation === undefined) return plainWord.test(name) ? `unknown operation "${name}"` : 'an operation is a plain word';
   const values: Record<string, string> = {};
   for (const word of keys) {
-    const problem = parseKey(operation, word, values);
+    const problem = parseKey(effect, operation, word, values);
     if (problem !== undefined) return problem;
   }
   return { number, effect, operation: name, values };
@@ -148,8 +148,8 @@ function listMatches(key: PolicyKeyRow, list: string, value: string): boolean {
   }
   return list.split(',').some((pattern) => {
     if (pattern === '') return false;
-    if (key.match === 'range') {
-      const range = parseRange(pattern);
+    if (key.match === 'range' || key.match === 'bound') {
+      const range = key.match === 'range' ? parseRange(pattern) : { low: 0, high: parseNumber(pattern) ?? -1 };
       const number = parseNumber(value);
       return range !== undefined && number !== undefined && number >= range.low && number <= range.high;
     }

@@ -13,9 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct policy p = {0};
   char line[512];
   uint64_t uid = 0;
-  const char *add[REEVE_MAX_KEYS] = {"alice", NULL, "/bin/sh", "home"}, *one[REEVE_MAX_KEYS] = {"alice", "users"}, *none[REEVE_MAX_KEYS] = {0};
+  const char *add[REEVE_MAX_KEYS] = {"alice", NULL, "/bin/sh", "home"}, *one[REEVE_MAX_KEYS] = {"alice", "users", "60"}, *none[REEVE_MAX_KEYS] = {0};
   if (policy_parse(&p, (const char *)data, size, ignore, NULL)) {
-    for (int op = 0; op <= REEVE_P_GROUP_MEMBER; op++) {
+    for (int op = 0; op <= REEVE_P_SESSION_END; op++) {
       const char *const *args = op == REEVE_P_USER_ADD ? add : op >= REEVE_P_USER_SET ? one : none;
       struct verdict v = policy_evaluate(&p, op, args);
       if (v.allowed && v.denied) abort();

@@ -29,8 +29,9 @@ static bool ask(const struct policy *p, char *request, struct verdict *v) {
   const char *args[REEVE_MAX_KEYS] = {0};
   char *name = strsep(&request, " ");
   static const char *const keys[][REEVE_MAX_KEYS] = {
-    [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
-    [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"}};
+    [REEVE_P_RELAY] = {"address", "port"}, [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
+    [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"},
+    [REEVE_P_KEY_PUT] = {"name", "root-keys", "max-stale"}, [REEVE_P_KEY_REMOVE] = {"name"}, [REEVE_P_KEY_PURGE] = {"name"}, [REEVE_P_SESSION_END] = {"name"}};
   int op = policy_operation(name, strlen(name));
   if (op < 0) return false;
   for (char *word; (word = strsep(&request, " "));) {

@@ -1,0 +1,28 @@
+/* pending.confirm: one rename makes the change ours for good. The dead-man service begins its revert with a rename of the same file: one of the two wins. */
+#include "reeve.h"
+#include "pending.h"
+
+#define F(c, field) (&(c)->f[REEVE_F_PENDING_CONFIRM_##field])
+
+uint16_t check_pending_confirm(struct call *c) {
+  if (F(c, OPERATION)->n == OP_BYTES) return REEVE_OK;
+  return fail(c, REEVE_E_FIELD_INVALID, "field", "operation", "value", "", "rule", "16 bytes are wanted", NULL);
+}
+
+uint16_t op_pending_confirm(struct call *c) {
+  char wanted[2 * OP_BYTES + 1], mark[64];
+  struct pending p, last;
+  hex(wanted, (const uint8_t *)F(c, OPERATION)->text, OP_BYTES);
+  AUTO_FD dir = state_folder(PENDING_DIR);
+  AUTO_FD owned = state_folder(OWNED_DIR);
+  if (dir < 0 || owned < 0 || !boot_mark(mark)) return io_failed(c, "the pending changes cannot be read");
+  bool there = pending_get(dir, PENDING_KEY, &p) && p.armed && !strcmp(p.operation, wanted) && !strcmp(p.mark, mark);
+  FAILPOINT("confirm.read");
+  if (there && move_file(dir, PENDING_KEY, owned, OWNED_SSHD)) {
+    FAILPOINT("confirm.moved");
+    return REEVE_OK;
+  }
+  if (there && errno != ENOENT) return io_failed(c, "the pending change cannot be confirmed");
+  if (pending_get(owned, OWNED_SSHD, &last) && !strcmp(last.operation, wanted)) return REEVE_OK;
+  return fail(c, REEVE_E_CONFIRM_UNKNOWN, "value", wanted, NULL);
+}

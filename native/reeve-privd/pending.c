@@ -1,0 +1,172 @@
+/* A change that reverts by itself is one file. Confirming it and reverting it each begin with a rename of that file: only one of the two succeeds. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "pending.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* For a file that cannot be read: it is reverted all the same. */
+#define NO_OPERATION "00000000000000000000000000000000"
+#define NO_SUM NO_OPERATION NO_OPERATION
+
+static bool is_hex(const char *s, size_t n) { return strlen(s) == n && strspn(s, "0123456789abcdef") == n; }
+
+static bool take_number(const char *s, int64_t *out) {
+  size_t n = strlen(s);
+  if (n == 0 || n > 18 || strspn(s, "0123456789") != n) return false;
+  *out = strtoll(s, NULL, 10);
+  return true;
+}
+
+static bool take_word(const char *s, bool *out) {
+  *out = !strcmp(s, "yes");
+  return *out || !strcmp(s, "no");
+}
+
+/* Exactly the lines that pending_format writes. */
+bool pending_parse(struct pending *p, const char *text) {
+  static const char *const keys[] = {"noun=", "operation=", "mark=", "deadline_boot_ms=", "deadline_ms=", "armed=", "had=", "sha256=", "at_ms=", "reason="};
+  char copy[PENDING_MAX], *rest = copy, *v[10];
+  if (strlen(text) >= sizeof copy) return false;
+  strcpy(copy, text);
+  *p = (struct pending){0};
+  for (size_t i = 0; i < 10; i++) {
+    char *line = strsep(&rest, "\n");
+    if (!line || strncmp(line, keys[i], strlen(keys[i]))) return false;
+    v[i] = line + strlen(keys[i]);
+  }
+  if (!rest || *rest || strcmp(v[0], PENDING_KEY) || !is_hex(v[1], 32) || strlen(v[2]) >= sizeof p->mark || !is_hex(v[7], 64)) return false;
+  if (!take_number(v[3], &p->deadline_boot_ms) || !take_number(v[4], &p->deadline_ms) || !take_number(v[8], &p->at_ms)) return false;
+  if (!take_word(v[5], &p->armed) || !take_word(v[6], &p->had) || strlen(v[9]) >= sizeof p->reason) return false;
+  strcpy(p->noun, v[0]);
+  strcpy(p->operation, v[1]);
+  strcpy(p->mark, v[2]);
+  strcpy(p->sha256, v[7]);
+  strcpy(p->reason, v[9]);
+  return true;
+}
+
+size_t pending_format(const struct pending *p, char out[PENDING_MAX]) {
+  return (size_t)snprintf(out, PENDING_MAX, "noun=%s\noperation=%s\nmark=%s\ndeadline_boot_ms=%lld\ndeadline_ms=%lld\narmed=%s\nhad=%s\nsha256=%s\nat_ms=%lld\nreason=%s\n",
+    p->noun, p->operation, p->mark, (long long)p->deadline_boot_ms, (long long)p->deadline_ms, p->armed ? "yes" : "no", p->had ? "yes" : "no", p->sha256, (long long)p->at_ms, p->reason);
+}
+
+/* A regular file that is not a link, with a NUL after it; NULL with errno. */
+char *small_get(int dir, const char *name, size_t max, size_t *n) {
+  struct stat st;
+  int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  char *text = NULL;
+  size_t got = 0;
+  if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > (off_t)max) errno = EINVAL;
+  else text = malloc((size_t)st.st_size + 1);
+  for (ssize_t r = 1; text && r > 0 && got < (size_t)st.st_size;) {
+    r = read(fd, text + got, (size_t)st.st_size - got);
+    if (r > 0) got += (size_t)r;
+  }
+  int problem = errno;
+  close(fd);
+  errno = problem;
+  if (text) text[got] = 0;
+  if (n) *n = got;
+  return text;
+}
+
+/* Temporary file beside it, fsync, rename, fsync of the folder. The temporary name begins with a dot: neither sshd nor systemd's glob takes it. */
+bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode) {
+  char new_name[80];
+  snprintf(new_name, sizeof new_name, ".%s.new", name);
+  (void)unlinkat(dir, new_name, 0);
+  int fd = openat(dir, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  bool ok = write(fd, p, n) == (ssize_t)n && !fchmod(fd, mode) && !fsync(fd);
+  ok = !close(fd) && ok;
+  ok = ok && !renameat(dir, new_name, dir, name) && !fsync(dir);
+  int problem = errno;
+  if (!ok) (void)unlinkat(dir, new_name, 0);
+  errno = problem;
+  return ok;
+}
+
+bool pending_get(int dir, const char *name, struct pending *p) {
+  char *text = small_get(dir, name, PENDING_MAX - 1, NULL);
+  bool ok = text && pending_parse(p, text);
+  int problem = text ? EINVAL : errno;
+  free(text);
+  errno = problem;
+  return ok;
+}
+
+bool pending_put(int dir, const char *name, const struct pending *p) {
+  char text[PENDING_MAX];
+  return small_put(dir, name, text, pending_format(p, text), 0600);
+}
+
+bool move_file(int from, const char *name, int to, const char *new_name) {
+  return !renameat(from, name, to, new_name) && !fsync(to) && !fsync(from);
+}
+
+/* The kernel's boot id, and when process 1 was started: a container that boots again has the same kernel. proc(5): stat's 22nd field. */
+bool boot_mark(char out[64]) {
+  char *boot = NULL, stat[1024];
+  int fd = open("/proc/1/stat", O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
+  if (fd >= 0) close(fd);
+  if (n <= 0) return false;
+  stat[n] = 0;
+  char *at = strrchr(stat, ')');
+  for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+  char id[40] = "";
+  fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  n = fd < 0 ? -1 : read(fd, id, sizeof id - 1);
+  if (fd >= 0) close(fd);
+  boot = id;
+  boot[strcspn(boot, "\n")] = 0;
+  if (!at || n <= 0 || strlen(boot) != 36) return false;
+  snprintf(out, 64, "%s.%lld", boot, strtoll(at + 1, NULL, 10));
+  return true;
+}
+
+/* The drop-in as it was before the change. Where the copy is lost, none: sshd then reads what it would read without Reeve. */
+bool restore_dropin(int undo, const struct pending *p) {
+  int dir = open(SSHD_DROPIN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0) return errno == ENOENT;
+  size_t n = 0;
+  char *before = p->had ? small_get(undo, UNDO_KEY, SSHD_DROPIN_MAX, &n) : NULL;
+  bool ok = before ? small_put(dir, SSHD_DROPIN, before, n, 0644) : (!unlinkat(dir, SSHD_DROPIN, 0) || errno == ENOENT) && !fsync(dir);
+  (void)unlinkat(dir, "." SSHD_DROPIN ".new", 0);
+  free(before);
+  close(dir);
+  return ok;
+}
+
+/* Takes the change of noun key back; `tell` is called when the drop-in is as it was. False with ENOENT: it was confirmed first, or is back already. */
+bool pending_revert_key(int state, const char *reason, void (*tell)(void)) {
+  struct pending p;
+  struct timespec now;
+  int pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), undo = openat(state, UNDO_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool ok = pending >= 0 && undo >= 0;
+  if (ok && faccessat(pending, PENDING_KEY_REVERTING, F_OK, 0)) ok = move_file(pending, PENDING_KEY, pending, PENDING_KEY_REVERTING);
+  if (ok && !pending_get(pending, PENDING_KEY_REVERTING, &p)) p = (struct pending){.noun = PENDING_KEY, .operation = NO_OPERATION, .sha256 = NO_SUM, .had = true};
+  ok = ok && restore_dropin(undo, &p);
+  if (ok) {
+    if (tell) tell();
+    clock_gettime(CLOCK_REALTIME, &now);
+    p.at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    snprintf(p.reason, sizeof p.reason, "%s", reason);
+    ok = pending_put(undo, UNDO_KEY_REVERTED, &p);
+  }
+  ok = ok && !unlinkat(pending, PENDING_KEY_REVERTING, 0) && !fsync(pending);
+  int problem = errno;
+  if (pending >= 0) close(pending);
+  if (undo >= 0) close(undo);
+  errno = problem;
+  return ok;
+}

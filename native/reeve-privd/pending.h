@@ -1,0 +1,42 @@
+/* Changes that revert by themselves: the form of their files, shared by the helper and by reeve-deadman. Nothing here needs a request. */
+#ifndef REEVE_PENDING_H
+#define REEVE_PENDING_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PENDING_DIR "pending"
+#define PENDING_KEY "key"                    /* the noun, and the name of its file below pending/ */
+#define PENDING_KEY_REVERTING "key.reverting"
+#define UNDO_DIR "undo"
+#define UNDO_KEY "key.conf"                  /* the drop-in as it was; only when there was one */
+#define UNDO_KEY_REVERTED "reverted.key"     /* the last revert */
+#define OWNED_DIR "owned"
+#define OWNED_SSHD "sshd"                    /* the change confirmed last: with it the drop-in is ours */
+
+#define SSHD_DROPIN_DIR "/etc/ssh/sshd_config.d"
+#define SSHD_DROPIN "00-reeve-keys.conf"
+#define SSHD_DROPIN_MAX (256u << 10)
+#define PENDING_MAX 1024u
+
+/* A file of lines key=value in this order; at_ms and reason only once it was reverted. */
+struct pending {
+  char noun[16], operation[33], mark[64], sha256[65];  /* mark: of the boot; sha256: of the drop-in that it wrote */
+  int64_t deadline_boot_ms, deadline_ms;               /* CLOCK_BOOTTIME; wall clock, to be shown */
+  bool armed, had;                                     /* all checks are done, so it may be confirmed; there was a drop-in before */
+  int64_t at_ms;
+  char reason[160];
+};
+
+bool pending_parse(struct pending *p, const char *text);
+size_t pending_format(const struct pending *p, char out[PENDING_MAX]);
+bool pending_get(int dir, const char *name, struct pending *p);
+bool pending_put(int dir, const char *name, const struct pending *p);
+bool boot_mark(char out[64]);
+bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode);
+char *small_get(int dir, const char *name, size_t max, size_t *n);
+bool move_file(int from, const char *name, int to, const char *new_name);
+bool restore_dropin(int undo, const struct pending *p);
+bool pending_revert_key(int state, const char *reason, void (*tell)(void));
+#endif
