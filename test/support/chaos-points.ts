@@ -23,6 +23,19 @@ export const helperPoints = {
   release: ['release.forgotten'],
 } as const;
 
+/** Points that a change of keys passes in the agent, besides those that every change passes. */
+export const agentKeyPoints = ['agent.key.step'] as const;
+
+/** Points of the helper in verbs of keys, by what passes them. */
+export const keyPoints = {
+  put: ['key.folder', 'key.marked', 'key.written', 'key.renamed'],
+  sshd: ['sshd.undo', 'sshd.pending', 'sshd.written', 'sshd.looked', 'sshd.tried', 'sshd.reloaded'],
+  confirm: ['confirm.read', 'confirm.moved'],
+  remove: ['key.unlinked'],
+  purge: ['purge.written', 'purge.renamed'],
+  release: ['key.left', 'sshd.left'],
+} as const;
+
 /** Points of joining, by the program that dies. */
 export const joinPoints = {
   agent: ['agent.identity.key', 'agent.enrol.sent', 'agent.identity.staged', 'agent.identity.swapped'],
