@@ -21,9 +21,11 @@ static bool become(uid_t uid, gid_t gid) {
   return setresuid(0, 0, 0) && setresuid((uid_t)-1, 0, (uid_t)-1) && (gid == 0 || setresgid(0, 0, 0)) && syscall(SYS_setgroups, 0, NULL);
 }
 
-static _Noreturn void as_child(const struct user *u, as_fn *work, const void *data, int out, pid_t parent) {
-  /* Nothing of the helper's but the pipe: not the connection, not the log, not the turn. A signal of the account itself may end it at any time. */
+static _Noreturn void as_child(struct accounts *a, const struct user *u, as_fn *work, const void *data, int out, pid_t parent) {
+  /* Nothing of the helper's but the pipe: not the connection, not the log, not the turn, no
+   * hash of a password. A signal of the account itself may end it at any time. */
   if (dup2(0, 2) < 0 || dup2(out, 3) < 0 || syscall(SYS_close_range, 4u, ~0u, 0u)) _exit(1);
+  if (a->shadow_text) explicit_bzero(a->shadow_text, a->shadow_bytes);
   if (!become(u->uid, u->gid) || prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) _exit(1);
 #ifndef REEVE_SANITIZE
   struct rlimit memory = {MEMORY_BYTES, MEMORY_BYTES};
@@ -57,7 +59,7 @@ uint16_t run_as(struct call *c, const struct user *u, as_fn *work, const void *d
   if (pipe2(pipes, O_CLOEXEC)) return io_failed(c, "a child cannot be started");
   AUTO_FD in = pipes[0];
   pid_t parent = getpid(), pid = fork();
-  if (pid == 0) as_child(u, work, data, pipes[1], parent);
+  if (pid == 0) as_child(&c->accounts, u, work, data, pipes[1], parent);
   close(pipes[1]);
   if (pid < 0) return io_failed(c, "a child cannot be started");
   AUTO_FD pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -33,6 +33,9 @@ function operationId(random: Random): string {
 const request = <V extends PrivdVerbName>(verb: V, values: PrivdRequest<V>): ((random: Random) => Buffer) =>
   (random) => encodeRequest(verb, operationId(random), values);
 
+const goodLine = `ssh-ed25519 ${Buffer.from('0000000b7373682d6564323535313900000020'.padEnd(102, '7'), 'hex').toString('base64')}`;
+const keyFile = (line: string): Uint8Array => Buffer.from(`# Managed by Reeve: changes made here are undone. See reeve-agent(8).\n${line}\n`);
+
 /** Every verb with values that neither the presets nor the floors allow, or that the grammar refuses. None of them may change anything on any host. */
 export const forbiddenRequests: readonly ((random: Random) => Buffer)[] = [
   ...[
@@ -45,7 +48,19 @@ export const forbiddenRequests: readonly ((random: Random) => Buffer)[] = [
       request('user.lock', { name }), request('user.unlock', { name }), request('user.remove', { name }), request('user.set', { name, shell: '/bin/sh' }),
     ]),
     request('group.member', { name, group: 'sudo', action: 'add' }),
+    request('key.put', { name, content: keyFile(goodLine) }),
+    request('key.release', { name, content: keyFile(goodLine) }),
   ]),
+  ...[
+    `command="id" ${goodLine}`, `environment="LD_PRELOAD=/tmp/x.so" ${goodLine}`, `cert-authority ${goodLine}`, `${goodLine}\r`, `\t${goodLine}`, `${goodLine}\n${goodLine}`,
+    `from="*" ${goodLine}`, 'ssh-dss AAAAB3NzaC1kc3MAAAABAQAAAAEBAAAAAQEAAAABAQ==', 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQE=', '', `#\r${goodLine}`,
+  ].flatMap((line) => [
+    request('key.put', { name: 'mallory', content: keyFile(line) }),
+    request('key.remove', { name: 'mallory', content: keyFile(line) }),
+  ]),
+  ...['/etc/shadow', '/etc/pve/priv/authorized_keys', '/root/../etc/passwd', '/rooted/x', '/', '', 'x', '/root/.bashrc', '/root/\n', `/root/${'x'.repeat(5000)}`].map((path) =>
+    request('key.purge', { name: 'root', path, blobs: new Uint8Array(32) })),
+  ...['/etc/ssh/reeve-keys.d/%u', 'a\tb', 'x\n'.repeat(100)].map((patterns) => request('observe.key', { scope: 'own', name: 'root', patterns })),
   ...[0, 1, 33, 999, 65534, 65535, 4294967295].map((uid) => request('user.add', { name: 'mallory', uid, shell: '/bin/sh', kind: 'home' })),
   ...['/bin/../bin/sh', '/tmp/evil', 'sh', '/bin/sh -c id', '/bin/sh;id', '/dev/null', '/etc/passwd', '', '/', '--', '/bin/sh\n'].map((shell) =>
     request('user.add', { name: 'mallory', shell, kind: 'home' })),
@@ -67,6 +82,12 @@ const seeds: readonly ((random: Random) => Buffer)[] = [
   request('user.adopt', { name: 'zz-a' }),
   request('user.release', { name: 'zz-a' }),
   request('group.member', { name: 'zz-a', group: 'users', action: 'add' }),
+  request('observe.key', { scope: 'managed' }),
+  request('observe.key', { scope: 'own', name: 'zz-a', patterns: '.ssh/authorized_keys' }),
+  request('key.put', { name: 'zz-a', content: keyFile(goodLine) }),
+  request('key.remove', { name: 'zz-a', content: keyFile(goodLine) }),
+  request('key.purge', { name: 'zz-a', path: '/home/zz-a/.ssh/authorized_keys', blobs: new Uint8Array(64) }),
+  request('key.release', { name: 'zz-a', content: keyFile(goodLine) }),
 ];
 
 const pick = <T>(random: Random, list: readonly T[]): T => {

@@ -74,11 +74,11 @@ static bool replace(struct work *w, const char *text, size_t n) {
   bool ok = write_whole(fd, text, n);
   if (w->st.st_gid != w->p->user->gid) (void)!fchown(fd, (uid_t)-1, w->st.st_gid);  /* best effort: the account may not be in that group */
   ok = ok && !fchmod(fd, w->st.st_mode & 07777) && !fsync(fd);
-  FAILPOINT("key.purge.written");
+  FAILPOINT("purge.written");
   if (!ok) failed(w, "a new file cannot be written beside it");
   else if (!same(w)) ok = say(w, PURGE_MOVED, "");
   else if (renameat(w->dir, TEMPORARY, w->dir, w->base) || fsync(w->dir)) ok = failed(w, "a new file cannot take its place");
-  FAILPOINT("key.purge.renamed");
+  FAILPOINT("purge.renamed");
   if (!ok) (void)unlinkat(w->dir, TEMPORARY, 0);
   return ok;
 }

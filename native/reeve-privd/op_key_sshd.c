@@ -7,7 +7,6 @@
 #define F(c, field) (&(c)->f[REEVE_F_KEY_SSHD_##field])
 #define UNARMED_MS 180000  /* longer than all checks together */
 #define EXCLUSIVE_SHOWN 64
-#define REASON_MAX 300u
 
 static uint16_t bad_field(struct call *c, const char *field, const char *value, const char *rule) {
   return fail(c, REEVE_E_FIELD_INVALID, "field", field, "value", value, "rule", rule, NULL);
@@ -171,10 +170,11 @@ static void put_line(struct buf *b, const char *key, const char *value) {
   buf_put(b, "\n", 1);
 }
 
-/* A login with a throw-away key, and then the reload. `reloading`: the real sshd may have been touched. */
-static uint16_t try_out(struct call *c, const struct before *b, bool *reloading) {
+/* A login with a throw-away key, and then the reload. `touched`: the real sshd may have been told. */
+static uint16_t try_out(struct call *c, const struct before *b, bool *touched) {
   AUTO_TEXT text = NULL;
-  char line[SSHD_LINE], reason[REASON_MAX], paths[SSHD_LINE];
+  char line[SSHD_LINE], paths[SSHD_LINE];
+  struct outside o;
   struct buf lines;
   buf_init(&lines, 64u << 10);
   uint16_t status = sshd_ask(c, b->probe ? b->probe : b->other, &text);
@@ -186,15 +186,15 @@ static uint16_t try_out(struct call *c, const struct before *b, bool *reloading)
     put_line(&lines, "paths=", paths);
     for (at = text; sshd_next(&at, "hostkey", line);) put_line(&lines, "hostkey=", line);
     buf_put(&lines, "", 1);
-    status = outside_check(c, "login", (const char *)lines.p, reason, sizeof reason);
+    status = outside_check(c, "login", (const char *)lines.p, &o);
   }
   FAILPOINT("sshd.tried");
   if (!status) {
     lines.n = 0;
     for (at = text; sshd_next(&at, "listenaddress", line);) put_line(&lines, "listen=", line);
     buf_put(&lines, "", 1);
-    *reloading = true;
-    status = outside_check(c, "reload", (const char *)lines.p, reason, sizeof reason);
+    status = outside_check(c, "reload", (const char *)lines.p, &o);
+    *touched = o.touched;
   }
   buf_free(&lines);
   FAILPOINT("sshd.reloaded");
@@ -202,14 +202,14 @@ static uint16_t try_out(struct call *c, const struct before *b, bool *reloading)
 }
 
 /* All as it was; the errors of what failed stay. */
-static void take_back(struct call *c, const struct pending *p, bool reloading) {
-  char reason[REASON_MAX];
+static void take_back(struct call *c, const struct pending *p, bool touched) {
+  struct outside o;
   struct buf why = c->errors;
   buf_init(&c->errors, ERRORS_MAX);
   AUTO_FD undo = state_folder(UNDO_DIR);
   AUTO_FD dir = state_folder(PENDING_DIR);
   bool restored = undo >= 0 && dir >= 0 && restore_dropin(undo, p);
-  if (reloading && restored && outside_check(c, "restore", "", reason, sizeof reason)) log_line("sshd could not be told of its old configuration: %s", reason);
+  if (touched && restored && outside_check(c, "restore", "", &o)) log_line("sshd could not be told of its old configuration: %s", o.reason);
   /* Where it could not be restored, the dead-man service goes on trying. */
   if (restored) (void)(unlinkat(dir, PENDING_KEY, 0) || fsync(dir));
   buf_free(&c->errors);
@@ -255,14 +255,14 @@ static uint16_t write_change(struct call *c, struct pending *p, const struct dro
 
 static uint16_t change(struct call *c, const struct before *b, const struct dropin *d, const char *text) {
   struct pending p;
-  bool reloading = false, was = b->probe && d->canonical && is_exclusive(d->exclusive, b->probe);
+  bool touched = false, was = b->probe && d->canonical && is_exclusive(d->exclusive, b->probe);
   const char *exclusive = F(c, EXCLUSIVE)->set ? F(c, EXCLUSIVE)->text : "";
   uint16_t status = write_change(c, &p, d, text);
   if (!status) status = look_after(c, b, exclusive, was);
   FAILPOINT("sshd.looked");
-  if (!status) status = try_out(c, b, &reloading);
+  if (!status) status = try_out(c, b, &touched);
   if (!status) status = arm(c, &p);
-  if (status) take_back(c, &p, reloading);
+  if (status) take_back(c, &p, touched);
   return status;
 }
 

@@ -9,7 +9,7 @@ static void put_change(struct buf *b, const struct pending *p, const char *state
   uint8_t operation[OP_BYTES];
   size_t at = reply_begin(b, REEVE_R_PENDING_GET_CHANGE);
   reply_string(b, CHANGE(NOUN), p->noun);
-  reply_bytes(b, CHANGE(OPERATION), operation, unhex(operation, p->operation, 32) ? sizeof operation : 0);
+  reply_bytes(b, CHANGE(OPERATION), operation, unhex(operation, p->operation, OP_BYTES) ? sizeof operation : 0);
   reply_u64(b, CHANGE(DEADLINE_MS), (uint64_t)p->deadline_ms);
   reply_string(b, CHANGE(STATE), state);
   reply_end(b, at);
@@ -27,7 +27,7 @@ uint16_t op_pending_get(struct call *c) {
   uint8_t operation[OP_BYTES];
   size_t at = reply_begin(b, REEVE_R_PENDING_GET_REVERTED);
   reply_string(b, REVERTED(NOUN), p.noun);
-  reply_bytes(b, REVERTED(OPERATION), operation, unhex(operation, p.operation, 32) ? sizeof operation : 0);
+  reply_bytes(b, REVERTED(OPERATION), operation, unhex(operation, p.operation, OP_BYTES) ? sizeof operation : 0);
   reply_u64(b, REVERTED(AT_MS), (uint64_t)p.at_ms);
   reply_string(b, REVERTED(REASON), p.reason);
   reply_end(b, at);

@@ -10,24 +10,25 @@
 #define ANSWER_MAX 1024u
 #define WAIT_MS 45000
 
-/* The answer to this request: lines id=, status=, reason=. */
-static bool answered(int dir, const char *id, bool *good, char *reason, size_t room) {
+/* The answer to this request: lines id=, status= (ok, refused: nothing was touched, failed), reason=. */
+static bool answered(int dir, const char *id, struct outside *o) {
   AUTO_TEXT text = small_get(dir, "result", ANSWER_MAX, NULL);
   char *rest = text, *line = strsep(&rest, "\n");
   if (!line || strncmp(line, "id=", 3) || strcmp(line + 3, id)) return false;
   line = strsep(&rest, "\n");
-  *good = line && !strcmp(line, "status=ok");
+  o->good = line && !strcmp(line, "status=ok");
+  o->touched = !line || strcmp(line, "status=refused");
   line = strsep(&rest, "\n");
-  snprintf(reason, room, "%s", line && !strncmp(line, "reason=", 7) ? line + 7 : "it gave no reason");
+  snprintf(o->reason, sizeof o->reason, "%s", line && !strncmp(line, "reason=", 7) ? line + 7 : "it gave no reason");
   return true;
 }
 
-/* Asks for one of the modes login, reload, restore; `lines`: what it needs to know, each line ended. OK: it went well. Else SSHD_CHECK, the reason in `reason`. */
-uint16_t outside_check(struct call *c, const char *mode, const char *lines, char *reason, size_t room) {
+/* Asks for one of the modes login, reload, restore; `lines`: what it needs to know, each line ended. OK: it went well. Else SSHD_CHECK. */
+uint16_t outside_check(struct call *c, const char *mode, const char *lines, struct outside *o) {
   uint8_t random[8];
   char id[17], head[64];
   struct buf b;
-  bool good = false;
+  *o = (struct outside){0};
   AUTO_FD dir = state_folder(FOLDER);
   AUTO_FD notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   char watched[512];
@@ -44,16 +45,16 @@ uint16_t outside_check(struct call *c, const char *mode, const char *lines, char
   buf_free(&b);
   if (!ok) return io_failed(c, "a check cannot be asked for");
   int64_t deadline = now_ms() + WAIT_MS;
-  while (!answered(dir, id, &good, reason, room)) {
+  while (!answered(dir, id, o)) {
     char events[4096];
     struct pollfd wait = {notify, POLLIN, 0};
     int64_t left = deadline - now_ms();
     if (left <= 0) {
-      (void)unlinkat(dir, "request", 0);
-      snprintf(reason, room, "reeve-sshd-check.path did not start its check, or that took longer than %d s", WAIT_MS / 1000);
-      return sshd_refused(c, "%s", reason);
+      o->touched = unlinkat(dir, "request", 0) != 0;  /* taken, and not answered */
+      snprintf(o->reason, sizeof o->reason, "reeve-sshd-check.path did not start its check, or that took longer than %d s", WAIT_MS / 1000);
+      return sshd_refused(c, "%s", o->reason);
     }
     if (poll(&wait, 1, (int)left) > 0) while (read(notify, events, sizeof events) > 0) continue;
   }
-  return good ? REEVE_OK : sshd_refused(c, "%s", reason);
+  return o->good ? REEVE_OK : sshd_refused(c, "%s", o->reason);
 }

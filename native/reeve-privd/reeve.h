@@ -225,7 +225,8 @@ uint16_t dropin_read(struct call *c, struct dropin *d);
 void dropin_free(struct dropin *d);
 const char *dropin_state(const struct dropin *d);
 bool is_pending(void);
-uint16_t outside_check(struct call *c, const char *mode, const char *lines, char *reason, size_t room);
+struct outside { bool good, touched; char reason[300]; };  /* touched: the real sshd may have another configuration now */
+uint16_t outside_check(struct call *c, const char *mode, const char *lines, struct outside *o);
 
 /* Sessions of sshd. */
 struct session { uint32_t pid; char user[NAME_MAX_LEN + 1]; uint64_t since_ms; };

@@ -33,7 +33,8 @@ uint16_t sshd_test(struct call *c) {
   AUTO_TEXT text = NULL;
   uint16_t status = installed(c);
   if (status) return status;
-  return complaint(c, run_tool_text(c, (const char *const[]){"sshd", "-t", NULL}, &text), text);
+  status = run_tool_text(c, (const char *const[]){"sshd", "-t", NULL}, &text);
+  return complaint(c, status, text);
 }
 
 /* Its values, a line each, keys in lower case; for a login of `user` from this host itself, or without one. The caller frees them. */
@@ -44,7 +45,8 @@ uint16_t sshd_ask(struct call *c, const char *user, char **text) {
   if (status) return status;
   snprintf(connection, sizeof connection, "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22", user ? user : "");
   const char *const whole[] = {"sshd", "-T", NULL}, *const one[] = {"sshd", "-T", "-C", connection, NULL};
-  status = complaint(c, run_tool_text(c, user ? one : whole, text), *text);
+  status = run_tool_text(c, user ? one : whole, text);
+  status = complaint(c, status, *text);
   if (!status && !*text) status = io_failed(c, "out of memory");
   return status;
 }

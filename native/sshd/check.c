@@ -7,7 +7,7 @@
  *   login    user, paths, hostkey...: a second sshd with the real configuration must let a throw-away key in as this user.
  *   reload   listen...: the real sshd answers where it should, reads its configuration again, and answers there again.
  *   restore  the real sshd reads its configuration again; when it failed, it is started.
- * The answer, STATE/result, is three lines: id=, status=ok or status=failed, reason=. Only root reads and writes that folder.
+ * The answer, STATE/result, is three lines: id=, status= (ok, refused: the real sshd was not touched, failed), reason=. Only root reads and writes that folder.
  *
  * exit codes: 0 there is an answer, or nothing was asked; 1 the answer could not be written.
  */
@@ -48,13 +48,13 @@ static bool parse(struct request *r, char *text)
     return r->id[0] != '\0';
 }
 
-static bool perform(const struct request *r, char why[WHY_MAX])
+static enum outcome perform(const struct request *r, char why[WHY_MAX])
 {
     if (strcmp(r->mode, "login") == 0) return try_login(r, why);
     if (strcmp(r->mode, "reload") == 0) return reload_real(r, why);
     if (strcmp(r->mode, "restore") == 0) return restore_real(why);
     snprintf(why, WHY_MAX, "mode \"%s\" is not known", r->mode);
-    return false;
+    return REFUSED;
 }
 
 int main(void)
@@ -69,12 +69,13 @@ int main(void)
     /* Taken away first: a request that ends this program is not started over and over. */
     if (unlinkat(dir, "request", 0) != 0 && errno != ENOENT) return 1;
     if (text == NULL) return 0;
-    bool good = false;
+    static const char *const words[] = {[FINE] = "ok", [REFUSED] = "refused", [FAILED] = "failed"};
+    enum outcome outcome = REFUSED;
     if (!parse(&request, text)) snprintf(why, sizeof why, "the request cannot be read");
-    else good = perform(&request, why);
+    else outcome = perform(&request, why);
     for (char *at = why; *at != '\0'; at++) if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = ' ';
-    if (!good) fprintf(stderr, "reeve-sshd-check: %s: %s\n", request.mode, why);
-    int n = snprintf(answer, sizeof answer, "id=%s\nstatus=%s\nreason=%s\n", request.id, good ? "ok" : "failed", why);
+    if (outcome != FINE) fprintf(stderr, "reeve-sshd-check: %s: %s\n", request.mode, why);
+    int n = snprintf(answer, sizeof answer, "id=%s\nstatus=%s\nreason=%s\n", request.id, words[outcome], why);
     free(text);
     return small_put(dir, "result", answer, (size_t)n, 0600) ? 0 : 1;
 }

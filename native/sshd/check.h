@@ -12,8 +12,11 @@ struct request {
     size_t nhostkeys, nlistens;
 };
 
-/* Each is true when it went well; else `why` says in one line what did not. */
-bool try_login(const struct request *r, char why[WHY_MAX]);
-bool reload_real(const struct request *r, char why[WHY_MAX]);
-bool restore_real(char why[WHY_MAX]);
+/* REFUSED: the real sshd was not touched. */
+enum outcome { FINE, REFUSED, FAILED };
+
+/* Unless it is FINE, `why` says in one line what was wrong. */
+enum outcome try_login(const struct request *r, char why[WHY_MAX]);
+enum outcome reload_real(const struct request *r, char why[WHY_MAX]);
+enum outcome restore_real(char why[WHY_MAX]);
 #endif

@@ -199,7 +199,7 @@ static bool watch(const struct trial *t, const struct request *r, const char *pr
     return false;
 }
 
-bool try_login(const struct request *r, char why[WHY_MAX])
+enum outcome try_login(const struct request *r, char why[WHY_MAX])
 {
     char print[80];
     struct place p = {.fd = -1, .authorized = -1};
@@ -213,5 +213,5 @@ bool try_login(const struct request *r, char why[WHY_MAX])
     else good = watch(&t, r, print, why);
     end(&t);
     drop_place(&p);
-    return good;
+    return good ? FINE : REFUSED;
 }

@@ -131,43 +131,43 @@ static bool look_before(const struct request *r, struct listen *list, char why[W
     return true;
 }
 
-bool reload_real(const struct request *r, char why[WHY_MAX])
+enum outcome reload_real(const struct request *r, char why[WHY_MAX])
 {
     char *const active[] = {SYSTEMCTL, "--quiet", "is-active", SSH_UNIT, NULL}, *const socket_unit[] = {SYSTEMCTL, "--quiet", "is-active", "ssh.socket", NULL};
     static struct listen list[LISTS_MAX];
     char problem[WHY_MAX];
     if (!deadman_runs()) {
         snprintf(why, WHY_MAX, "%s does not run, so nobody would take the change back", DEADMAN_UNIT);
-        return false;
+        return REFUSED;
     }
     if (run(active, 5000, NULL, 0) != 0) {
         fprintf(stderr, "reeve-sshd-check: %s does not run: there is nothing to reload\n", SSH_UNIT);
-        return true;
+        return FINE;
     }
-    if (!look_before(r, list, why)) return false;
+    if (!look_before(r, list, why)) return REFUSED;
     bool kept = run(socket_unit, 5000, NULL, 0) == 0; /* the listening socket is systemd's */
     int port = r->nlistens > 0 ? list[0].port : 0;
     unsigned long long before = sockets_of(port);
     if (tell_sshd(problem, sizeof problem) != 0) {
         snprintf(why, WHY_MAX, "the reload of %s failed: %.*s", SSH_UNIT, (int)strcspn(problem, "\n"), problem);
-        return false;
+        return FAILED;
     }
     long long opened = now_ms() + NEW_MS, back = now_ms() + BACK_MS;
     while (!kept && sockets_of(port) == before && now_ms() < opened) poll(NULL, 0, PAUSE_MS);
     while (!all_answer(list, r->nlistens)) {
         if (now_ms() > back) {
             snprintf(why, WHY_MAX, "after the reload it did not answer any more where it had answered before");
-            return false;
+            return FAILED;
         }
         poll(NULL, 0, PAUSE_MS);
     }
-    return true;
+    return FINE;
 }
 
-bool restore_real(char why[WHY_MAX])
+enum outcome restore_real(char why[WHY_MAX])
 {
     char problem[WHY_MAX];
-    if (tell_sshd(problem, sizeof problem) >= 0) return true;
+    if (tell_sshd(problem, sizeof problem) >= 0) return FINE;
     snprintf(why, WHY_MAX, "%s could not be reloaded: %.*s", SSH_UNIT, (int)strcspn(problem, "\n"), problem);
-    return false;
+    return FAILED;
 }

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { createPrivdClient } from '../../agent/host/privd.js';
 import { ReeveError } from '../../shared/errors/error.js';
 import type { PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
+import { fromText, toText } from './abuse-text.js';
 
 interface Line {
   readonly verb: PrivdVerbName;
@@ -12,9 +13,9 @@ interface Line {
 
 const client = createPrivdClient({ socketPath: '/run/reeve/priv.sock', timeoutMs: 90_000 });
 for await (const text of createInterface({ input: process.stdin })) {
-  const { verb, operation, request } = JSON.parse(text) as Line;
+  const { verb, operation, request } = fromText(text) as Line;
   const answer = await client.call(verb, operation, request).then(
-    (reply) => ({ code: 'OK', reply: JSON.stringify(reply, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value)) }),
+    (reply) => ({ code: 'OK', reply: toText(reply) }),
     (error: unknown) => (error instanceof ReeveError ? { code: error.code, fields: error.fields } : { code: String(error), fields: {} }),
   );
   process.stdout.write(`${JSON.stringify(answer)}\n`);

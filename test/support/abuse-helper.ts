@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { bundle } from '../../packaging/bundle.js';
 import type { PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
 import type { LabHost } from '../lab/lab.js';
+import { toText } from './abuse-text.js';
 
 /** What the helper answered: OK with the reply as JSON text, or the code and fields of the refusal. */
 export interface HelperAnswer {
@@ -31,7 +32,7 @@ export async function callHelper(host: LabHost): Promise<HelperCaller> {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     async call(verb, request, operation = randomUUID()) {
-      stdin.write(`${JSON.stringify({ verb, operation, request })}\n`);
+      stdin.write(`${toText({ verb, operation, request })}\n`);
       const line = await lines.next();
       if (line.done === true) throw new Error('the caller ended');
       return JSON.parse(line.value) as HelperAnswer;
