@@ -1,5 +1,6 @@
 import type { SyncAuthorizedKeysRequest, SyncAuthorizedKeysRequestInput } from '../../shared/gen/proto/reeve/agent/v1/SyncAuthorizedKeysRequest.js';
 import type { SyncAuthorizedKeysResponse, SyncAuthorizedKeysResponseInput } from '../../shared/gen/proto/reeve/agent/v1/SyncAuthorizedKeysResponse.js';
+import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import type { KeyManifestInput } from '../../shared/gen/proto/reeve/type/v1/KeyManifest.js';
 import { reeveError } from '../../shared/errors/error.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
@@ -78,10 +79,7 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
         const { wanted, notes } = restoreKeys(saved, { observed, names: new Set(uidsOf(host).keys()), hostId, now: host.clock.now() });
         return { wanted: { manifest: wanted, removalsOnly: false }, notes };
       },
-      format: (intent, { manifest }) => {
-        const wire = formatManifest({ ...manifest, version: Number(intent.generation) }) as KeyManifestInput;
-        return request.decode(request.encode({ intent, manifest: wire }));
-      },
+      format: (intent, { manifest }) => syncRequest(intent, formatManifest({ ...manifest, version: Number(intent.generation) })),
       nothing: { manifest: emptyManifest(hostId), removalsOnly: false },
     },
     perform: async (step, operationId) => {
@@ -102,6 +100,12 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
     },
     stepDone: () => failpoint('agent.key.step'),
   };
+}
+
+/** A request as a coordinator would have sent it. */
+export function syncRequest(intent: IntentInput, manifest: KeyManifestInput): SyncAuthorizedKeysRequest {
+  const codec = messageCodec<SyncAuthorizedKeysRequestInput, SyncAuthorizedKeysRequest>('reeve.agent.v1.SyncAuthorizedKeysRequest');
+  return codec.decode(codec.encode({ intent, manifest }));
 }
 
 function parseRequest(wire: SyncAuthorizedKeysRequest, hostName: string, hostId: string): ReturnType<KeyWork['parse']> {

@@ -20,7 +20,7 @@ import { deniedProblem } from '../identity/enrol.js';
 import type { AgentIdentity } from '../identity/identity.js';
 import type { TrustState } from '../identity/trust.js';
 import { readHostPolicy } from '../policy/policy.js';
-import { boundOf, type KeyWork } from './apply.js';
+import { boundOf, syncRequest, type KeyWork } from './apply.js';
 import { runScheduled, scheduleOf } from './schedule.js';
 import { unbounded } from './stamp.js';
 import type { ManifestStore } from './store.js';
@@ -90,8 +90,7 @@ class Pull implements KeyPull {
     if (answer.manifest.length === 0) return;
     const manifest = decodeAnswer(answer, this.#options.hostName);
     const intent = { mode: 'MODE_APPLY', operationId: newId(host.clock.now()), generation: manifest.version, epoch: answer.epoch } as const;
-    const request = work.request.decode(work.request.encode({ intent, manifest: manifest as KeyManifestInput } as Parameters<typeof work.request.encode>[0]));
-    await engine.run(work, request, this.#closed.signal);
+    await engine.run(work, syncRequest(intent, manifest), this.#closed.signal);
   }
 
   look(): void {

@@ -15,7 +15,8 @@ export function parseCron(field: string, text: string): string {
 
 /** `*`, a number or a range, each with or without a step. */
 function isItem(item: string, [low, high]: readonly [number, number]): boolean {
-  const [, from, to, step] = /^(?:\*|(0|[1-9][0-9]?)(?:-(0|[1-9][0-9]?))?)(?:\/([1-9][0-9]?))?$/.exec(item) ?? (['', '-1'] as const);
+  const found: readonly (string | undefined)[] = /^(?:\*|(0|[1-9][0-9]?)(?:-(0|[1-9][0-9]?))?)(?:\/([1-9][0-9]?))?$/.exec(item) ?? ['', '-1'];
+  const [, from, to, step] = found;
   const first = from === undefined ? low : Number(from);
   const last = to === undefined ? (from === undefined ? high : first) : Number(to);
   // A step of one number says nothing.
