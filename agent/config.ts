@@ -1,5 +1,6 @@
 import { ReeveError, reeveError, type ErrorItem } from '../shared/errors/error.js';
 import { agentPort, isIpv4, isIpv6, parseEndpoint, type Endpoint } from '../shared/model/host.js';
+import { parseCron } from '../shared/model/cron.js';
 import { vis } from '../shared/model/vis.js';
 
 /** agent.conf: what the administrator of the host decides about the agent. */
@@ -10,6 +11,8 @@ export interface AgentConfig {
   readonly dialOut: boolean | undefined;
   /** Address of this host on which its children reach the coordinator (ports 7421 and 7422); undefined: none. */
   readonly relayListen: string | undefined;
+  /** When the host asks for its keys, five fields of crontab(5); undefined: every hour. */
+  readonly keySync: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -20,7 +23,7 @@ export type LogLevel = (typeof logLevels)[number];
 
 /**
  * Reads agent.conf: lines of a key and a value, `#` begins a comment. Keys: `listen ADDRESS[:PORT]`, `dial-out yes|no`,
- * `relay-listen ADDRESS`, `log-level debug|info|warn|error`.
+ * `relay-listen ADDRESS`, `key-sync MINUTE HOUR DAY MONTH WEEKDAY`, `log-level debug|info|warn|error`.
  * Errors: all that is wrong, as FIELD_INVALID and FIELD_UNKNOWN with line numbers.
  */
 export function parseAgentConfig(text: string): AgentConfig {
@@ -42,6 +45,7 @@ export function parseAgentConfig(text: string): AgentConfig {
     listen: listen === undefined ? undefined : parseEndpoint(listen, agentPort),
     dialOut: dialOut === undefined ? undefined : dialOut === 'yes',
     relayListen: values.get('relay-listen'),
+    keySync: values.get('key-sync'),
     logLevel: logLevels.find((level) => level === values.get('log-level')) ?? 'info',
   };
 }
@@ -50,13 +54,9 @@ function checkLine(key: string, value: string, where: string, again: boolean): R
   if (again) return reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: 'it is given twice' });
   switch (key) {
     case 'listen':
-      try {
-        parseEndpoint(value, agentPort, where);
-        return undefined;
-      } catch (error) {
-        if (error instanceof ReeveError) return error;
-        throw error;
-      }
+      return problemOf(() => parseEndpoint(value, agentPort, where));
+    case 'key-sync':
+      return problemOf(() => parseCron(where, value));
     case 'dial-out':
       return value === 'yes' || value === 'no' ? undefined : reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: 'yes or no' });
     case 'relay-listen':
@@ -64,6 +64,17 @@ function checkLine(key: string, value: string, where: string, again: boolean): R
     case 'log-level':
       return logLevels.some((level) => level === value) ? undefined : reeveError('FIELD_INVALID', { field: where, value: vis(value), rule: `one of ${logLevels.join(', ')}` });
     default:
-      return reeveError('FIELD_UNKNOWN', { field: where, rule: 'the keys are listen, dial-out, relay-listen and log-level' });
+      return reeveError('FIELD_UNKNOWN', { field: where, rule: 'the keys are listen, dial-out, relay-listen, key-sync and log-level' });
+  }
+}
+
+/** Why a value is not taken; undefined: it is. */
+function problemOf(parse: () => unknown): ReeveError | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ReeveError) return error;
+    throw error;
   }
 }

@@ -58,6 +58,8 @@ export interface AgentCoreOptions {
   readonly trust: TrustState;
   /** The host's key manifest. */
   readonly manifests: ManifestStore;
+  /** The host's key manifest is another. */
+  readonly onManifest?: () => void;
   /** The journal's file. */
   readonly file: AppendFile;
   /** The host's children. */
@@ -82,7 +84,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
   const users = userWork(host, hostName);
-  const key = { host, hostName, hostId, store: options.manifests };
+  const key = { host, hostName, hostId, store: options.manifests, onStored: () => options.onManifest?.() };
   const keys = keyWork(key);
   const relay: Relay = createRelay({
     list: options.relayList, host, hostName, onChanged: () => hub.relayed(), ...(options.relayLimits === undefined ? {} : { limits: options.relayLimits }),

@@ -13,6 +13,7 @@ import { openAppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
 import type { AgentIdentity } from './identity/identity.js';
 import { openTrustState, placed, type TrustState } from './identity/trust.js';
+import { startKeyPull, type KeyPull } from './key/pull.js';
 import { openManifestStore } from './key/store.js';
 import { openRelayList } from './relay/list.js';
 import { listenForChildren } from './relay/listen.js';
@@ -34,6 +35,8 @@ export interface AgentServerOptions {
   /** Address on which children reach the coordinator; absent: none. */
   readonly relayListen?: string;
   readonly relayLimits?: RelayLimits;
+  /** When it asks for its keys, five fields of crontab(5); absent: every hour. */
+  readonly keySync?: string;
   readonly log: Logger;
   /** What became of the last upgrade; empty or absent: nothing is to be said. */
   readonly upgrade?: string;
@@ -67,6 +70,8 @@ export interface AgentServer {
   updateIdentity(identity: AgentIdentity): void;
   /** Tells what became of the last try to renew the certificate. */
   updateRenewal(state: RenewalState | undefined): void;
+  /** Asks the coordinator for this host's keys now. Errors: COORDINATOR_UNREACHABLE, KEY_MANIFEST and those of SyncAuthorizedKeys. */
+  pullKeys(): Promise<void>;
   /** Stops accepting, lets running operations end for at most `graceMs`, and closes. */
   close(graceMs: number): Promise<void>;
 }
@@ -79,9 +84,10 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const instanceId = options.instanceId ?? randomUUID();
   const trust = openTrustState(options.stateDir, identity, () => host.clock.now());
   const manifests = openManifestStore(options.stateDir, identity.hostId, log);
+  let keyPull: KeyPull | undefined = undefined as KeyPull | undefined;
   const core = await createAgentCore({
     trust,
-    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
+    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, onManifest: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
     ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),
@@ -132,6 +138,11 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   let attachment = dialsOut() ? attach() : undefined;
   const children = options.relayListen === undefined ? undefined : listenForChildren({ address: options.relayListen, relay: core.relay, upstream: () => placed(current, trust), log });
   const recovered = core.recover();
+  const pulling = startKeyPull({
+    identity: () => placed(current, trust), trust, host, hostName: identity.hostName, store: manifests, engine: core.engine, work: core.keys,
+    released: () => release.released() !== undefined, schedule: options.keySync, log,
+  });
+  keyPull = pulling;
   return {
     address,
     recovered,
@@ -151,7 +162,9 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     updateRenewal(state) {
       core.hub.renewal(state === undefined || state.code === '' ? '' : `${state.code}: ${state.message}`);
     },
+    pullKeys: () => pulling.pull(),
     async close(graceMs) {
+      pulling.close();
       const timer = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());
       await Promise.race([core.drain(), timer]);
       attachment?.close();

@@ -55,6 +55,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
     host, identity, log, instanceId, machineHint,
     ...(config.dialOut === undefined ? {} : { dialOut: config.dialOut }),
     ...(config.relayListen === undefined ? {} : { relayListen: config.relayListen }),
+    ...(config.keySync === undefined ? {} : { keySync: config.keySync }),
     stateDir: options.paths.state,
     upgrade: readUpgradeNote(),
     onCoordinator: () => renewer?.used(),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ReeveError, reeveError, type ErrorItem } from '../../shared/errors/error.js';
-import { privdVerbs, type PrivdRequest, type PrivdVerbName } from '../../shared/gen/privd.js';
+import { privdVerbs, type PrivdVerbName } from '../../shared/gen/privd.js';
 import { createUndoList } from '../../shared/kit/undo.js';
 import type { Helper } from '../host/host.js';
 import type { StoredStep } from '../journal/line.js';
@@ -28,7 +28,7 @@ export async function callHelper(helper: Helper, operationId: string, step: Stor
     const value = request[name];
     if (type === 'bytes' && typeof value === 'string') request[name] = Buffer.from(value, 'base64');
   }
-  await helper.call(verb, operationId, request as unknown as PrivdRequest<PrivdVerbName>);
+  await helper.call(verb, operationId, request);
 }
 
 /** Makes the steps in order. When one fails, takes back what was made, newest first, and throws the failure with what could not be taken back. */

@@ -1,5 +1,6 @@
 import type { SyncAuthorizedKeysRequest, SyncAuthorizedKeysRequestInput } from '../../shared/gen/proto/reeve/agent/v1/SyncAuthorizedKeysRequest.js';
 import type { SyncAuthorizedKeysResponse, SyncAuthorizedKeysResponseInput } from '../../shared/gen/proto/reeve/agent/v1/SyncAuthorizedKeysResponse.js';
+import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import type { KeyManifestInput } from '../../shared/gen/proto/reeve/type/v1/KeyManifest.js';
 import { reeveError } from '../../shared/errors/error.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
@@ -44,6 +45,8 @@ export interface KeyWorkOptions {
   readonly hostName: string;
   readonly hostId: string;
   readonly store: ManifestStore;
+  /** What is stored is another. */
+  readonly onStored?: () => void;
 }
 
 /** Most keys and sessions of an answer. */
@@ -76,17 +79,15 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
         const { wanted, notes } = restoreKeys(saved, { observed, names: new Set(uidsOf(host).keys()), hostId, now: host.clock.now() });
         return { wanted: { manifest: wanted, removalsOnly: false }, notes };
       },
-      format: (intent, { manifest }) => {
-        const wire = formatManifest({ ...manifest, version: Number(intent.generation) }) as KeyManifestInput;
-        return request.decode(request.encode({ intent, manifest: wire }));
-      },
+      format: (intent, { manifest }) => syncRequest(intent, formatManifest({ ...manifest, version: Number(intent.generation) })),
       nothing: { manifest: emptyManifest(hostId), removalsOnly: false },
     },
     perform: async (step, operationId) => {
       const { version, content, manifest } = step.request;
       if (step.verb === 'key.store') store.replace(Number(version), String(content), manifest === undefined ? undefined : Buffer.from(String(manifest), 'base64'));
       else if (step.verb === 'key.forget') store.forget();
-      else await callHelper(host.helper, operationId, step);
+      else return callHelper(host.helper, operationId, step);
+      options.onStored?.();
     },
     respond: ({ wanted, observed, changes, held, digestBefore, digest, policyDigest }) => {
       const about = { manifest: wanted.manifest, observed, fingerprint: fingerprintOf };
@@ -99,6 +100,12 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
     },
     stepDone: () => failpoint('agent.key.step'),
   };
+}
+
+/** A request as a coordinator would have sent it. */
+export function syncRequest(intent: IntentInput, manifest: KeyManifestInput): SyncAuthorizedKeysRequest {
+  const codec = messageCodec<SyncAuthorizedKeysRequestInput, SyncAuthorizedKeysRequest>('reeve.agent.v1.SyncAuthorizedKeysRequest');
+  return codec.decode(codec.encode({ intent, manifest }));
 }
 
 function parseRequest(wire: SyncAuthorizedKeysRequest, hostName: string, hostId: string): ReturnType<KeyWork['parse']> {

@@ -31,7 +31,7 @@ const codec = () => messageCodec<KeyManifestInput, WireManifest>('reeve.type.v1.
 
 /** A manifest as it travels. */
 export function encodeManifest(manifest: KeyManifest): Buffer {
-  return codec().encode(formatManifest(manifest) as KeyManifestInput);
+  return codec().encode(formatManifest(manifest));
 }
 
 /** A manifest that has travelled. Errors: FIELD_INVALID, FIELD_MISSING. Throws for bytes that are no message. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
-import type { PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
+import type { PrivdVerbName } from '../../shared/gen/privd.js';
 import { changesLeft } from '../../shared/model/change.js';
 import { evaluatePolicy, parsePolicy } from '../../shared/model/policy.js';
 import type { ObservedUser, User } from '../../shared/model/user.js';
@@ -78,7 +78,7 @@ async function planFor(host: SimulatedHost, users: readonly User[], policyText =
 }
 
 async function run(host: SimulatedHost, steps: readonly StoredStep[]): Promise<void> {
-  for (const step of steps) await host.helper.call(step.verb as PrivdVerbName, operationId, step.request as unknown as PrivdRequest<PrivdVerbName>);
+  for (const step of steps) await host.helper.call(step.verb as PrivdVerbName, operationId, step.request);
 }
 
 function expectAsWanted(host: SimulatedHost, user: User): void {
