@@ -64,7 +64,8 @@ export function storeKeys(db: Database, index: KeyIndex, about: { readonly hostI
   const content = contentOf(host);
   const same = told?.content?.equals(content) === true;
   if (same && also.length === 0 && change.force !== true) {
-    if (told.due_at_ms !== (host.dueAtMs ?? null)) putTold(db, host, { content, now: change.now, forced: told.forced });
+    // The moment is noted all the same: what was altered and has expired since would let in at the moment before.
+    putTold(db, host, { content, now: change.now, forced: told.forced });
     return false;
   }
   const removed = same && also.length === 0 ? [] : removedNow(db, host, change);
