@@ -372,19 +372,31 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (host_id, fingerprint)
   ) STRICT, WITHOUT ROWID;
 
-  CREATE TABLE access_span (
+  CREATE TABLE access_place (
+    id INTEGER PRIMARY KEY,
     host_id TEXT NOT NULL REFERENCES host (id),
-    user TEXT NOT NULL,
-    fingerprint TEXT NOT NULL CHECK (length(fingerprint) = 64),
+    user TEXT NOT NULL CHECK (length(user) BETWEEN 1 AND 31),
+    UNIQUE (host_id, user)
+  ) STRICT;
+
+  CREATE TABLE access_key (
+    id INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL CHECK (length(fingerprint) = 64 AND fingerprint NOT GLOB '*[^0-9a-f]*'),
+    owner TEXT NOT NULL CHECK (owner <> '')
+  ) STRICT;
+  CREATE INDEX access_key_owner ON access_key (owner);
+
+  CREATE TABLE access_span (
+    place INTEGER NOT NULL REFERENCES access_place (id),
+    key INTEGER NOT NULL REFERENCES access_key (id),
     opened_at_ms INTEGER NOT NULL,
-    owner TEXT NOT NULL CHECK (owner <> ''),
     why TEXT NOT NULL CHECK (why <> ''),
     ends_at_ms INTEGER,
     closed_at_ms INTEGER CHECK (closed_at_ms > opened_at_ms),
-    PRIMARY KEY (host_id, user, fingerprint, opened_at_ms)
+    PRIMARY KEY (place, key, opened_at_ms)
   ) STRICT, WITHOUT ROWID;
-  CREATE UNIQUE INDEX access_span_open ON access_span (host_id, user, fingerprint) WHERE closed_at_ms IS NULL;
-  CREATE INDEX access_span_owner ON access_span (owner);
+  CREATE UNIQUE INDEX access_span_open ON access_span (place, key) WHERE closed_at_ms IS NULL;
+  CREATE INDEX access_span_key ON access_span (key);
   CREATE INDEX access_span_closed ON access_span (closed_at_ms) WHERE closed_at_ms IS NOT NULL;
   `,
 ];

@@ -11,11 +11,12 @@ import type { ErrorDetails, ErrorDetailsInput } from './type.js';
  * operators.
  */
 const groups = {
-  agent: ['agent/v1/fact', 'agent/v1/operation', 'agent/v1/relay', 'agent/v1/release', 'agent/v1/status', 'agent/v1/user'],
-  join: ['coordinator/v1/enrol', 'coordinator/v1/identity', 'coordinator/v1/link'],
+  agent: ['agent/v1/fact', 'agent/v1/key', 'agent/v1/operation', 'agent/v1/relay', 'agent/v1/release', 'agent/v1/status', 'agent/v1/user'],
+  join: ['coordinator/v1/enrol', 'coordinator/v1/identity', 'coordinator/v1/link', 'coordinator/v1/manifest'],
   operator: [
-    'coordinator/v1/audit', 'coordinator/v1/doctor', 'coordinator/v1/fleet', 'coordinator/v1/host', 'coordinator/v1/login', 'coordinator/v1/operation', 'coordinator/v1/operator',
-    'coordinator/v1/package', 'coordinator/v1/plan', 'coordinator/v1/policy', 'coordinator/v1/user',
+    'coordinator/v1/access', 'coordinator/v1/audit', 'coordinator/v1/doctor', 'coordinator/v1/fleet', 'coordinator/v1/grant', 'coordinator/v1/group', 'coordinator/v1/host',
+    'coordinator/v1/key', 'coordinator/v1/login', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/package', 'coordinator/v1/person', 'coordinator/v1/plan',
+    'coordinator/v1/policy', 'coordinator/v1/user',
   ],
 } as const;
 
@@ -53,7 +54,7 @@ function load(group: Group): PackageDefinition {
 /** The group that a service is in. */
 function groupOf(service: string): Group {
   if (service.startsWith('reeve.agent.')) return 'agent';
-  return /\.(?:Enrol|Identity|Link)Service$/.test(service) ? 'join' : 'operator';
+  return /\.(?:Enrol|Identity|Link|Manifest)Service$/.test(service) ? 'join' : 'operator';
 }
 
 /** The whole contract. */
