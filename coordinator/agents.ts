@@ -5,6 +5,7 @@ import { ReeveServerCredentials } from '../shared/rpc/tls.js';
 import { defaultEnrolLimits, enrolService, type EnrolLimits, type Stranger } from './api/enrol.js';
 import { agentOf, identityService, type AgentCaller } from './api/identity.js';
 import { linkService } from './api/link.js';
+import { manifestService } from './api/manifest.js';
 import { createRefusals } from './api/refusal.js';
 import type { Office } from './office.js';
 
@@ -41,7 +42,7 @@ export async function listenForAgents(office: Office, options: AgentPortOptions)
 
   const open: { agents?: Listener } = {};
   const agentServer: Server = createRpcServer<AgentCaller>({
-    services: [identityService(office), linkService(office)],
+    services: [identityService(office), linkService(office), manifestService(office)],
     log,
     clock,
     connections: networkConnections,

@@ -21,6 +21,7 @@ import { noteFormat } from './inventory/format.js';
 import { noteCoordinatorKey, tidyCoordinatorKeys } from './inventory/coordinator-key.js';
 import { tidyKeys } from './inventory/key.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
+import { tidySpans } from './inventory/access-span.js';
 import { tidyTokens } from './inventory/token.js';
 import { isUnwritable, noting, refuseWrites, writing } from './inventory/write.js';
 import { tidyLoginTokens } from './inventory/login-token.js';
@@ -30,6 +31,7 @@ import { listenForOperators } from './operators.js';
 import { defaultPackageDir } from '../shared/kit/package-folder.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
 import { createChangeEngine } from './reconcile/change.js';
+import { keepExpiries } from './reconcile/expiry.js';
 import { keepHolds } from './reconcile/hold.js';
 import { settleHost } from './reconcile/settle.js';
 import { keyFingerprint } from '../shared/rpc/tls.js';
@@ -125,6 +127,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       for (const timer of timers) clearInterval(timer);
       stop.abort();
       office.holds.close();
+      office.expiries.close();
       await ports.close(graceMs);
       await office.changes.idle();
       office.fleet.close();
@@ -186,13 +189,14 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const converge = (hostId: string): void => {
     if (fleet.live(hostId).state === 'connected') settle(hostId);
   };
+  const expiries = keepExpiries(world, converge);
   const open: { ports?: Ports } = {};
   const renewCertificate = (): string => {
     authority.renewCoordinator(clock.now());
     open.ports?.updateCertificate();
     return noteKey(office);
   };
-  const office: Office = { ...world, fleet, changes, holds, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
+  const office: Office = { ...world, fleet, changes, holds, expiries, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
   noteKey(office);
   const ports = await listenOnNetwork(options, office, row);
   open.ports = ports;
@@ -249,7 +253,7 @@ async function check(options: CoordinatorOptions, office: Office): Promise<void>
 function keepHouse(office: Office): void {
   const { db, log } = office;
   const now = office.clock.now();
-  for (const tidy of [tidyKeys, tidyOperatorKeys, tidyTokens, tidyCoordinatorKeys, tidyLoginTokens, tidyOperations]) noting(db, log, () => tidy(db, now));
+  for (const tidy of [tidyKeys, tidyOperatorKeys, tidyTokens, tidyCoordinatorKeys, tidyLoginTokens, tidyOperations, tidySpans]) noting(db, log, () => tidy(db, now));
   const { fromMs, toMs } = office.authority.coordinatorValidity();
   // One that begins in the future was made while this clock was far ahead: nobody takes it now.
   if (fromMs <= now && toMs - now > certificateLife.coordinatorMs * (0.45 + 0.1 * random())) return;

@@ -1,5 +1,6 @@
 import type { Fleet } from './fleet/fleet.js';
 import type { ChangeEngine } from './reconcile/change.js';
+import type { ExpiryKeeper } from './reconcile/expiry.js';
 import type { HoldKeeper } from './reconcile/hold.js';
 import type { World } from './world.js';
 
@@ -8,6 +9,7 @@ export interface Office extends World {
   readonly fleet: Fleet;
   readonly changes: ChangeEngine;
   readonly holds: HoldKeeper;
+  readonly expiries: ExpiryKeeper;
   /** Makes a new key and certificate for the coordinator and takes it into use at once. Answers the key's fingerprint. */
   readonly renewCertificate: () => string;
   /** Whether the port for operators on other machines is open. */

@@ -9,6 +9,7 @@ import { userService as agentUsers } from '../agent/user/service.js';
 import { enrolService } from '../coordinator/api/enrol.js';
 import { identityService } from '../coordinator/api/identity.js';
 import { linkService } from '../coordinator/api/link.js';
+import { manifestService } from '../coordinator/api/manifest.js';
 import { operatorServices } from '../coordinator/api/server.js';
 import type { Office } from '../coordinator/office.js';
 import type { MethodRow, Service } from '../shared/rpc/server.js';
@@ -39,7 +40,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Coordinator for agents, port 7421',
       about: 'TLS 1.3 with the certificate of an agent. Who asks is known from the key; no request names a host.',
-      services: [rowsOnly((office: Office) => identityService(office)), rowsOnly((office: Office) => linkService(office))],
+      services: [rowsOnly((office: Office) => identityService(office)), rowsOnly((office: Office) => linkService(office)), rowsOnly((office: Office) => manifestService(office))],
     },
     {
       title: 'Coordinator for enrolment, port 7422',

@@ -75,7 +75,8 @@ function enrol(office: Office, request: EnrolRequest, from: string): EnrolRespon
   if (getHostKey(db, keyFingerprint(publicKey)) !== undefined) throw reeveError('JOIN_REFUSED');
   failpoint('coordinator.enrol.decided');
   const readmission = request.credential !== 'token';
-  const { host, certificate } = writing(db, () => {
+  const { host, certificate, raised } = writing(db, () => {
+    let told: readonly string[] = [];
     const hostId = request.credential === 'token' ? spendToken(db, sha256(request.token ?? Buffer.alloc(0)), now) : readmittedHost(office, request, publicKey, now);
     const found = hostId === undefined ? undefined : getHost(db, hostId);
     if (found === undefined || found.state === 'retired') throw reeveError('JOIN_REFUSED');
@@ -96,11 +97,12 @@ function enrol(office: Office, request: EnrolRequest, from: string): EnrolRespon
       promoteKey(db, { ...key, state: 'staged' });
       const endpoint = found.link === 'direct' && (isIpv4(from) || isIpv6(from)) ? { address: from, port: agentPort } : undefined;
       const machineHint = request.machineHint.length === 32 ? request.machineHint : undefined;
-      setJoined(db, found.id, { now, from: endpoint, agentVersion, machineHint });
+      told = setJoined(db, found.id, { now, from: endpoint, agentVersion, machineHint });
     }
-    return { host: found, certificate: issued.certificate };
+    return { host: found, certificate: issued.certificate, raised: told };
   });
   failpoint('coordinator.enrol.stored');
+  for (const hostId of raised) office.converge(hostId);
   // An agent that comes back is running: it needs a moment to take the certificate into use.
   if (readmission) setTimeout(() => office.fleet.refresh(host.id), readmitRedialMs).unref();
   else office.fleet.refresh(host.id);

@@ -52,7 +52,7 @@ export async function* formatSteps(steps: AsyncIterable<ChangeStep>): AsyncGener
   for await (const step of steps) {
     switch (step.kind) {
       case 'planned':
-        yield { planned: { planId: step.planId, hosts: step.hosts.map(formatHostOutcome) } };
+        yield { planned: { planId: step.planId, hosts: step.hosts.map(formatHostOutcome), inventory: step.inventory.map(formatChange) } };
         break;
       case 'host':
         yield { host: formatHostOutcome(step.result) };

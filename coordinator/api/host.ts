@@ -31,10 +31,12 @@ import {
   type HostRow,
 } from '../inventory/host.js';
 import { currentKey, revokeKeys } from '../inventory/key.js';
+import { raiseKeys, touchedHosts } from '../inventory/key-touched.js';
 import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { holdHost, unholdHost } from './hold.js';
+import { hostAccess, parseHostAccess, setHostAccess } from './host-access.js';
 import { audited } from './operator.js';
 import { proveHost } from './prove.js';
 import { reachableFrom } from './reach.js';
@@ -84,10 +86,12 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         };
         const set = request.setLabels.map(parseLabel);
         const remove = request.removeLabels.map(parseLabelKey);
-        audited(office(), principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove }), () => {
+        const access = parseHostAccess(principal, request);
+        audited(office(), principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove, ...access }), (raise) => {
           updateHost(db, host, edit);
           setLabels(db, host.id, set, remove);
           assertStaysInScope(db, principal, host, 'leave host');
+          raise(setHostAccess(office(), host, access));
         });
         if (edit.endpoint !== undefined || edit.parentId !== undefined || edit.link !== undefined) fleet.refresh(host.id);
         return Promise.resolve({ host: formatHosts(office(), principal, [hostFor(db, principal, host.id)])[0] ?? null });
@@ -100,9 +104,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const host = hostFor(db, context.principal, request.host);
         const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
         if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
-        audited(office(), context.principal, `host retire ${host.name}`, host.id, () => {
-          retireHost(db, host.id, clock.now());
-        });
+        audited(office(), context.principal, `host retire ${host.name}`, host.id, (raise) => raise(retireHost(db, host.id, clock.now())));
         fleet.refresh(host.id);
         return Promise.resolve({});
       },
@@ -113,10 +115,10 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
       handle: (request, context) => {
         const { db, fleet, clock } = office();
         const host = hostFor(db, context.principal, request.host);
-        audited(office(), context.principal, `host revoke ${host.name}`, host.id, () => {
+        audited(office(), context.principal, `host revoke ${host.name}`, host.id, (raise) => {
           revokeKeys(db, host.id);
           voidTokens(db, host.id);
-          setHostState(db, host.id, 'revoked', clock.now());
+          raise(setHostState(db, host.id, 'revoked', clock.now()));
         });
         fleet.refresh(host.id);
         return Promise.resolve({});
@@ -168,7 +170,7 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
   if (preset === undefined) throw fieldInvalid('policy', request.policy, `one of ${policyPresets.join(', ')}`);
   const now = clock.now();
   const secret = randomBytes(32);
-  const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin, ...link }), () => {
+  const hostId = audited(office, caller, `host invite ${name}`, JSON.stringify({ endpoint, labels, policy: preset, rejoin: request.rejoin, ...link }), (raise) => {
     const known = hostWithName(db, name);
     const taken = known !== undefined && ((known.state !== 'invited' && !request.rejoin) || !inScope(db, caller, known.id));
     if (taken) throw reeveError('HOST_EXISTS', { value: name });
@@ -178,6 +180,7 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
     else updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }), ...link });
     setLabels(db, id, labels, []);
     assertStaysInScope(db, caller, { id, name }, 'invite host');
+    raise(raiseKeys(db, touchedHosts(db, { kind: 'host', hostId: id }), { now }));
     addToken(db, { hash: sha256(secret), hostId: id, now, expiresAtMs: now + ttlMs });
     return id;
   });
@@ -227,6 +230,7 @@ export function formatHosts(office: Office, caller: Scoped, hosts: readonly Host
       relay: host.relayAddress ?? '',
       joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
       holds: holdsOf(host.id).map(formatHold),
+      ...hostAccess(db, host.id),
       quarantine: host.quarantine === undefined ? '' : `${host.quarantine.text}, since ${new Date(host.quarantine.atMs).toISOString()}`,
     };
   });

@@ -123,12 +123,17 @@ function format(office: Office, row: OperatorRow): OperatorInput {
   return { name: row.name, role: row.role, disabled: row.disabled, labels: row.scope?.map(formatLabel) ?? [], certificateTtl: toDuration(row.certificateTtlMs), logins };
 }
 
-/** Does something to the inventory together with its audit record: both or neither. Hosts that pass bytes to others are told when those others are not the same any more. */
-export function audited<T>(office: Office, caller: OperatorCaller, action: string, details: string, work: () => T): T {
+/** Does something to the inventory together with its audit record: both or neither. Hosts that pass bytes to others are told when those others are not the same
+ * any more, and so are those that `work` names by `raise`: noun key was raised there.
+ */
+export function audited<T>(office: Office, caller: OperatorCaller, action: string, details: string, work: (raise: (hostIds: readonly string[]) => void) => T): T {
   const { result, raised } = writing(office.db, () => {
     addAudit(office.db, { timeMs: office.clock.now(), principal: caller.name, action, arguments: details, phase: 'ok', operationId: '', code: '' });
-    return { result: work(), raised: raiseRelays(office.db, office.clock.now()) };
+    const told: string[] = [];
+    const result = work((hostIds) => told.push(...hostIds));
+    return { result, raised: new Set([...raiseRelays(office.db, office.clock.now()), ...told]) };
   });
   for (const hostId of raised) office.converge(hostId);
+  if (raised.size > 0) office.expiries.changed();
   return result;
 }

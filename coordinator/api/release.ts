@@ -6,9 +6,12 @@ import type { CallContext } from '../../shared/rpc/server.js';
 import { dropGeneration, getGeneration, raiseGeneration } from '../inventory/generation.js';
 import { childrenOf, type HostRow } from '../inventory/host.js';
 import type { Office } from '../office.js';
+import { isKeyManaged } from '../inventory/key-list.js';
 import { hostNoun } from '../reconcile/host.js';
+import { keyNoun } from '../reconcile/key.js';
 import type { Noun } from '../reconcile/noun.js';
 import { nouns } from '../reconcile/nouns.js';
+import { userNoun } from '../reconcile/user.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
 import { audited } from './operator.js';
@@ -43,6 +46,8 @@ function releasableHost(office: Office, caller: OperatorCaller, name: string): H
 /** One noun; or all that something was ever wanted of on this host, and last the host itself. */
 function releasedNouns({ db }: Office, host: HostRow, name: string): readonly Noun[] {
   if (name === '') return [...nouns.filter((noun) => getGeneration(db, host.id, noun.name) !== undefined), hostNoun];
+  // Keys let into managed users only: without those they would all be taken away.
+  if (name === userNoun.name && isKeyManaged(db, host.id)) throw reeveError('RELEASE_MANAGED', { host: host.name, rule: 'keys of its users', noun: keyNoun.name });
   const noun = nouns.find((known) => known.name === name);
   if (noun === undefined) throw fieldInvalid('noun', name, `one of ${nouns.map((known) => known.name).join(', ')}`);
   return [noun];

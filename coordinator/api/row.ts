@@ -16,3 +16,6 @@ export const administers: Bounds = { roles: rolesFrom('admin'), risk: 'identity'
 
 /** Operators, the fleet itself: for an admin whom no scope limits. */
 export const administersFleet: Bounds = { ...administers, wholeFleet: true };
+
+/** Persons, their keys and groups: who they let in is decided for the whole fleet. */
+export const changesFleet: Bounds = { ...changes, maxBytes: 262_144, wholeFleet: true };

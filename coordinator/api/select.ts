@@ -51,6 +51,12 @@ export function visibleHosts(db: Database, caller: Scoped, options: { retired: b
   return hosts.filter((host) => visible.has(host.id));
 }
 
+/** Of these hosts those that exist for the caller and can be told something, sorted by name. */
+export function hostsWithIds(db: Database, caller: Scoped, ids: ReadonlySet<string>): HostRow[] {
+  if (ids.size === 0) return [];
+  return visibleHosts(db, caller).filter((host) => ids.has(host.id) && host.state !== 'revoked');
+}
+
 /** The hosts that a list is about: those of the selector; without one all, and an empty fleet is no mistake then. */
 export function listedHosts(db: Database, caller: Scoped, selector: string): HostRow[] {
   return selector === '' ? visibleHosts(db, caller) : hostsFor(db, caller, selector);

@@ -6,16 +6,21 @@ import type { Logger } from '../../shared/kit/log.js';
 import { listen, type Listener, type ListenerLimits } from '../../shared/rpc/listener.js';
 import { createRpcServer, maxAnswerBytes, networkConnections, type AuthenticatedCall, type Service } from '../../shared/rpc/server.js';
 import type { Office } from '../office.js';
+import { accessService } from './access.js';
 import { auditService } from './audit.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
 import { doctorService } from './doctor.js';
 import { fleetService, type FleetAddress } from './fleet.js';
+import { grantService } from './grant.js';
+import { groupService } from './group.js';
 import { hostService } from './host.js';
+import { keyService } from './key.js';
 import { loginService } from './login.js';
 import { operationService } from './operation.js';
 import { operatorService } from './operator.js';
 import { packageService } from './package.js';
 import { localPeer, type LocalPeer } from './peer.js';
+import { personService } from './person.js';
 import { planService } from './plan.js';
 import { policyService } from './policy.js';
 import { createRefusals, type Refusals } from './refusal.js';
@@ -50,14 +55,19 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     return running;
   };
   return [
+    accessService(office),
     auditService(office),
     doctorService(office),
     fleetService(office, options.init),
+    grantService(office),
+    groupService(office),
     hostService(office),
+    keyService(office),
     loginService(office),
     operationService(office),
     operatorService(office),
     packageService(options.packageDir),
+    personService(office),
     planService(office),
     policyService(office),
     userService(office),

@@ -12,10 +12,12 @@ import type { Database } from '../inventory/database.js';
 import { getGeneration, listPending } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { getUser, listUsers, putUser } from '../inventory/user.js';
+import { keyNoun } from '../reconcile/key.js';
 import { userNoun } from '../reconcile/user.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
+import { byName, createKeyPass, followed } from './key-change.js';
 import { changes, reads } from './row.js';
 import { changeableHosts, hostFor, listedHosts, type Scoped } from './select.js';
 
@@ -40,7 +42,7 @@ export function userService(office: () => Office): Service<OperatorCaller> {
       ...changes,
       handle: (request, context) => {
         const name = parseAccountName(request.name);
-        return change(office(), request, context, { verb: 'remove', name, detail: { keepHome: request.keepHome } }, (before) =>
+        return change(office(), request, context, { verb: 'remove', name, detail: { keepHome: request.keepHome, ...(request.force ? { force: true } : {}) } }, (before) =>
           isManaged(before) && before.account.kind === 'adopted' ? { presence: 'released', name } : { presence: 'absent', name: parseUserName(name), keepHome: request.keepHome },
         );
       },
@@ -71,25 +73,36 @@ type Wanted = (before: User | undefined, host: HostRow) => User;
 /** Runs one change of one user on the selected hosts. */
 function change(
   office: Office,
-  request: { options: WireOptions | null; selector: string },
+  request: { options: WireOptions | null; selector: string; force?: boolean },
   context: CallContext<OperatorCaller>,
   command: { verb: string; name: string; detail: unknown },
   wanted: Wanted,
 ): AsyncGenerator<ChangeEventInput> {
   const summary = `user ${command.verb} ${command.name}`;
+  const hosts = changeableHosts(office.db, context.principal, request.selector);
+  const keys = createKeyPass(office);
   const steps = office.changes.run(
     {
       summary: `${summary} on ${request.selector}`,
       identity: `${summary} ${JSON.stringify(command.detail)}`,
       principal: context.principal,
-      nouns: [userNoun],
-      hosts: changeableHosts(office.db, context.principal, request.selector),
-      edit: (db, host, generation) => store(db, host, generation, { name: command.name, wanted }),
+      // Keys let into users that are there and not locked: what becomes of one alters the keys of its host.
+      nouns: [userNoun, keyNoun],
+      hosts,
+      prepare: () => {
+        keys.begin();
+        keys.about(hosts.map(({ id }) => id));
+        return { changes: [], hosts: [] };
+      },
+      edit: (db, host, generation, noun) => {
+        if (noun === userNoun) return store(db, host, generation, { name: command.name, wanted });
+        return keys.store(host.id, generation, { removed: byName, force: request.force === true, manage: false }) ? true : undefined;
+      },
     },
     parseChangeOptions(request.options),
     context.signal,
   );
-  return formatSteps(steps);
+  return followed(office, formatSteps(steps));
 }
 
 /** Stores what is wanted of a user; false when it is wanted already. */
@@ -103,13 +116,13 @@ function store(db: Database, host: HostRow, generation: number, user: { name: st
 
 function changePresence(
   office: Office,
-  request: { options: WireOptions | null; selector: string; name: string },
+  request: { options: WireOptions | null; selector: string; name: string; force?: boolean },
   context: CallContext<OperatorCaller>,
   presence: 'present' | 'locked',
 ): AsyncGenerator<ChangeEventInput> {
   const name = parseAccountName(request.name);
   const verb = presence === 'locked' ? 'lock' : 'unlock';
-  return change(office, request, context, { verb, name, detail: {} }, (before, host) => {
+  return change(office, request, context, { verb, name, detail: request.force === true ? { force: true } : {} }, (before, host) => {
     if (!isManaged(before)) throw reeveError('USER_UNKNOWN', { value: name, rule: `host "${host.name}"` });
     return { ...before, presence };
   });

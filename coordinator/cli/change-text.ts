@@ -31,6 +31,12 @@ export function renderResults(terminal: Pick<Terminal, 'color'>, results: readon
     .join('');
 }
 
+/** What changes in the inventory itself, a line per change. */
+export function renderInventory(terminal: Pick<Terminal, 'color'>, changes: readonly Change[]): string {
+  const width = Math.max(0, ...changes.map((change) => widthOf(titleOf(change))));
+  return changes.map((change) => `inventory   ${changeLine(terminal, change, width)}\n`).join('');
+}
+
 const signs: Readonly<Record<Change['kind'], { readonly sign: string; readonly tone: Tone }>> = {
   CHANGE_KIND_CREATE: { sign: '+', tone: 'green' },
   CHANGE_KIND_UPDATE: { sign: '~', tone: 'yellow' },

@@ -3,8 +3,9 @@ import type { ChangeEvent } from '../../shared/gen/proto/reeve/coordinator/v1/Ch
 import type { ChangeFinished } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeFinished.js';
 import type { ChangeOptionsInput } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeOptions.js';
 import type { HostResult } from '../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
+import type { Change } from '../../shared/gen/proto/reeve/type/v1/Change.js';
 import { newId } from '../../shared/kit/id.js';
-import { renderResults, renderSummary, type Stage } from './change-text.js';
+import { renderInventory, renderResults, renderSummary, type Stage } from './change-text.js';
 import { confirm, requireAnswerer } from './confirm.js';
 import type { Api } from './connect.js';
 import type { Context } from './context.js';
@@ -27,6 +28,8 @@ interface Known {
   readonly planId: string;
   readonly operationId: string;
   readonly results: readonly HostResult[];
+  /** What changes in the inventory itself. */
+  readonly inventory: readonly Change[];
   readonly finished: ChangeFinished | undefined;
   /** How many results are of hosts that answered after the plan. */
   readonly answered: number;
@@ -34,9 +37,14 @@ interface Known {
   readonly broken: ReeveError | undefined;
 }
 
+/** Refuses what would have to be asked where nobody can be. Errors: FIELD_MISSING. */
+export function requireDecided(context: Context, flags: ChangeFlags): void {
+  if (!flags.plan && !flags.stage && !flags.yes) requireAnswerer(context, 'add --yes to apply without a question, or --plan to only see what would change');
+}
+
 /** Plans, shows, asks, applies and waits, or the part of it that the options ask for. Gives the exit code. */
 export async function runChange(context: Context, flags: ChangeFlags, start: StartChange): Promise<number> {
-  if (!flags.plan && !flags.stage && !flags.yes) requireAnswerer(context, 'add --yes to apply without a question, or --plan to only see what would change');
+  requireDecided(context, flags);
   const api = await context.api();
   const operationId = newId(context.clock.now());
   if (flags.plan) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_PLAN' }), ''), 'planned');
@@ -45,7 +53,7 @@ export async function runChange(context: Context, flags: ChangeFlags, start: Sta
 
   const planned = await collect(context, start(api, { mode: 'CHANGE_MODE_PLAN' }), '');
   const exit = report(context, planned, 'planned');
-  if (planned.planId === '' || nothingToDo(planned.results)) return exit;
+  if (planned.planId === '' || nothingToDo(planned)) return exit;
   await confirm(context, 'Apply?');
   const known = await collect(context, start(api, { mode: 'CHANGE_MODE_APPLY', planId: planned.planId, operationId }), operationId);
   return report(context, known, 'applied', isTrouble);
@@ -56,8 +64,8 @@ function isTrouble(result: HostResult): boolean {
   return result.outcome !== 'OUTCOME_OK';
 }
 
-function nothingToDo(results: readonly HostResult[]): boolean {
-  return results.every((result) => result.outcome === 'OUTCOME_OK' && result.changes.length === 0);
+function nothingToDo({ inventory, results }: Pick<Known, 'inventory' | 'results'>): boolean {
+  return inventory.length === 0 && results.every((result) => result.outcome === 'OUTCOME_OK' && result.changes.length === 0);
 }
 
 /**
@@ -69,13 +77,14 @@ async function collect(context: Context, events: AsyncIterable<ChangeEvent>, ope
   const keyOf = (result: HostResult): string => `${result.hostId} ${result.noun}`;
   const planned = new Map<string, HostResult>();
   let planId = '';
+  let inventory: readonly Change[] = [];
   let finished: ChangeFinished | undefined;
   let broken: ReeveError | undefined;
   const progress = createProgress(context);
   try {
     for await (const event of events) {
       if (event.planned) {
-        planId = event.planned.planId;
+        ({ planId, inventory } = event.planned);
         for (const result of event.planned.hosts) planned.set(keyOf(result), result);
         progress.total(planned.size);
       } else if (event.host) {
@@ -93,7 +102,7 @@ async function collect(context: Context, events: AsyncIterable<ChangeEvent>, ope
     progress.close();
   }
   const merged = mergeResults(planned, results, broken !== undefined);
-  return { planId, operationId: finished?.operationId ?? operationId, results: sorted(merged), finished, answered: results.size, broken };
+  return { planId, operationId: finished?.operationId ?? operationId, results: sorted(merged), inventory, finished, answered: results.size, broken };
 }
 
 /** What every host said last. Where others were told or the call ended early, a planned change without an answer is unknown: nobody said it was made. */
@@ -131,13 +140,14 @@ function exitOf(known: Known, stage: Stage): number {
 }
 
 function documentOf(known: Known): Readonly<Record<string, ReturnType<typeof toJson>>> {
-  const { planId, operationId, results, finished, broken } = known;
+  const { planId, operationId, results, inventory, finished, broken } = known;
   const failure = broken === undefined ? {} : (failureJson(broken) as Readonly<Record<string, ReturnType<typeof toJson>>>);
   return {
     planId,
     operationId,
     outcome: toJson(finished?.outcome ?? 'OUTCOME_UNKNOWN', 'outcome'),
     stored: finished?.stored ?? null,
+    ...(inventory.length === 0 ? {} : { inventory: inventory.map((change) => toJson(change)) }),
     hosts: results.map((result) => toJson(result)),
     ...failure,
   };
@@ -145,6 +155,7 @@ function documentOf(known: Known): Readonly<Record<string, ReturnType<typeof toJ
 
 function reportText(context: Context, known: Known, stage: Stage, shown: (result: HostResult) => boolean): void {
   const { terminal } = context;
+  terminal.out(renderInventory(terminal, known.inventory));
   terminal.out(renderResults(terminal, known.results.filter(shown), stage));
   if (known.broken === undefined) {
     terminal.out(`${closing(known, stage)}\n`);
@@ -158,10 +169,17 @@ function reportText(context: Context, known: Known, stage: Stage, shown: (result
 function closing(known: Known, stage: Stage): string {
   if (stage === 'stored' && known.finished?.stored === false) return 'Nothing to store: it is wanted so already.';
   if (stage === 'stored' && known.results.length === 0) return 'Stored. To apply it: reeve apply';
+  if (known.results.length === 0) return withoutHosts(known, stage);
   const summary = renderSummary(known.results, stage);
   const failed = known.results.some((result) => result.outcome === 'OUTCOME_FAILED');
-  if (nothingToDo(known.results) && stage !== 'stored') return `Nothing to do. ${summary}.`;
+  if (nothingToDo(known) && stage !== 'stored') return `Nothing to do. ${summary}.`;
   if (failed && stage === 'planned') return `${summary}. Nothing was stored.`;
   if (stage === 'stored') return `Stored. ${summary}. To apply it: reeve apply`;
   return `${summary}.`;
+}
+
+/** The last line of a change that no host has to be told of. */
+function withoutHosts(known: Known, stage: Stage): string {
+  if (stage === 'planned') return known.inventory.length === 0 ? 'Nothing to do.' : 'No host has to be told.';
+  return 'Done. No host has to be told.';
 }

@@ -104,6 +104,9 @@ export const changeOptions = {
 /** Which options of a change exclude each other. */
 export const changeExclusive: readonly (readonly [string, string])[] = [['plan', 'stage']];
 
+/** The option that takes keys away where a host would keep them: its floors are not asked. */
+export const force = { kind: 'flag', text: 'Also when it takes the last break-glass key of a host away' } as const satisfies Option;
+
 /** The option that names hosts. */
 export const on = { kind: 'value', value: 'SELECTOR', text: 'Which hosts: NAME, LABEL=VALUE or all' } as const satisfies Option;
 

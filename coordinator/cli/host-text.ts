@@ -75,6 +75,8 @@ function hostFields(host: Host, now: number): Field[] {
     ['parent', host.parent],
     ['link', linkText(host) === '' ? 'direct' : linkText(host)],
     ['guests use', host.relay],
+    ['owners', host.owners.join(', ')],
+    ...host.breakGlass.map((key): Field => ['break-glass', key]),
     ['last seen', host.lastSeenAt === null ? '' : `${formatTime(host.lastSeenAt)} (${formatSince(host.lastSeenAt, now)} ago)`],
     ['joined', formatTime(host.joinedAt)],
     ['agent version', host.agentVersion],

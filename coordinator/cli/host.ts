@@ -2,6 +2,7 @@ import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
 import { parseHoldLength, parseHoldNoun, parseHoldReason } from '../../shared/model/hold.js';
 import { formatLabel, parseLabel, parseLabelKey } from '../../shared/model/label.js';
+import { parsePersonName } from '../../shared/model/person.js';
 import { formatLink, linkKinds, type WireLink } from '../../shared/model/link.js';
 import { vis } from '../../shared/model/vis.js';
 import { toDuration } from '../../shared/rpc/time.js';
@@ -17,6 +18,7 @@ import type { Context } from './context.js';
 import { parseDuration, parseTtl } from '../../shared/model/duration.js';
 import { add } from './host-add.js';
 import { renderHost, renderHosts } from './host-text.js';
+import { fingerprintsOf } from './key-file.js';
 import { formatJson } from './json.js';
 import { selectorText } from './selector.js';
 import { hostService } from './service.js';
@@ -122,8 +124,8 @@ const show = defineCommand({
 
 const set = defineCommand({
   path: 'host set',
-  summary: 'Alter name, address, labels, parent or link of a host',
-  text: 'What is not named stays as it is. Nothing changes on the host itself; it hears of another link when it renews its certificate, or at once by "dial-out yes" or "no" in its agent.conf.',
+  summary: 'Alter name, address, labels, parent, link, owners or break-glass keys of a host',
+  text: 'What is not named stays as it is. Owners and labels alter who gets in by SSH key; apart from that nothing changes on the host itself. It hears of another link when it renews its certificate, or at once by "dial-out yes" or "no" in its agent.conf.',
   positionals: hostPositional,
   options: {
     name: { kind: 'value', value: 'NAME', text: 'New name' },
@@ -133,11 +135,16 @@ const set = defineCommand({
     parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
     link: { kind: 'value', value: 'LINK', choices: linkKinds, text: 'How the coordinator reaches it: direct, through its parent, or through a connection that its agent keeps' },
     'no-parent': { kind: 'flag', text: 'It lives on no other host' },
+    owner: { kind: 'list', value: 'PERSON', text: 'A person who may log in to all its managed users; may be repeated' },
+    'no-owner': { kind: 'list', value: 'PERSON', text: 'A person who owns it no more; may be repeated' },
+    'break-glass': { kind: 'list', value: 'KEY', text: 'A break-glass key, as fingerprint or file: the last one that gets in is not taken away by mistake; may be repeated' },
+    'no-break-glass': { kind: 'list', value: 'KEY', text: 'A key that is no break-glass key any more; may be repeated' },
   },
   exclusive: [['parent', 'no-parent']],
   examples: [
     { line: 'reeve host set web1 --label site=ams --unlabel old', text: 'Alter two labels' },
     { line: 'reeve host set guest1 --parent vm1 --link parent', text: 'Reach guest1 through vm1' },
+    { line: 'reeve host set web1 --owner ada --no-owner bob', text: 'Ada looks after web1 now' },
   ],
   run: async (context, args) => {
     const changes = {
@@ -148,8 +155,12 @@ const set = defineCommand({
       ...(args.parent === undefined ? {} : { parent: hostRef(args.parent, 'parent') }),
       ...(args['no-parent'] ? { parent: '' } : {}),
       ...linkOf(args.link),
+      ...(args.owner.length === 0 ? {} : { addOwners: args.owner.map((text) => parsePersonName(text)) }),
+      ...(args['no-owner'].length === 0 ? {} : { removeOwners: args['no-owner'].map((text) => parsePersonName(text)) }),
+      ...(args['break-glass'].length === 0 ? {} : { addBreakGlass: await fingerprintsOf(context, args['break-glass']) }),
+      ...(args['no-break-glass'].length === 0 ? {} : { removeBreakGlass: await fingerprintsOf(context, args['no-break-glass']) }),
     };
-    if (Object.keys(changes).length === 0) throw fieldMissing('the alteration', 'at least one of --name, --address, --label, --unlabel, --parent, --no-parent and --link');
+    if (Object.keys(changes).length === 0) throw fieldMissing('the alteration', 'at least one of --name, --address, --label, --unlabel, --parent, --no-parent, --link, --[no-]owner and --[no-]break-glass');
     const response = await (await context.api()).call(hostService, 'SetHost', { host: hostRef(args.host), ...changes });
     return answer(context, response, () => renderHost(context.terminal, { host: response.host, facts: null, status: null, factsLossy: false }, context.clock.now()));
   },

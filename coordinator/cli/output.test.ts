@@ -27,6 +27,28 @@ const lines: readonly (readonly string[])[] = [
   ['host', 'hold', 'web1', '--end'],
   ['user', 'list'],
   ['user', 'observe', 'web1'],
+  ['person', 'add', 'ada', '--name', 'Ada Lovelace', '--mail', 'ada@example.org', '--yes'],
+  ['person', 'set', 'ada', '--inactive', '--yes'],
+  ['person', 'remove', 'ada', '--plan'],
+  ['person', 'list'],
+  ['person', 'show', 'ada'],
+  ['key', 'remove', 'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU', '--yes'],
+  ['key', 'list'],
+  ['key', 'show', 'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU'],
+  ['key', 'foreign', 'web1'],
+  ['key', 'adopt', 'web1', 'deploy', '--yes'],
+  ['group', 'add', 'ops', '--person', 'ada', '--yes'],
+  ['group', 'remove', 'ops', '--person', 'ada', '--yes'],
+  ['group', 'list'],
+  ['group', 'show', 'ops'],
+  ['grant', 'add', 'ada', '--on', 'role=web', '--user', 'ada', '--create', '--for', '8h', '--reason', 'disk swap', '--plan'],
+  ['grant', 'set', '12', '--until', '2030-01-01', '--yes'],
+  ['grant', 'remove', '12', '--yes'],
+  ['grant', 'list'],
+  ['grant', 'show', '12'],
+  ['access', 'ada'],
+  ['why', 'access', 'ada', 'web1:ada'],
+  ['revoke', 'ada', '--report'],
   ['pending'],
   ['operation', 'list'],
   ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
@@ -56,7 +78,7 @@ describe('what commands show', () => {
     const people = await runCaptured(coordinator.socket, line);
     const program = await runCaptured(coordinator.socket, [...line, '--json']);
     JSON.parse(program.out);
-    const name = line.includes('--end') ? 'host-hold-end' : line.slice(0, ['init', 'status', 'doctor', 'pending', 'whoami'].includes(line[0] ?? '') ? 1 : 2).join('-');
+    const name = line.includes('--end') ? 'host-hold-end' : line.slice(0, ['init', 'status', 'doctor', 'pending', 'whoami', 'access', 'revoke'].includes(line[0] ?? '') ? 1 : 2).join('-');
     const shown = `${transcript(line, people)}\n${transcript([...line, '--json'], program)}`.replaceAll(coordinator.socket, '/run/reeved/api.sock');
     await expect(shown).toMatchFileSnapshot(`golden/output/${name}.txt`);
   });

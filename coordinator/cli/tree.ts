@@ -1,15 +1,21 @@
+import { accessNoun, whyNoun } from './access.js';
 import { auditNoun } from './audit.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
 import { doctorNoun } from './doctor.js';
 import { fleetNoun } from './fleet.js';
+import { grantNoun } from './grant.js';
+import { groupNoun } from './group.js';
 import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
+import { keyNoun } from './key.js';
 import { loginNoun, logoutNoun } from './login.js';
 import { operationNoun } from './operation.js';
 import { operatorNoun, whoamiNoun } from './operator.js';
+import { personNoun } from './person.js';
 import { applyNoun, pendingNoun, planNoun } from './plan.js';
 import { policyNoun } from './policy.js';
+import { revokeNoun } from './revoke.js';
 import { statusNoun } from './status.js';
 import { userNoun } from './user.js';
 
@@ -21,6 +27,13 @@ export const nouns: readonly Noun[] = [
   doctorNoun,
   hostNoun,
   userNoun,
+  personNoun,
+  keyNoun,
+  groupNoun,
+  grantNoun,
+  accessNoun,
+  whyNoun,
+  revokeNoun,
   planNoun,
   applyNoun,
   policyNoun,

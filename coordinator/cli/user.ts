@@ -2,7 +2,7 @@ import { parseHostName } from '../../shared/model/host.js';
 import { formatUser, parseAccountName, parseComment, parseGroups, parseShell, parseUid, parseUserName } from '../../shared/model/user.js';
 import { answer } from './answer.js';
 import { runChange } from './change.js';
-import { changeExclusive, changeOptions, defineCommand, on, type Noun } from './command.js';
+import { changeExclusive, changeOptions, defineCommand, force, on, type Noun } from './command.js';
 import { parseNumber } from './number.js';
 import { selectorText } from './selector.js';
 import { userService } from './service.js';
@@ -54,11 +54,11 @@ const lock = defineCommand({
   path: 'user lock',
   summary: 'Lock an account: neither password nor key logs in',
   positionals: { name },
-  options: { on: onHosts, ...changeOptions },
+  options: { on: onHosts, force, ...changeOptions },
   exclusive: changeExclusive,
   examples: [{ line: 'reeve user lock ada --on all --yes', text: 'Lock ada everywhere at once' }],
   run: async (context, args) => {
-    const request = { selector: selectorText(args.on), name: parseAccountName(args.name) };
+    const request = { selector: selectorText(args.on), name: parseAccountName(args.name), force: args.force };
     return runChange(context, args, (api, options) => api.stream(userService, 'LockUser', { options, ...request }));
   },
 });
@@ -81,11 +81,11 @@ const remove = defineCommand({
   summary: 'Remove an account that Reeve made, or let go of an adopted one',
   text: "The processes of an account that Reeve made are ended, and its home is moved to the host's trash, /home/.reeve-trash. An adopted account stays as it is.",
   positionals: { name },
-  options: { on: onHosts, 'keep-home': { kind: 'flag', text: 'Leave the home where it is' }, ...changeOptions },
+  options: { on: onHosts, 'keep-home': { kind: 'flag', text: 'Leave the home where it is' }, force, ...changeOptions },
   exclusive: changeExclusive,
   examples: [{ line: 'reeve user remove ada --on site=ams --keep-home', text: 'Remove ada from some hosts, but not her files' }],
   run: async (context, args) => {
-    const request = { selector: selectorText(args.on), name: parseAccountName(args.name), keepHome: args['keep-home'] };
+    const request = { selector: selectorText(args.on), name: parseAccountName(args.name), keepHome: args['keep-home'], force: args.force };
     return runChange(context, args, (api, options) => api.stream(userService, 'RemoveUser', { options, ...request }));
   },
 });

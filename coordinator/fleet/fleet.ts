@@ -44,6 +44,8 @@ export interface Fleet {
   refresh(hostId: string): void;
   /** The agent of a host dialled in; see Attachments. */
   attach(hostId: string, peer: string, onClosed: (reason: string) => void): Attached;
+  /** Something else is wanted of a host: it is brought to that in the background, if it is connected. */
+  tell(hostId: string): void;
   /** Hosts that are reached through this one and are not connected are dialled at once. */
   wakeBehind(hostId: string): void;
   /** The way to a host's agent now, or why there is none. */
@@ -178,6 +180,9 @@ export function createFleet(world: World): Fleet {
     },
     refresh,
     attach: (hostId, peer, onClosed) => attachments.attach(hostId, { peer, now: clock.now() }, onClosed),
+    tell(hostId) {
+      if (lives.get(hostId)?.state === 'connected') up(hostId);
+    },
     wakeBehind,
     link: linkOf,
     live: (hostId) => lives.get(hostId) ?? notYet(clock.now()),

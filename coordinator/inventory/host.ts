@@ -6,6 +6,8 @@ import { fieldMissing } from '../../shared/model/field.js';
 import { parseSelector } from '../../shared/model/selector.js';
 import type { Database } from './database.js';
 import { revokeKeys } from './key.js';
+import { retireKeys } from './key-forget.js';
+import { raiseKeys, touchedHosts } from './key-touched.js';
 import { voidTokens } from './token.js';
 
 /** A host as the inventory has it. */
@@ -189,17 +191,23 @@ export function setRelayAddress(db: Database, id: string, address: string | unde
   db.prepare('UPDATE host SET relay_address = ? WHERE id = ? AND relay_address IS NOT ?').run(address ?? null, id, address ?? null);
 }
 
-/** Marks a host as joined. The address it came from is taken when none is known. */
-export function setJoined(db: Database, id: string, join: { now: number; from: Endpoint | undefined; agentVersion: string; machineHint: Buffer | undefined }): void {
+/** Marks a host as joined. The address it came from is taken when none is known. Answers the hosts that are to be told of other keys for it. */
+export function setJoined(db: Database, id: string, join: { now: number; from: Endpoint | undefined; agentVersion: string; machineHint: Buffer | undefined }): string[] {
   db.prepare(
     `UPDATE host SET state = 'joined', joined_at_ms = ?, agent_version = ?, machine_hint = ?, readmit_until_ms = NULL, quarantined_at_ms = NULL, quarantine = '', audit_seq = 0, audit_head = NULL,
        address = coalesce(address, ?), port = coalesce(port, ?) WHERE id = ?`,
   ).run(join.now, join.agentVersion, join.machineHint ?? null, join.from?.address ?? null, join.from?.port ?? null, id);
+  return raiseKeys(db, touchedHosts(db, { kind: 'host', hostId: id }), { now: join.now });
 }
 
-/** Sets the lasting state of a host. */
-export function setHostState(db: Database, id: string, state: 'revoked' | 'retired', now: number): void {
+/**
+ * Sets the lasting state of a host. The keys that its users held let in nowhere any more: answers the hosts that are to be told.
+ */
+export function setHostState(db: Database, id: string, state: 'revoked' | 'retired', now: number): string[] {
+  const touched = touchedHosts(db, { kind: 'host', hostId: id });
+  if (state === 'retired') retireKeys(db, id, now);
   db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);
+  return raiseKeys(db, touched, { now, removed: { purge: false, endSessions: false } });
 }
 
 /** The error of a call to a quarantined host. */
@@ -213,11 +221,11 @@ export function setQuarantined(db: Database, id: string, quarantine: { readonly 
   return db.prepare(`UPDATE host SET quarantined_at_ms = ?, quarantine = ? WHERE ${where}`).run(quarantine.atMs, quarantine.text, id).changes === 1;
 }
 
-/** Takes a host out for ever: nothing that it has is good for anything any more, and its id is never used again. */
-export function retireHost(db: Database, id: string, now: number): void {
+/** Takes a host out for ever: nothing that it has is good for anything any more, and its id is never used again. Answers the hosts that are to be told of it. */
+export function retireHost(db: Database, id: string, now: number): string[] {
   revokeKeys(db, id);
   voidTokens(db, id);
-  setHostState(db, id, 'retired', now);
+  return setHostState(db, id, 'retired', now);
 }
 
 /** Lets a host with a long expired certificate come back until then. */

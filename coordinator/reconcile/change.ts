@@ -9,38 +9,18 @@ import { createKeyedQueue, forEachLimited, type KeyedQueue } from '../../shared/
 import type { Change } from '../../shared/model/change.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { addAudit } from '../inventory/audit.js';
-import type { Database } from '../inventory/database.js';
-import { getGeneration, raiseGeneration } from '../inventory/generation.js';
-import type { HostRow } from '../inventory/host.js';
+import { getGeneration } from '../inventory/generation.js';
+import { getHost, type HostRow } from '../inventory/host.js';
 import { addOperation, addOperationHost, closeOperation, getOperation, operationHosts, type OperationHostRow, type OutcomeWord } from '../inventory/operation.js';
 import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
 import { asIf, isUnwritable, writing } from '../inventory/write.js';
 import type { World } from '../world.js';
-import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
 import { answeredPart, recordAnswer, sendIntent, type Answer, type Part } from './send.js';
+import { storeWanted, type ChangeRequest, type Target, type Wanted } from './wanted.js';
 
 /** Hosts that are spoken to at a time. */
 const fanOut = 64;
-
-/** A command that changes what hosts should be, or only converges them to it. */
-export interface ChangeRequest {
-  /** What was asked, for people: `user add ada on all`. */
-  readonly summary: string;
-  /** What makes two requests the same: noun, verb, arguments; canonical text. */
-  readonly identity: string;
-  /** Who asked: for the audit, and by name. */
-  readonly principal: { readonly name: string; readonly account: string };
-  readonly nouns: readonly Noun[];
-  readonly hosts: readonly HostRow[];
-  /**
-   * Stores what is wanted of one host, and answers whether that is anything new; absent: nothing new is wanted. Runs once for the candidate, whose writes are
-   * taken back, and once for good. Throws to refuse the whole command.
-   */
-  readonly edit?: (db: Database, host: HostRow, generation: number) => boolean;
-  /** Instead of an edit: the nouns are let go of on the hosts. */
-  readonly release?: boolean;
-}
 
 /** How far to go. */
 export interface ChangeOptions {
@@ -64,7 +44,7 @@ export interface HostOutcome {
 
 /** One step of a command, as it happens. */
 export type ChangeStep =
-  | { readonly kind: 'planned'; readonly planId: string; readonly hosts: readonly HostOutcome[] }
+  | { readonly kind: 'planned'; readonly planId: string; readonly hosts: readonly HostOutcome[]; readonly inventory: readonly Change[] }
   | { readonly kind: 'host'; readonly result: HostOutcome }
   | { readonly kind: 'finished'; readonly operationId: string; readonly outcome: OutcomeWord; readonly stored: boolean };
 
@@ -74,15 +54,6 @@ export interface ChangeEngine {
   run(request: ChangeRequest, options: ChangeOptions, signal: AbortSignal): AsyncIterable<ChangeStep>;
   /** Waits for commands that have stored something. What could not be recorded of them is given up: their hosts are asked after the next start. */
   idle(): Promise<void>;
-}
-
-/** One host and noun of a command, with what the host should have. */
-interface Target {
-  readonly host: HostRow;
-  readonly noun: Noun;
-  readonly generation: number;
-  readonly desired: unknown;
-  readonly release: boolean;
 }
 
 /** The engine over a fleet. `perHost` keeps commands to one host in order. */
@@ -123,69 +94,50 @@ interface Run {
 const unwritableWaitMs = 5_000;
 
 async function runChange(run: Run): Promise<void> {
-  const { world, request, options, queue } = run;
+  const { world, request, options } = run;
   const hash = sha256(`reeve-change-v1\0${request.identity}\0${request.hosts.map((host) => host.id).join(',')}`);
   if (options.operationId !== undefined && options.mode !== 'plan' && replay(run, options.operationId, hash)) return;
 
-  const candidate = asIf(world.db, () => storeWanted(run));
   if (options.mode === 'stage') {
-    store(run, hash, 'pending');
+    asIf(world.db, () => storeWanted(world, request, ''));
+    store(run, hash, { as: 'pending', known: undefined });
     return;
   }
-  let known: readonly PlanHostRow[] | undefined;
-  if (options.mode === 'apply' && options.planId !== undefined) {
-    known = findPlan(world.db, options.planId, hash, world.clock.now());
-    if (known === undefined) throw reeveError('PLAN_UNKNOWN', { value: options.planId });
-  } else {
-    const planned = await planAll(run, candidate);
-    if (run.signal.aborted) throw reeveError('CANCELLED');
-    known = planned.map(({ host, noun, answer }) => {
-      const applied = appliedOf(answer);
-      return { hostId: host.id, noun: noun.name, digest: applied?.digest, policyDigest: applied?.policyDigest, changes: applied?.changes ?? [] };
-    });
-    const refused = planned.some(({ answer }) => answer.outcome === 'failed');
-    const planId = refused ? '' : newId(world.clock.now());
-    if (!refused && options.mode === 'plan') addPlan(world.db, { id: planId, requestHash: hash, now: world.clock.now(), hosts: known });
-    const hosts = planned.map(({ host, noun, answer }) => outcomeOf(host, noun, answer));
-    queue.push({ kind: 'planned', planId, hosts });
-    if (refused || options.mode === 'plan') {
-      if (refused && options.mode === 'apply') auditRefused(run, hosts);
-      queue.push({ kind: 'finished', operationId: '', outcome: worst(hosts.map((host) => host.outcome)), stored: false });
-      return;
-    }
-  }
-  const { operationId, targets } = store(run, hash, 'running');
+  const known = await planOf(run, hash);
+  if (known === undefined) return;
+  const { operationId, targets } = store(run, hash, { as: 'running', known: options.planId === undefined ? undefined : known });
   failpoint('coordinator.change.stored');
   await applyAll(run, { operationId, targets, known });
 }
 
-/** Stores what is wanted of every host and answers what that makes of each noun. */
-function storeWanted(run: Run): Target[] {
-  const { world, request } = run;
-  return request.hosts.flatMap((host) => request.nouns.flatMap((noun) => wantedOf(world, request, host, noun)));
-}
-
-function wantedOf({ db, clock }: World, request: ChangeRequest, host: HostRow, noun: Noun): Target[] {
-  const known = getGeneration(db, host.id, noun.name);
-  const before = known?.wanted ?? 0;
-  const raise = (released: boolean): number => raiseGeneration(db, { hostId: host.id, noun: noun.name, now: clock.now(), released });
-  if (request.release === true) {
-    if (known !== undefined && !known.released && known.applied < known.wanted) throw reeveError('RELEASE_UNAPPLIED', { host: host.name, noun: noun.name });
-    const generation = known?.released === true ? before : raise(true);
-    return [{ host, noun, generation, desired: noun.desired(db, host.id), release: true }];
+/** The plan that a command is applied from; undefined: it ends with its plan. What is urgent has none: no host keeps it from the others. */
+async function planOf(run: Run, hash: Buffer): Promise<readonly PlanHostRow[] | undefined> {
+  const { world, request, options, queue } = run;
+  const candidate = asIf(world.db, () => storeWanted(world, request, ''));
+  if (options.mode === 'apply' && request.urgent === true) {
+    if (options.planId === undefined) queue.push({ kind: 'planned', planId: '', hosts: [], inventory: candidate.inventory });
+    return [];
   }
-  if (request.edit === undefined && before === 0) return [];
-  if (request.edit !== undefined) requireKept(db, host);
-  const edited = request.edit?.(db, host, before + 1) ?? false;
-  // Whoever asks for something to be so asks for it to be managed: a release that is still pending is taken back.
-  const changed = edited || (request.edit !== undefined && known?.released === true);
-  const generation = changed || before === 0 ? raise(false) : before;
-  return [{ host, noun, generation, desired: noun.desired(db, host.id), release: changed ? false : (known?.released ?? false) }];
-}
-
-/** A host that is being let go of as a whole gets nothing new. Errors: HOST_RELEASING. */
-function requireKept(db: Database, host: HostRow): void {
-  if (getGeneration(db, host.id, hostNoun.name) !== undefined) throw reeveError('HOST_RELEASING', { host: host.name });
+  if (options.mode === 'apply' && options.planId !== undefined) {
+    const known = findPlan(world.db, options.planId, hash, world.clock.now());
+    if (known === undefined) throw reeveError('PLAN_UNKNOWN', { value: options.planId });
+    return known;
+  }
+  const planned = await planAll(run, candidate.targets);
+  if (run.signal.aborted) throw reeveError('CANCELLED');
+  const known = planned.map(({ host, noun, answer }) => {
+    const applied = appliedOf(answer);
+    return { hostId: host.id, noun: noun.name, digest: applied?.digest, policyDigest: applied?.policyDigest, changes: applied?.changes ?? [] };
+  });
+  const refused = request.urgent !== true && planned.some(({ answer }) => answer.outcome === 'failed');
+  const planId = refused ? '' : newId(world.clock.now());
+  if (!refused && options.mode === 'plan') addPlan(world.db, { id: planId, requestHash: hash, now: world.clock.now(), hosts: known });
+  const hosts = planned.map(({ host, noun, answer }) => outcomeOf(host, noun, answer));
+  queue.push({ kind: 'planned', planId, hosts, inventory: candidate.inventory });
+  if (!refused && options.mode !== 'plan') return known;
+  if (refused && options.mode === 'apply') auditRefused(run, hosts);
+  queue.push({ kind: 'finished', operationId: '', outcome: worst(hosts.map((host) => host.outcome)), stored: false });
+  return undefined;
 }
 
 /** A command with the id of one that is known answers what that one came to. True when it was. */
@@ -196,33 +148,40 @@ function replay(run: Run, operationId: string, hash: Buffer): boolean {
   if (!operation.requestHash.equals(hash)) throw reeveError('OPERATION_REUSED', { value: operationId });
   const byId = new Map(request.hosts.map((host) => [host.id, host]));
   for (const part of operationHosts(world.db, operationId)) {
-    const host = byId.get(part.hostId);
+    // The hosts of what is not of one host alone follow from the command itself.
+    const host = byId.get(part.hostId) ?? (request.prepare === undefined ? undefined : getHost(world.db, part.hostId));
     if (host !== undefined) queue.push({ kind: 'host', result: { ...part, host, held: [] } });
   }
   queue.push({ kind: 'finished', operationId, outcome: operation.outcome, stored: true });
   return true;
 }
 
-/** Stores the command for good: what is wanted, the audit record, the operation; all or nothing. */
-function store(run: Run, hash: Buffer, as: 'running' | 'pending'): { operationId: string; targets: Target[] } {
+/** Stores the command for good: what is wanted, the audit record, the operation; all or nothing. Errors: PLAN_UNKNOWN when more hosts are touched by now than a plan that was said yes to names. */
+function store(run: Run, hash: Buffer, how: { as: 'running' | 'pending'; known: readonly PlanHostRow[] | undefined }): { operationId: string; targets: readonly Target[] } {
   const { world, request, options, queue } = run;
   const { db } = world;
   const now = world.clock.now();
   const operationId = options.operationId ?? newId(now);
-  const targets = writing(db, () => {
+  const { wanted, outcome } = writing(db, () => {
     addAudit(db, { timeMs: now, principal: request.principal.name, action: request.summary, arguments: request.identity, phase: 'intent', operationId, code: '' });
-    const wanted = storeWanted(run);
+    const stored = storeWanted(world, request, operationId);
+    if (how.known !== undefined) requirePlanned(run, stored, how.known);
     addOperation(db, { id: operationId, summary: request.summary, operator: request.principal.account, requestHash: hash, startedAtMs: now });
-    for (const { host, noun, generation } of wanted) {
+    for (const { host, noun, generation } of stored.targets) {
       const part = { operationId, hostId: host.id, noun: noun.name, generation };
       addOperationHost(db, part);
-      if (as === 'pending') recordAnswer(world, run.fleet, part, { outcome: 'pending', errors: [], durationMs: 0 });
+      if (how.as === 'pending') recordAnswer(world, run.fleet, part, { outcome: 'pending', errors: [], durationMs: 0 });
     }
-    if (as === 'pending') closeOperation(db, operationId, now);
-    return wanted;
+    return { wanted: stored, outcome: how.as === 'pending' ? closeOperation(db, operationId, now) : 'running' };
   });
-  if (as === 'pending') queue.push({ kind: 'finished', operationId, outcome: 'pending', stored: true });
-  return { operationId, targets };
+  if (how.as === 'pending') queue.push({ kind: 'finished', operationId, outcome: wanted.targets.length === 0 ? outcome : 'pending', stored: true });
+  return { operationId, targets: wanted.targets };
+}
+
+function requirePlanned({ request, options }: Run, wanted: Wanted, known: readonly PlanHostRow[]): void {
+  if (request.prepare === undefined || request.urgent === true) return;
+  const planned = new Set(known.map((row) => `${row.hostId} ${row.noun}`));
+  if (wanted.targets.some(({ host, noun }) => !planned.has(`${host.id} ${noun.name}`))) throw reeveError('PLAN_UNKNOWN', { value: options.planId ?? '' });
 }
 
 async function planAll(run: Run, targets: readonly Target[]): Promise<(Target & { answer: Answer })[]> {
@@ -254,7 +213,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
     }
   };
   const outcomes: OutcomeWord[] = [];
-  await forEachLimited(stored.targets, fanOut, async (target) => {
+  await forEachLimited(stored.targets, request.urgent === true ? stored.targets.length : fanOut, async (target) => {
     const { host, noun, generation } = target;
     const plan = plans.get(`${host.id} ${noun.name}`);
     const intent: IntentInput = {
@@ -266,13 +225,14 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
       ...(plan?.policyDigest === undefined ? {} : { policyDigest: plan.policyDigest }),
     };
     const part = { operationId, hostId: host.id, noun: noun.name, generation };
-    const result = await perHost.run(host.id, async () => {
+    const send = async (): Promise<OperationHostRow & Pick<HostOutcome, 'held'>> => {
       failpoint('coordinator.change.sent');
       // The host was lost and came back while this waited: it was brought to this state then, and is no longer as it was planned from.
       const overtaken = behind.has(target) && reached(target);
       const answer = await sendIntent(world, fleet, { ...target, intent: overtaken ? { ...intent, expectedDigest: Buffer.alloc(0) } : intent });
       return { ...record(part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
-    });
+    };
+    const result = await perHost.run(host.id, send, request.urgent === true ? 'urgent' : 'normal');
     outcomes.push(result.outcome);
     queue.push({ kind: 'host', result: { ...result, host } });
   });

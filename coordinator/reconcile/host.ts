@@ -22,11 +22,12 @@ export const hostNoun: Noun = {
   desired: (db, hostId) => childrenOf(db, hostId).length,
   nothing: undefined,
   forget({ db, clock }, hostId, operationId) {
-    retireHost(db, hostId, clock.now());
+    const raised = retireHost(db, hostId, clock.now());
     const name = getHost(db, hostId)?.name ?? hostId;
     addAudit(db, { timeMs: clock.now(), principal: 'reeved', action: `host retire ${name}`, arguments: `${hostId} was released`, phase: 'ok', operationId, code: '' });
+    return raised;
   },
-  async send(fleet, host, intent, desired) {
+  async send({ fleet, host }, intent, desired) {
     const children = desired as number;
     if (children > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: `${String(children)} other ${children === 1 ? 'host' : 'hosts'}` });
     return fromResponse(await fleet.call(host, service, 'ApplyRelease', { intent }, { deadlineMs }));

@@ -5,6 +5,7 @@ import type { Fleet } from '../fleet/fleet.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
 import type { World } from '../world.js';
+import type { PendingChange } from './confirm.js';
 
 /** What an agent answered to an intent. */
 export interface Applied {
@@ -15,8 +16,17 @@ export interface Applied {
   readonly policyDigest: Buffer;
   /** What a hold held back; undefined: nothing. */
   readonly held: Held | undefined;
+  /** A part of it that the host takes back by itself unless it is confirmed; absent: none. */
+  readonly pending?: PendingChange;
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
   readonly settle: (db: Database, hostId: string, generation: number) => void;
+}
+
+/** A host, and what reaches it. */
+export interface Destination {
+  readonly world: World;
+  readonly fleet: Fleet;
+  readonly host: HostRow;
 }
 
 /** One declarative noun as the engine sees it: what a host should have, and the one RPC that makes it so. */
@@ -24,16 +34,18 @@ export interface Noun {
   readonly name: string;
   /** Full name of the method, as agents journal it. */
   readonly method: string;
+  /** The capability that an agent must have for it, and what one without it cannot do yet; absent: every agent has it. */
+  readonly needs?: { readonly capability: string; readonly lack: string };
   /** Longest time one host may take, ms. */
   readonly deadlineMs: number;
   /** What a host should have, from the inventory; given to `send` as it is. */
   desired(db: Database, hostId: string): unknown;
   /** What `desired` gives for a host that has nothing: sent with an intent that lets go of the noun. */
   readonly nothing: unknown;
-  /** A host let go of the noun: forgets what was wanted of it there. In the transaction that records its answer. */
-  forget(world: World, hostId: string, operationId: string): void;
+  /** A host let go of the noun: forgets what was wanted of it there, and answers the other hosts that are to be told something else for it. In the transaction that records its answer. */
+  forget(world: World, hostId: string, operationId: string): readonly string[];
   /** Sends an intent with what the host should have. */
-  send(fleet: Fleet, host: HostRow, intent: IntentInput, desired: unknown): Promise<Applied>;
+  send(to: Destination, intent: IntentInput, desired: unknown): Promise<Applied>;
   /** The stored answer of an operation, from the agent's journal. */
   decode(response: Buffer): Applied;
 }

@@ -19,8 +19,8 @@ export const relayNoun: Noun = {
   desired: (db, hostId) => desiredRelay(relayChildrenOf(db, hostId)),
   nothing: desiredRelay([]),
   // What is wanted follows from the hosts, and stands there.
-  forget: () => undefined,
-  async send(fleet, host, intent, desired) {
+  forget: () => [],
+  async send({ fleet, host }, intent, desired) {
     const children = desired as ReturnType<typeof desiredRelay>;
     const applied = fromResponse(await fleet.call(host, service, 'ApplyRelay', { intent, children }, { deadlineMs }));
     if (intent.mode === 'MODE_APPLY') fleet.wakeBehind(host.id);

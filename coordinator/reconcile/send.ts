@@ -11,6 +11,7 @@ import { setOperationHost, type OperationHostRow } from '../inventory/operation.
 import { holdsOf } from '../inventory/hold.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import { confirmPending } from './confirm.js';
 import { hostNoun } from './host.js';
 import type { Applied, Noun } from './noun.js';
 import { findNoun } from './nouns.js';
@@ -34,6 +35,12 @@ export interface SendRequest {
   readonly desired: unknown;
   /** The host is to let go of the noun. */
   readonly release: boolean;
+}
+
+/** An agent that is too old for a noun is not asked for it. */
+function requireAble(live: Live, { needs }: Noun): void {
+  if (needs === undefined || live.state !== 'connected' || live.status === undefined || live.status.capabilities.includes(needs.capability)) return;
+  throw reeveError('VERSION_UNSUPPORTED', { value: `${live.status.agentVersion} of the agent`, rule: needs.lack });
 }
 
 /** An agent that does not know the intent would take it for one that wants nothing, and say that all is well. */
@@ -61,9 +68,11 @@ export async function sendIntent(world: World, fleet: Fleet, request: SendReques
     return { outcome: 'pending', errors: [heldItem(host.name, noun.name, hold), { code: 'HOST_HOLD_UNSUPPORTED', fields: { host: host.name } }], durationMs: 0 };
   }
   try {
+    requireAble(before, noun);
     if (request.release) requireRelease(before);
     const asked = hold === undefined || request.release ? intent : { ...intent, removalOnly: true };
-    const applied = await noun.send(fleet, host, asked, desired);
+    const applied = await noun.send({ world, fleet, host }, asked, desired);
+    if (applied.pending !== undefined) await confirmPending(world, fleet, host, applied.pending);
     return sortApplied(applied, { host, noun, hold: request.release ? undefined : hold, able, durationMs: durationMs() });
   } catch (error) {
     const errors = errorItems(error, intent.operationId ?? '');
@@ -111,20 +120,22 @@ export function recordAnswer(world: World, fleet: Fleet, part: Part, answer: Ans
   const { db, clock } = world;
   const row = answeredPart(part, answer);
   failpoint('coordinator.change.answered');
-  writing(db, () => {
+  const raised = writing(db, () => {
     setOperationHost(db, row);
     if (answer.outcome === 'ok') {
       setApplied(db, { hostId: part.hostId, noun: part.noun, generation: part.generation, digest: answer.applied.digest, now: clock.now() });
       answer.applied.settle(db, part.hostId, part.generation);
       const now = getGeneration(db, part.hostId, part.noun);
-      if (now?.released === true && now.applied === now.wanted) findNoun(part.noun)?.forget(world, part.hostId, part.operationId);
+      if (now?.released === true && now.applied === now.wanted) return findNoun(part.noun)?.forget(world, part.hostId, part.operationId);
     } else {
       // What was asked of a host that has all it was told (a repair of drift) and is held is owed from now on, so that it is done when the hold ends.
       const current = answer.partly === undefined ? undefined : getGeneration(db, part.hostId, part.noun);
       if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, { hostId: part.hostId, noun: part.noun, now: clock.now(), released: current.released });
       setPendingReason(db, part.hostId, part.noun, pendingReason(answer.errors).slice(0, 1024));
     }
+    return undefined;
   });
+  for (const hostId of raised ?? []) fleet.tell(hostId);
   failpoint('coordinator.change.recorded');
   if (part.noun === hostNoun.name && answer.outcome === 'ok') fleet.refresh(part.hostId);
   return row;

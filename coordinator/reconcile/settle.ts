@@ -10,12 +10,16 @@ import type { Fleet } from '../fleet/fleet.js';
 import { addAudit } from '../inventory/audit.js';
 import { getGeneration } from '../inventory/generation.js';
 import { getHost, type HostRow } from '../inventory/host.js';
+import { removedKeysOf } from '../inventory/key-removed.js';
 import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import { confirmPending } from './confirm.js';
+import { keyNoun } from './key.js';
 import type { Noun } from './noun.js';
 import { allNouns, findNoun } from './nouns.js';
 import { recordAnswer, sendIntent, sortApplied, type Answer } from './send.js';
+import { userNoun } from './user.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
 
@@ -26,10 +30,17 @@ const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1
 export async function settleHost(world: World, fleet: Fleet, perHost: KeyedQueue, hostId: string, signal: AbortSignal): Promise<void> {
   const host = getHost(world.db, hostId);
   if (host?.state !== 'joined') return;
+  if (owesRemoval(world, hostId)) await perHost.run(hostId, () => tellNoun(world, fleet, host, keyNoun), 'urgent');
   await perHost.run(hostId, async () => {
     for (const part of openParts(world.db, hostId)) await settlePart(world, fleet, host, part, signal);
     await catchUp(world, fleet, host);
   });
+}
+
+/** Whether a host still has to take keys away by name: that waits for nothing else. */
+function owesRemoval({ db }: World, hostId: string): boolean {
+  const generation = getGeneration(db, hostId, keyNoun.name);
+  return generation !== undefined && generation.applied < generation.wanted && removedKeysOf(db, hostId).length > 0;
 }
 
 /** Asks the agent what became of one operation, until it has ended or the host is gone. */
@@ -37,7 +48,7 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
   const noun = findNoun(part.noun);
   if (noun === undefined) return;
   for (let delayMs = 200; !signal.aborted; delayMs = Math.min(5_000, delayMs * 2)) {
-    const answer = await askOperation(fleet, host, part, noun);
+    const answer = await askOperation(world, fleet, host, { part, noun });
     if (answer === 'gone') return;
     if (answer === 'running') {
       await waitFor(delayMs, signal);
@@ -50,39 +61,59 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
   }
 }
 
-async function askOperation(fleet: Fleet, host: HostRow, part: OperationHostRow, noun: Noun): Promise<Answer | 'running' | 'gone'> {
+async function askOperation(world: World, fleet: Fleet, host: HostRow, { part, noun }: { part: OperationHostRow; noun: Noun }): Promise<Answer | 'running' | 'gone'> {
   try {
     const found = await fleet.call(host, operationService, 'GetOperation', { operationId: part.operationId, method: noun.method }, { deadlineMs: 10_000 });
     // An older agent tells of the newest entry whatever its method.
     if (found.method !== noun.method) throw reeveError('OPERATION_UNKNOWN', { value: part.operationId });
     if (found.outcome === 'OUTCOME_RUNNING') return 'running';
-    if (found.outcome === 'OUTCOME_OK') return sortApplied(noun.decode(found.response), { host, noun, hold: undefined, able: true, durationMs: part.durationMs });
+    if (found.outcome === 'OUTCOME_OK') {
+      const applied = noun.decode(found.response);
+      if (applied.pending !== undefined) await confirmPending(world, fleet, host, applied.pending);
+      return sortApplied(applied, { host, noun, hold: undefined, able: true, durationMs: part.durationMs });
+    }
     return { outcome: 'failed', errors: fromDetails(found.errors, part.operationId), durationMs: part.durationMs };
   } catch (error) {
     if (error instanceof ReeveError && error.code === 'OPERATION_UNKNOWN') return { outcome: 'pending', errors: error.items, durationMs: 0 };
+    if (error instanceof ReeveError && error.code === 'CONFIRM_REVERTED') return { outcome: 'failed', errors: error.items, durationMs: part.durationMs };
     return 'gone';
   }
 }
 
 /** Brings each noun that is behind to its newest state, as one operation of the coordinator's own. */
 async function catchUp(world: World, fleet: Fleet, host: HostRow): Promise<void> {
-  const { db, clock } = world;
+  let usersTold = false;
   for (const noun of allNouns) {
-    const generation = getGeneration(db, host.id, noun.name);
-    if (generation === undefined || generation.applied >= generation.wanted) continue;
-    const now = clock.now();
-    const operationId = newId(now);
-    const summary = `converge ${noun.name} of ${host.name}`;
-    const part = { operationId, hostId: host.id, noun: noun.name, generation: generation.wanted };
-    writing(db, () => {
-      addAudit(db, { timeMs: now, principal: 'reeved', action: summary, arguments: '', phase: 'intent', operationId, code: '' });
-      addOperation(db, { id: operationId, summary, operator: 'reeved', requestHash: sha256(summary), startedAtMs: now });
-      addOperationHost(db, part);
-    });
-    const intent = { mode: 'MODE_APPLY', operationId, generation: generation.wanted, epoch: world.epoch } as const;
-    const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id), release: generation.released });
-    recordAnswer(world, fleet, part, answer);
-    writing(db, () => closeOperation(db, operationId, clock.now()));
-    world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host was brought to the newest state, as far as no hold stands in the way');
+    const owed = isOwed(world, host, noun);
+    // Keys that were told first, because some were taken away, had to leave out the accounts that are made only now.
+    const again = noun === keyNoun && usersTold && getGeneration(world.db, host.id, noun.name) !== undefined;
+    if (owed || again) await tellNoun(world, fleet, host, noun);
+    usersTold ||= noun === userNoun && owed;
   }
+}
+
+function isOwed({ db }: World, host: HostRow, noun: Noun): boolean {
+  const generation = getGeneration(db, host.id, noun.name);
+  return generation !== undefined && generation.applied < generation.wanted;
+}
+
+/** Brings one noun of a host to its newest state. */
+async function tellNoun(world: World, fleet: Fleet, host: HostRow, noun: Noun): Promise<void> {
+  const { db, clock } = world;
+  const generation = getGeneration(db, host.id, noun.name);
+  if (generation === undefined) return;
+  const now = clock.now();
+  const operationId = newId(now);
+  const summary = `converge ${noun.name} of ${host.name}`;
+  const part = { operationId, hostId: host.id, noun: noun.name, generation: generation.wanted };
+  writing(db, () => {
+    addAudit(db, { timeMs: now, principal: 'reeved', action: summary, arguments: '', phase: 'intent', operationId, code: '' });
+    addOperation(db, { id: operationId, summary, operator: 'reeved', requestHash: sha256(summary), startedAtMs: now });
+    addOperationHost(db, part);
+  });
+  const intent = { mode: 'MODE_APPLY', operationId, generation: generation.wanted, epoch: world.epoch } as const;
+  const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id), release: generation.released });
+  recordAnswer(world, fleet, part, answer);
+  writing(db, () => closeOperation(db, operationId, clock.now()));
+  world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host was brought to the newest state, as far as no hold stands in the way');
 }

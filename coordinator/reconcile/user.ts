@@ -18,8 +18,11 @@ export const userNoun: Noun = {
   deadlineMs,
   desired: (db, hostId) => desiredUsers(usersOf(db, hostId).map((row) => row.user)),
   nothing: desiredUsers([]),
-  forget: ({ db }, hostId) => forgetUsers(db, hostId),
-  async send(fleet, host, intent, desired) {
+  forget({ db }, hostId) {
+    forgetUsers(db, hostId);
+    return [];
+  },
+  async send({ fleet, host }, intent, desired) {
     const users = desired as ReturnType<typeof desiredUsers>;
     return fromResponse(await fleet.call(host, service, 'ApplyUser', { intent, users }, { deadlineMs }));
   },

@@ -1,29 +1,32 @@
-/** Runs tasks one after another per key, in the order they came; different keys do not wait for each other. */
+/** Which of two lines of a key a task waits in: what takes access away waits for nothing but its like. */
+export type Lane = 'normal' | 'urgent';
+
+/** Runs tasks one after another per key and lane, in the order they came; different keys do not wait for each other, nor do the two lanes of a key. */
 export interface KeyedQueue {
-  run<T>(key: string, task: () => Promise<T>): Promise<T>;
+  run<T>(key: string, task: () => Promise<T>, lane?: Lane): Promise<T>;
   /** How many keys have work now. */
   readonly size: number;
 }
 
 /** A new keyed queue. */
 export function createKeyedQueue(): KeyedQueue {
-  const tails = new Map<string, Promise<unknown>>();
+  const tails: Readonly<Record<Lane, Map<string, Promise<unknown>>>> = { normal: new Map(), urgent: new Map() };
   return {
     get size() {
-      return tails.size;
+      return new Set([...tails.normal.keys(), ...tails.urgent.keys()]).size;
     },
-    async run(key, task) {
-      const before = tails.get(key) ?? Promise.resolve();
+    async run(key, task, lane = 'normal') {
+      const before = tails[lane].get(key) ?? Promise.resolve();
       const mine = before.then(task, task);
       const tail = mine.then(
         () => undefined,
         () => undefined,
       );
-      tails.set(key, tail);
+      tails[lane].set(key, tail);
       try {
         return await mine;
       } finally {
-        if (tails.get(key) === tail) tails.delete(key);
+        if (tails[lane].get(key) === tail) tails[lane].delete(key);
       }
     },
   };

@@ -53,6 +53,12 @@ export const mostNetworks = 32;
 /** Longest blob, bytes. */
 const mostBlobBytes = 4096;
 
+/** Longest line, characters: the longest key with all options and the longest comment has fewer. */
+const mostLine = 8192;
+
+/** Longest options, characters: all flags, the most networks and an end have fewer. */
+const mostOptions = 2048;
+
 const commentPattern = /^(?![# ])[ !#-[\]-~]{0,128}$/;
 const base64Pattern = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -160,21 +166,29 @@ export function parseKeyText(type: string, base64: string, minRsaBits: number): 
 
 /** The line of a .pub file or a line of authorized_keys, with the options that Reeve knows. Errors: FIELD_INVALID. */
 export function parseKeyLine(line: string, minRsaBits: number): KeyLine {
-  const text = line.replace(/ +$/, '');
-  if (!/^[ -~]*$/.test(text)) throw fieldInvalid('line of a key', line, 'one line of printable ASCII characters');
+  const text = withoutEnd(line);
+  if (line.length > mostLine || !/^[ -~]*$/.test(text)) throw fieldInvalid('line of a key', line, 'one line of printable ASCII characters');
   const plain = keyTypes.some((type) => text.startsWith(`${type} `));
   const end = plain ? 0 : optionsEnd(text);
   const options = plain ? noKeyOptions : parseKeyOptions(text.slice(0, end));
   const [type = '', base64 = '', ...comment] = text.slice(plain ? 0 : end + 1).split(' ');
+  // sshd takes a second key for a comment; whoever wrote it did not.
+  if (comment.some((word) => keyTypes.some((known) => known === word))) throw fieldInvalid('line of a key', line, 'one key');
   return { key: parseKeyText(type, base64, minRsaBits), options, comment: parseKeyComment(comment.join(' ')) };
 }
 
-/** Where the options end: at the first blank outside of quotes. */
+function withoutEnd(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === ' ') end -= 1;
+  return line.slice(0, end);
+}
+
+/** Where the options end: at the first blank outside of quotes, which is not the first character. */
 function optionsEnd(text: string): number {
   let quoted = false;
   for (let at = 0; at < text.length; at += 1) {
     if (text[at] === '"') quoted = !quoted;
-    else if (text[at] === ' ' && !quoted) return at;
+    else if (text[at] === ' ' && !quoted && at > 0) return at;
   }
   throw fieldInvalid('line of a key', text, '[options] type base64 [comment]');
 }
@@ -185,6 +199,7 @@ export function parseKeyOptions(text: string): KeyOptions {
   let from: readonly string[] = [];
   let expiresAtMs: number | undefined;
   const rule = `only ${keyFlags.join(', ')}, from="NETWORK,..." and expiry-time="YYYYMMDDHHMM[SS]Z", each once`;
+  if (text.length > mostOptions) throw fieldInvalid('options of a key', text.slice(0, mostOptions), rule);
   for (const option of splitOptions(text)) {
     const flag = keyFlags.find((known) => known === option);
     const [, name, value] = /^(from|expiry-time)="([!#-~]+)"$/.exec(option) ?? [];
@@ -202,12 +217,13 @@ function splitOptions(text: string): string[] {
 
 /** Networks of "from", canonical, sorted. Errors: FIELD_INVALID. */
 export function parseNetworks(texts: readonly string[]): readonly string[] {
+  if (texts.length > mostNetworks) throw fieldInvalid('from', `${String(texts.length)} networks`, `at most ${String(mostNetworks)}`);
   const networks = [...new Set(texts.map((text) => formatNetwork(parseNetwork('from', text))))].sort();
-  if (networks.length > mostNetworks || networks.length !== texts.length) throw fieldInvalid('from', texts.join(','), `at most ${String(mostNetworks)} networks, each once`);
+  if (networks.length !== texts.length) throw fieldInvalid('from', texts.join(','), 'each network once');
   return networks;
 }
 
-/** `YYYYMMDDHHMM[SS]Z`. Errors: FIELD_INVALID. */
+/** `YYYYMMDDHHMM[SS]Z`, after the beginning of 1970, which sshd takes for never. Errors: FIELD_INVALID. */
 function parseExpiry(text: string): number {
   const [, year, month, day, hour, minute, second = '00'] = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?Z$/.exec(text) ?? [];
   const iso = `${year ?? ''}-${month ?? ''}-${day ?? ''}T${hour ?? ''}:${minute ?? ''}:${second}.000Z`;

@@ -80,6 +80,7 @@ export function parseWireOptions(wire: WireKeyOptions | null): KeyOptions {
   const set = new Set(flagFields.filter(([, field]) => wire[field]).map(([flag]) => flag));
   const expiresAtMs = msOf(wire.expiresAt);
   if (expiresAtMs !== undefined) parseInteger('expiry-time', expiresAtMs, { min: 1000, max: 253_402_300_799_000 });
+  if (wire.expiresAt !== null && wire.expiresAt.nanos !== 0) throw fieldInvalid('expiry-time', `${String(wire.expiresAt.nanos)} ns`, 'whole seconds');
   return { flags: keyFlags.filter((flag) => set.has(flag)), from: parseNetworks(wire.from), expiresAtMs };
 }
 

@@ -20,7 +20,8 @@ export function parseNetwork(field: string, text: string): Network {
   const rule = 'an address or ADDRESS/PREFIX in its shortest form with zero host bits, not /0';
   if (!(v4 || isIpv6(address)) || more !== undefined || (length !== undefined && !/^[1-9][0-9]{0,2}$/.test(length)) || prefix > full) throw fieldInvalid(field, text, rule);
   const bytes = v4 ? address.split('.').map(Number) : (expandIpv6(address) ?? []).flatMap((group) => [group >> 8, group & 0xff]);
-  if (bytes.some((byte, index) => (byte & hostMask(index, prefix)) !== 0)) throw fieldInvalid(field, text, rule);
+  const inside = !v4 && prefix >= 96 && bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  if (inside || bytes.some((byte, index) => (byte & hostMask(index, prefix)) !== 0)) throw fieldInvalid(field, text, rule);
   return { address, prefix };
 }
 

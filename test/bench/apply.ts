@@ -100,7 +100,7 @@ async function apply(setting: Setting, hosts: readonly HostRow[], comment: strin
   const operationId = newId(world.clock.now());
   await forEachLimited(hosts, fanOut, async (host) => {
     const generation = getGeneration(world.db, host.id, userNoun.name)?.wanted ?? 1;
-    const applied = await userNoun.send(setting.fleet, host, { mode: 'MODE_APPLY', operationId, generation, epoch: world.epoch }, users);
+    const applied = await userNoun.send({ world, fleet: setting.fleet, host }, { mode: 'MODE_APPLY', operationId, generation, epoch: world.epoch }, users);
     if (applied.changes.length > 0 !== changed) throw new Error(`${host.name}: ${JSON.stringify(applied.changes)}`);
   });
 }

@@ -1,6 +1,7 @@
 import type { ChangeEventInput } from '../../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
 import type { HostInput } from '../../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { HostResultInput } from '../../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
+import type { ChangeInput } from '../../../shared/gen/proto/reeve/type/v1/Change.js';
 import type { HoldInput } from '../../../shared/gen/proto/reeve/type/v1/Hold.js';
 import { toTimestamp } from '../../../shared/rpc/time.js';
 import type { Handlers } from './coordinator.js';
@@ -67,21 +68,50 @@ export const heldOld: HostResultInput = { ...heldBack, hostId: id(11), hostName:
 export const lost: HostResultInput = { hostId: id(9), hostName: 'web9', outcome: 'OUTCOME_UNKNOWN', noun: 'user', errors: [{ code: 'OUTCOME_UNKNOWN', fields: { host: 'web9' } }] };
 
 /** The events of a change with these results, as its mode wants them. */
-export function changeEvents(results: readonly HostResultInput[]) {
+export function changeEvents(results: readonly HostResultInput[], inventory: readonly ChangeInput[] = []) {
   return ({ options }: { options: { mode: string; operationId: string } }): ChangeEventInput[] => {
     const failed = results.some((result) => result.outcome === 'OUTCOME_FAILED');
     const pending = results.find((result) => result.outcome === 'OUTCOME_PENDING' || result.outcome === 'OUTCOME_UNKNOWN');
     const outcome = failed ? 'OUTCOME_FAILED' : (pending?.outcome ?? 'OUTCOME_OK');
     switch (options.mode) {
       case 'CHANGE_MODE_PLAN':
-        return [{ planned: { planId: failed ? '' : id(77), hosts: [...results] } }, { finished: { outcome } }];
+        return [{ planned: { planId: failed ? '' : id(77), hosts: [...results], inventory: [...inventory] } }, { finished: { outcome } }];
       case 'CHANGE_MODE_STAGE':
         return [{ planned: { planId: id(77), hosts: [...results] } }, { finished: { operationId: id(99), outcome: 'OUTCOME_PENDING', stored: true } }];
       default:
-        return [...results.map((host) => ({ host })), { finished: { operationId: id(99), outcome, stored: true } }];
+        return [...(inventory.length === 0 ? [] : [{ planned: { planId: '', hosts: [], inventory: [...inventory] } }]), ...results.map((host) => ({ host })), { finished: { operationId: id(99), outcome, stored: true } }];
     }
   };
 }
+
+/** A host that lets somebody in. */
+export const letIn: HostResultInput = {
+  hostId: id(1), hostName: 'web1', outcome: 'OUTCOME_OK', noun: 'key',
+  changes: [{ kind: 'CHANGE_KIND_CREATE', noun: 'key', subject: 'ada', fields: [{ field: 'SHA256:q83vASNFZ4k', to: 'ada: grant 12' }] }],
+};
+/** A host that lets somebody in no more. */
+export const keptOut: HostResultInput = {
+  hostId: id(1), hostName: 'web1', outcome: 'OUTCOME_OK', noun: 'key',
+  changes: [{ kind: 'CHANGE_KIND_UPDATE', noun: 'key', subject: 'ada', fields: [{ field: 'SHA256:q83vASNFZ4k', from: 'ada: grant 12' }] }],
+};
+/** A host with an agent of before there were keys. */
+export const tooOld: HostResultInput = { hostId: id(12), hostName: 'web12', outcome: 'OUTCOME_FAILED', noun: 'key', errors: [{ code: 'VERSION_UNSUPPORTED', fields: { value: '1.0.0 of the agent', rule: 'it cannot manage SSH keys yet' } }] };
+/** The inventory gets a person. */
+export const personAdded: ChangeInput = { kind: 'CHANGE_KIND_CREATE', noun: 'person', subject: 'ada', fields: [{ field: 'name', to: 'Ada Lovelace' }, { field: 'mail', to: 'ada@example.org' }] };
+
+const fingerprint = 'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU';
+const key = { fingerprint, key: { type: 'ssh-ed25519', blob: Buffer.from('0000000b7373682d6564323535313900000020', 'hex') }, comment: 'ada@laptop', options: { restrict: true, from: ['192.0.2.0/24'], expiresAt: ago(-9_000_000) }, person: 'ada', addedAt: ago(86_400) };
+const grants = [
+  { id: 12, person: 'ada', selector: 'role=web', user: 'ada', expiresAt: ago(-28_800), reason: 'disk swap', addedAt: ago(60), addedBy: 'root' },
+  { id: 13, group: 'ops', selector: 'web1', addedAt: ago(60), addedBy: 'bob', expiresAt: ago(30), expired: true },
+  { id: 14, key: fingerprint, selector: 'all', user: 'deploy', addedAt: ago(60), addedBy: 'bob' },
+];
+const ways = [
+  { host: 'web1', user: 'ada', person: 'ada', key: fingerprint, why: 'grant 12, grant 13 via ops', since: ago(60), expiresAt: ago(-28_800) },
+  { host: 'web1', user: 'deploy', key: fingerprint, why: 'grant 14', since: ago(86_400), pending: true },
+];
+const person = { name: 'ada', displayName: 'Ada Lovelace', mail: 'ada@example.org', active: true, keys: 2, addedAt: ago(86_400) };
+const group = { name: 'ops', members: [{ person: 'ada' }, { person: 'bob', expiresAt: ago(-28_800) }, { host: 'web1' }, { key: fingerprint }], grants: [13] };
 
 const user = { name: 'ada', presence: 'USER_PRESENCE_PRESENT', kind: 'USER_KIND_HOME', shell: '/bin/bash', comment: 'Ada', groups: ['adm', 'www-data'] } as const;
 
@@ -136,6 +166,44 @@ export const answers: Handlers = {
     users: [
       { name: 'ada', uid: 20_001, gid: 20_001, shell: '/bin/bash', comment: 'Ada', home: '/home/ada', groups: ['www-data'], marker: 'home', present: true },
       { name: 'root', uid: 0, gid: 0, shell: '/bin/bash', comment: 'root', home: '/root', locked: true, present: true },
+    ],
+  }),
+  'PersonService.AddPerson': changeEvents([], [personAdded]),
+  'PersonService.SetPerson': changeEvents([keptOut], [{ kind: 'CHANGE_KIND_UPDATE', noun: 'person', subject: 'ada', fields: [{ field: 'state', from: 'active', to: 'revoked' }] }]),
+  'PersonService.RemovePerson': changeEvents([keptOut], [{ kind: 'CHANGE_KIND_REMOVE', noun: 'person', subject: 'ada' }]),
+  'PersonService.ListPerson': () => ({ persons: [person, { ...person, name: 'bob', displayName: 'B\u202eob', mail: '', active: false, expiresAt: ago(-9_000_000) }] }),
+  'PersonService.GetPerson': () => ({ person, keys: [fingerprint], groups: ['ops'], grants: [12], owned: ['web1'] }),
+  'KeyService.AddKey': changeEvents([letIn], [{ kind: 'CHANGE_KIND_CREATE', noun: 'key', subject: fingerprint, fields: [{ field: 'owner', to: 'ada' }] }]),
+  'KeyService.RemoveKey': changeEvents([keptOut, unreachable], [{ kind: 'CHANGE_KIND_REMOVE', noun: 'key', subject: fingerprint }]),
+  'KeyService.ListKey': ({ fingerprint: one }: { fingerprint: string }) => ({ keys: one === '' ? [key, { ...key, person: '', host: 'web1', user: 'backup', options: null, comment: '' }] : [key] }),
+  'KeyService.ObserveForeignKey': () => ({
+    keys: [
+      { observed: { user: 'root', origin: '/root/.ssh/authorized_keys', line: 1, key: key.key, comment: 'bob@old\u001b[2J' }, fingerprint, owner: 'bob' },
+      { observed: { user: 'root', origin: '/root/.ssh/authorized_keys', line: 2, comment: '', problem: 'option "command" is not known' } },
+    ],
+    unread: [{ user: 'carol', path: '/home/carol/.ssh/authorized_keys', reason: 'it is a symbolic link' }],
+    sshd: { paths: ['.ssh/authorized_keys'], dropIn: 'absent', others: ['AuthorizedKeysCommand /usr/bin/sss_ssh_authorizedkeys'] },
+    truncated: true,
+  }),
+  'KeyService.AdoptKey': changeEvents([letIn], [{ kind: 'CHANGE_KIND_CREATE', noun: 'grant', subject: '15', fields: [{ field: 'who', to: fingerprint }, { field: 'on', to: 'web1' }, { field: 'user', to: 'deploy' }] }]),
+  'GroupService.AddGroup': changeEvents([letIn], [{ kind: 'CHANGE_KIND_CREATE', noun: 'group', subject: 'ops', fields: [{ field: 'member', to: 'ada' }] }]),
+  'GroupService.RemoveGroup': changeEvents([keptOut], [{ kind: 'CHANGE_KIND_UPDATE', noun: 'group', subject: 'ops', fields: [{ field: 'member', from: 'ada' }] }]),
+  'GroupService.ListGroup': () => ({ groups: [{ name: 'empty' }, group] }),
+  'GroupService.GetGroup': () => ({ group }),
+  'GrantService.AddGrant': changeEvents([created, letIn, tooOld], [{ kind: 'CHANGE_KIND_CREATE', noun: 'grant', subject: '12', fields: [{ field: 'who', to: 'ada' }, { field: 'on', to: 'role=web' }] }]),
+  'GrantService.SetGrant': changeEvents([letIn], [{ kind: 'CHANGE_KIND_UPDATE', noun: 'grant', subject: '12', fields: [{ field: 'until', to: '2026-03-01T00:00:00Z' }] }]),
+  'GrantService.RemoveGrant': changeEvents([keptOut], [{ kind: 'CHANGE_KIND_REMOVE', noun: 'grant', subject: '12' }]),
+  'GrantService.ListGrant': () => ({ grants }),
+  'GrantService.GetGrant': () => ({ grant: grants[0], hosts: ['web1', 'web2'] }),
+  'AccessService.ListAccess': () => ({ access: ways }),
+  'AccessService.ExplainAccess': () => ({ allowed: true, ways: ways.slice(0, 1), obstacles: ['Grant 13 ended 2026-01-31T09:05:00Z.'] }),
+  'AccessService.RevokePerson': changeEvents([keptOut, unreachable], [{ kind: 'CHANGE_KIND_UPDATE', noun: 'person', subject: 'ada', fields: [{ field: 'state', from: 'active', to: 'revoked' }] }]),
+  'AccessService.GetRevocation': () => ({
+    person: 'ada', displayName: 'Ada Lovelace', at: ago(60), by: 'uid:root', operationId: id(99), purgeForeign: true, endSessions: true, keys: [fingerprint],
+    hosts: [
+      { host: 'web1', acknowledgedAt: ago(59), digest: Buffer.alloc(32, 5), purged: 1, ended: 2 },
+      { host: 'web2', reason: 'connection refused' },
+      { host: 'web3', acknowledgedAt: ago(59), digest: Buffer.alloc(32, 6), remaining: 1, sessions: 1 },
     ],
   }),
   'PlanService.Reconcile': changeEvents([created, removed]),

@@ -6,7 +6,10 @@ import { pino } from 'pino';
 import { systemClock } from '../../../shared/kit/clock.js';
 import { createRpcServer, type Caller, type Service } from '../../../shared/rpc/server.js';
 import { serviceDefinition } from '../../../shared/rpc/load.js';
-import { auditService, doctorService, fleetService, hostService, loginService, operationService, operatorService, packageService, planService, policyService, userService } from '../service.js';
+import {
+  accessService, auditService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, operationService, operatorService, packageService, personService,
+  planService, policyService, userService,
+} from '../service.js';
 
 /** Answers of a method: gets the request, gives the response or the events of a stream, or throws. */
 export type Handler = (request: never) => unknown;
@@ -24,7 +27,10 @@ export interface CannedCoordinator {
   close(): Promise<void>;
 }
 
-const services = [auditService, doctorService, fleetService, hostService, loginService, operationService, operatorService, packageService, planService, policyService, userService];
+const services = [
+  accessService, auditService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, operationService, operatorService, packageService, personService,
+  planService, policyService, userService,
+];
 
 /** Starts one on a socket in a temporary folder, behind the real RPC server. */
 export async function startCoordinator(): Promise<CannedCoordinator> {
