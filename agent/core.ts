@@ -69,6 +69,8 @@ export interface AgentCoreOptions {
   readonly certificateNotAfter: number;
   /** What became of the last upgrade; empty: nothing is to be said. */
   readonly upgrade?: string;
+  /** When a connection was accepted, by the host's clock; undefined: it has gone. Absent: there are no connections. */
+  readonly openedAt?: (peer: string) => number | undefined;
   readonly log: Logger;
   /** Whether the host was released. */
   readonly release: ReleaseState;
@@ -133,7 +135,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     undo: createLocalUndo({ engine, journal, works, signal: stopping.signal }),
     services: [
       statusService({ hub, trust, clock: host.clock, log, obeyEpoch: (epoch) => obeyEpoch(journal, hostName, epoch) }),
-      operationService({ journal, engine, hostName }),
+      operationService({ journal, engine, host, hostName, openedAt: options.openedAt ?? (() => undefined) }),
       releaseService({ engine, work: releases }),
       whileManaged(factService({ host, hostName }), release),
       whileManaged(relayService({ engine, work: relays, relay }), release),

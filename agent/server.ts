@@ -89,6 +89,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
     trust,
     host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, onManifest: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
+    openedAt: (peer) => listeners.map((listener) => listener.openedAt(peer)).find((at) => at !== undefined),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
     ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),
   });
@@ -114,7 +115,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const listeners: Listener[] = [];
   const open = async (where: { host: string; port: number }, prepare?: (socket: Socket) => Promise<void>): Promise<AddressInfo> => {
     const listener = await listen({
-      server, credentials, listen: where, onClose: (peer) => access.forget(peer),
+      server, credentials, listen: where, now: () => host.clock.now(), onClose: (peer) => access.forget(peer),
       ...(prepare === undefined ? {} : { prepare }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });

@@ -49,7 +49,7 @@ export async function bundle(options: BundleOptions): Promise<Bundle> {
     minifyWhitespace: true,
     define: { REEVE_TEST_BUILD: String(options.testBuild), REEVE_VERSION: JSON.stringify(options.version) },
     banner: { js: BANNER },
-    plugins: [sqliteAddon(), withoutAddons(), ...(options.testBuild ? [] : [failpointsOff(options.root)])],
+    plugins: [sqliteAddon(), withoutAddons(), cronFormat(options.root), ...(options.testBuild ? [] : [failpointsOff(options.root)])],
     logLevel: 'silent',
   });
   const [file] = result.outputFiles;
@@ -75,6 +75,22 @@ function withoutAddons(): Plugin {
     setup(pluginBuild) {
       pluginBuild.onResolve({ filter: /^cpu-features$|\/sshcrypto\.node$/ }, () => ({ path: 'absent', namespace: 'without-addons' }));
       pluginBuild.onLoad({ filter: /.*/, namespace: 'without-addons' }, () => ({ contents: 'throw new Error("not compiled");', loader: 'js' }));
+    },
+  };
+}
+
+/** Puts agent/key/local-format.ts in the place of Intl.DateTimeFormat inside node-cron, which then costs a host a megabyte and not seven. */
+function cronFormat(root: string): Plugin {
+  const wanted = 'new Intl.DateTimeFormat(';
+  return {
+    name: 'cron-format',
+    setup(pluginBuild) {
+      pluginBuild.onLoad({ filter: /\/node_modules\/node-cron\/dist\/_shared\.js$/ }, ({ path }) => {
+        const text = readFileSync(path, 'utf8');
+        if (text.split(wanted).length !== 3) throw new Error(`${path} uses Intl.DateTimeFormat in another way than agent/key/local-format.ts was written for`);
+        const from = JSON.stringify(join(root, 'agent/key/local-format.ts'));
+        return { contents: `import { LocalFormat } from ${from};\n${text.replaceAll(wanted, 'new LocalFormat(')}`, loader: 'js' };
+      });
     },
   };
 }

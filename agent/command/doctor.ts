@@ -23,8 +23,8 @@ export async function runDoctor(options: AgentOptions): Promise<boolean> {
   const place: DoctorPlace = { options, hostName: hostname(), agentUid: uid, units, now: Date.now, signal: AbortSignal.timeout(120_000) };
   const { config, ownership, policy, disk, journal } = fileSteps(place);
   const { steps: me, identity } = identitySteps(place);
-  const { units: unit, helper, audit, port } = serviceSteps(place);
-  const steps = [config, ownership, me.identity, me.certificate, me.clock, policy, unit, helper, audit, port, coordinatorStep(place, identity), disk, journal, me.renewal];
+  const { units: unit, helper, audit, pending, port } = serviceSteps(place);
+  const steps = [config, ownership, me.identity, me.certificate, me.clock, policy, unit, helper, audit, pending, port, coordinatorStep(place, identity), disk, journal, me.renewal];
   const checks: Check[] = [];
   for await (const check of runChecks(steps)) {
     checks.push(check);

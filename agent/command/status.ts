@@ -7,6 +7,7 @@ import { parsePolicy } from '../../shared/model/policy.js';
 import { vis } from '../../shared/model/vis.js';
 import { holdPlace, localHolds, localOwners } from '../hold/change.js';
 import { isHeld } from '../host/guard.js';
+import { describePending, readPending } from '../host/pending.js';
 import { createPrivdClient } from '../host/privd.js';
 import { becomeAccount, isRoot } from '../host/privilege.js';
 import { readPolicyFile } from '../host/system.js';
@@ -40,6 +41,7 @@ export async function runStatus(options: AgentOptions): Promise<void> {
     agent: (await isHeld(controlSocket(paths.state))) ? 'running' : 'not running',
     policy: policy.kind === 'fault' ? `cannot be used: ${policy.reason}` : describePolicy(policy.text, policy.digest),
     helper: await describeHelper(paths.helper),
+    ...describePending((await readPending(paths.helper)) ?? { change: [], reverted: [] }),
     holds: localHolds(holdPlace(paths, options.custom)),
     open: journal.entries.filter((entry) => entry.endedAt === undefined).length,
     operations: journal.entries.slice(-shownOperations).reverse(),
@@ -55,6 +57,9 @@ interface Known extends IdentityFacts {
   readonly agent: string;
   readonly policy: string;
   readonly helper: string;
+  /** Changes that revert by themselves unless they are confirmed, and the last that did. */
+  readonly pending: readonly string[];
+  readonly reverted: readonly string[];
   readonly holds: ReturnType<typeof localHolds>;
   /** Operations begun and not ended. */
   readonly open: number;
@@ -100,6 +105,8 @@ function toText(known: Known): string {
   if (known.released !== '') rows.push(['released', `on ${known.released}: Reeve changes nothing here any more; "apt purge reeve-agent" takes it off`]);
   if (known.copied) rows.push(['machine', 'not the one that joined; if it is a copy of one: reeve-agent reset']);
   rows.push(['policy', known.policy], ['helper', known.helper]);
+  for (const text of known.pending) rows.push(['pending', text]);
+  for (const text of known.reverted) rows.push(['reverted', text]);
   if (known.upgrade !== '') rows.push(['upgrade', known.upgrade]);
   for (const hold of known.holds) rows.push(['hold', `${hold.noun === '' ? 'all nouns' : `noun ${hold.noun}`}: ${describeHold(hold)}`]);
   if (known.open > 0) rows.push(['open', `${String(known.open)} operations that began and have not ended; the agent finishes them when it runs`]);

@@ -7,17 +7,18 @@ import { failed, fine, run, skipped, warning, type CheckStep, type Finding } fro
 import { agentPort } from '../../shared/model/host.js';
 import { parseAgentConfig } from '../config.js';
 import { listeningUids } from '../host/listening.js';
+import { describePending, readPending } from '../host/pending.js';
 import { createPrivdClient } from '../host/privd.js';
 import type { DoctorPlace } from './place.js';
 
 /** Units that run on a host that has joined. */
-export const agentUnits = { socket: 'reeve-privd.socket', agent: 'reeve-agent.service' } as const;
+export const agentUnits = { socket: 'reeve-privd.socket', deadman: 'reeve-deadman.path', check: 'reeve-sshd-check.path', agent: 'reeve-agent.service' } as const;
 
 /** Longest answer of the helper, ms. */
 const helperMs = 10_000;
 
-/** The checks of what runs on this host: units, helper, audit, port. */
-export function serviceSteps(place: DoctorPlace): Record<'units' | 'helper' | 'audit' | 'port', CheckStep> {
+/** The checks of what runs on this host: units, helper, audit, changes that revert by themselves, port. */
+export function serviceSteps(place: DoctorPlace): Record<'units' | 'helper' | 'audit' | 'pending' | 'port', CheckStep> {
   const { hostName, options } = place;
   let reply: StatusGetReply | undefined;
   return {
@@ -42,8 +43,19 @@ export function serviceSteps(place: DoctorPlace): Record<'units' | 'helper' | 'a
         return failed(`Audit records cannot be written, so nothing is changed: ${reply.auditState}.`, run(hostName, 'df -h /var/lib/reeve-privd', 'Make room or repair the file system; it goes on by itself.'));
       },
     },
+    pending: { name: 'pending', needs: ['helper'], look: () => judgePending(place) },
     port: { name: 'port', needs: ['config', 'identity'], look: () => judgePort(place) },
   };
+}
+
+async function judgePending({ options, hostName }: DoctorPlace): Promise<Finding> {
+  const reply = await readPending(options.paths.helper);
+  if (reply === undefined) return skipped('The helper knows of no changes that revert by themselves.');
+  const { pending, reverted } = describePending(reply);
+  const told = (texts: readonly string[]): string => texts.map((text) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`).join(' ');
+  if (pending.length > 0) return warning(told(pending), run(hostName, 'reeve-agent status', 'The coordinator confirms it by itself. If it does not, it cannot open a new connection to this host.'));
+  if (reverted.length > 0) return warning(told(reverted), run(hostName, 'journalctl --unit reeve-deadman --lines 20', 'Put right what kept the coordinator away, then apply the noun again there.'));
+  return fine('No change waits to be confirmed, and none was taken back.');
 }
 
 async function askHelper(socketPath: string): Promise<StatusGetReply | string> {
@@ -62,7 +74,7 @@ function judgeUnits({ units, hostName, options }: DoctorPlace): Finding {
   if (options.custom) return skipped('Places were given by hand; systemd does not run these.');
   if (units === undefined) return skipped('systemd could not be asked.');
   const joined = existsSync(`${options.paths.state}/identity/current`);
-  for (const name of [agentUnits.socket, ...(joined ? [agentUnits.agent] : [])]) {
+  for (const name of [agentUnits.socket, agentUnits.deadman, agentUnits.check, ...(joined ? [agentUnits.agent] : [])]) {
     const unit = units.find((known) => known.name === name);
     if (unit === undefined || unit.load === 'not-found') return failed(`systemd does not know ${name}.`, run(hostName, 'apt-get install --reinstall reeve-agent', 'Install the package again.'));
     if (unit.load === 'masked') return failed(`${name} is masked.`, run(hostName, `systemctl unmask ${name} && systemctl start ${name}`, 'Somebody has forbidden it to run.'));

@@ -1,17 +1,28 @@
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/OperationService.js';
 import { reeveError } from '../../shared/errors/error.js';
-import { parsePattern } from '../../shared/model/field.js';
 import { parseId } from '../../shared/model/id.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { toDetail } from '../../shared/rpc/status.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import type { Coordinator } from '../access.js';
 import type { Engine } from '../engine/engine.js';
+import type { Host } from '../host/host.js';
 import type { Journal } from '../journal/journal.js';
+import { confirm } from './confirm.js';
+
+/** What the service needs. */
+export interface OperationServiceOptions {
+  readonly journal: Journal;
+  readonly engine: Engine;
+  readonly host: Host;
+  readonly hostName: string;
+  /** When a connection was accepted, by the host's clock. */
+  readonly openedAt: (peer: string) => number | undefined;
+}
 
 /** reeve.agent.v1.OperationService. */
-export function operationService(options: { journal: Journal; engine: Engine; hostName: string }): Service<Coordinator> {
-  const { journal, engine, hostName } = options;
+export function operationService(options: OperationServiceOptions): Service<Coordinator> {
+  const { journal, engine, host, hostName, openedAt } = options;
   return defineService<OperationServiceDefinition, Coordinator>('reeve.agent.v1.OperationService', {
     GetOperation: {
       roles: ['coordinator'], risk: 'read', rate: { perSecond: 20, burst: 100 }, maxBytes: 1024, deadlineMs: 10_000,
@@ -29,11 +40,9 @@ export function operationService(options: { journal: Journal; engine: Engine; ho
     },
     Confirm: {
       roles: ['coordinator'], risk: 'change', rate: { perSecond: 5, burst: 20 }, maxBytes: 1024, deadlineMs: 30_000,
-      handle: (request) => {
-        const id = parseId('operation id', request.operationId);
-        parsePattern('noun', request.noun, /^[a-z]{1,32}$/, 'the noun of the change');
-        // Nothing that is offered so far can cut the coordinator off, so nothing is ever pending.
-        throw reeveError('CONFIRM_UNKNOWN', { host: hostName, value: id });
+      handle: async (request, { peer }) => {
+        await confirm({ journal, host, hostName }, { id: parseId('operation id', request.operationId), noun: request.noun, openedAt: openedAt(peer) });
+        return {};
       },
     },
   });

@@ -15,11 +15,13 @@ uint16_t op_pending_confirm(struct call *c) {
   hex(wanted, (const uint8_t *)F(c, OPERATION)->text, OP_BYTES);
   AUTO_FD dir = state_folder(PENDING_DIR);
   AUTO_FD owned = state_folder(OWNED_DIR);
-  if (dir < 0 || owned < 0 || !boot_mark(mark)) return io_failed(c, "the pending changes cannot be read");
+  AUTO_FD undo = state_folder(UNDO_DIR);
+  if (dir < 0 || owned < 0 || undo < 0 || !boot_mark(mark)) return io_failed(c, "the pending changes cannot be read");
   bool there = pending_get(dir, PENDING_KEY, &p) && p.armed && !strcmp(p.operation, wanted) && !strcmp(p.mark, mark);
   FAILPOINT("confirm.read");
   if (there && move_file(dir, PENDING_KEY, owned, OWNED_SSHD)) {
     FAILPOINT("confirm.moved");
+    (void)unlinkat(undo, UNDO_KEY_REVERTED, 0);  /* what was taken back before is of no interest any more */
     return REEVE_OK;
   }
   if (there && errno != ENOENT) return io_failed(c, "the pending change cannot be confirmed");

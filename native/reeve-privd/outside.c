@@ -3,6 +3,7 @@
 #include "reeve.h"
 #include "pending.h"
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/random.h>
 
@@ -23,17 +24,32 @@ static bool answered(int dir, const char *id, struct outside *o) {
   return true;
 }
 
-/* Asks for one of the modes login, reload, restore; `lines`: what it needs to know, each line ended. OK: it went well. Else SSHD_CHECK. */
+/* One request at a time: reading verbs have no turn. */
+static int take_place(int dir) {
+  int fd = open_beneath(dir, "lock", O_RDWR | O_CREAT, 0);
+  int64_t deadline = now_ms() + WAIT_MS;
+  while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
+    if (errno != EWOULDBLOCK || now_ms() > deadline) {
+      close(fd);
+      return -1;
+    }
+    poll(NULL, 0, 10);
+  }
+  return fd;
+}
+
+/* Asks for one of the modes login, reload, restore, prepare; `lines`: what it needs to know, each line ended. OK: it went well. Else SSHD_CHECK. */
 uint16_t outside_check(struct call *c, const char *mode, const char *lines, struct outside *o) {
   uint8_t random[8];
   char id[17], head[64];
   struct buf b;
   *o = (struct outside){0};
   AUTO_FD dir = state_folder(FOLDER);
+  AUTO_FD place = dir < 0 ? -1 : take_place(dir);
   AUTO_FD notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   char watched[512];
   snprintf(watched, sizeof watched, "%s/" FOLDER, config.state);
-  if (dir < 0 || notify < 0 || inotify_add_watch(notify, watched, IN_MOVED_TO) < 0 || getrandom(random, sizeof random, 0) != sizeof random)
+  if (place < 0 || notify < 0 || inotify_add_watch(notify, watched, IN_MOVED_TO) < 0 || getrandom(random, sizeof random, 0) != sizeof random)
     return io_failed(c, "a check cannot be asked for");
   hex(id, random, sizeof random);
   (void)unlinkat(dir, "result", 0);

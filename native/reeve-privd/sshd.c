@@ -16,8 +16,11 @@ uint16_t sshd_refused(struct call *c, const char *format, ...) {
   return fail(c, REEVE_E_SSHD_CHECK, "rule", rule, NULL);
 }
 
+/* Also its folder: systemd makes it for the outside check, and takes it away when ssh.service stops. */
 static uint16_t installed(struct call *c) {
-  return access(SSHD, X_OK) ? fail(c, REEVE_E_SSHD_ABSENT, "rule", "there is no " SSHD, NULL) : REEVE_OK;
+  struct outside o;
+  if (access(SSHD, X_OK)) return fail(c, REEVE_E_SSHD_ABSENT, "rule", "there is no " SSHD, NULL);
+  return access("/run/sshd", F_OK) ? outside_check(c, "prepare", "", &o) : REEVE_OK;
 }
 
 /* What went wrong is in its last line that is not empty. */

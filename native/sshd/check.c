@@ -7,6 +7,7 @@
  *   login    user, paths, hostkey...: a second sshd with the real configuration must let a throw-away key in as this user.
  *   reload   listen...: the real sshd answers where it should, reads its configuration again, and answers there again.
  *   restore  the real sshd reads its configuration again; when it failed, it is started.
+ *   prepare  nothing: the unit of this program has made /run/sshd, which sshd wants for every check of its configuration.
  * The answer, STATE/result, is three lines: id=, status= (ok, refused: the real sshd was not touched, failed), reason=. Only root reads and writes that folder.
  *
  * exit codes: 0 there is an answer, or nothing was asked; 1 the answer could not be written.
@@ -53,6 +54,7 @@ static enum outcome perform(const struct request *r, char why[WHY_MAX])
     if (strcmp(r->mode, "login") == 0) return try_login(r, why);
     if (strcmp(r->mode, "reload") == 0) return reload_real(r, why);
     if (strcmp(r->mode, "restore") == 0) return restore_real(why);
+    if (strcmp(r->mode, "prepare") == 0) return FINE;
     snprintf(why, WHY_MAX, "mode \"%s\" is not known", r->mode);
     return REFUSED;
 }

@@ -21,6 +21,8 @@ export interface Listener {
   readonly address: AddressInfo | string;
   /** A call of this connection was authenticated: its first-call timer stops. `peer` is what `call.getPeer()` answers, `name` who it is. */
   authenticated(peer: string, name?: string): void;
+  /** When this connection was accepted, by the caller's clock; undefined: it is not one of this listener, or has gone. */
+  openedAt(peer: string): number | undefined;
   /** Closes the listening socket and, after `graceMs`, what is still open. */
   close(graceMs: number): Promise<void>;
 }
@@ -32,6 +34,7 @@ interface Accepted {
   timer: NodeJS.Timeout | undefined;
   /** Who it is, where those that have said so are counted apart. */
   name: string | undefined;
+  readonly openedAt: number;
 }
 
 /** How to listen. */
@@ -44,6 +47,8 @@ export interface ListenerOptions {
   readonly prepare?: (socket: Socket) => Promise<void>;
   /** Called when a connection has gone. */
   readonly onClose?: (peer: string) => void;
+  /** Clock of openedAt, unix ms. */
+  readonly now?: () => number;
 }
 
 /** Listens, and hands what passes the limits to the gRPC server. Rejects when the address cannot be bound. */
@@ -79,6 +84,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     }
     perAddress.set(address, count + 1);
     socket.on('error', () => socket.destroy());
+    const openedAt = options.now?.() ?? 0;
     const pending = { open: true };
     let peer: string | undefined;
     socket.once('close', () => {
@@ -99,7 +105,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       peer = peerKey(socket);
       const timer = setTimeout(() => socket.destroy(), limits.firstCallMs);
       timer.unref();
-      sockets.set(peer, { socket, address, timer, name: undefined });
+      sockets.set(peer, { socket, address, timer, name: undefined, openedAt });
       // A socket that was held back for `prepare` begins to be read in the next tick, when HTTP/2 has it.
       if (options.prepare !== undefined) socket.resume();
       injector.injectConnection(socket);
@@ -134,6 +140,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       perName.set(name, count + 1);
       proven.total += 1;
     },
+    openedAt: (peer) => sockets.get(peer)?.openedAt,
     close: (graceMs) => closeAll(server, injector, sockets, graceMs),
   };
 }

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import type { Lab, LabHost } from '../lab/lab.js';
-import { debs } from './packages.js';
+import { debs, type PackageKind } from './packages.js';
 
 /** Boots a host with the agent's packages and without a fleet: its helper waits behind the socket as on every managed host. */
-export async function bootAgentHost(lab: Lab, name: string): Promise<LabHost> {
-  const files = await debs('normal');
+export async function bootAgentHost(lab: Lab, name: string, kind: PackageKind = 'normal'): Promise<LabHost> {
+  const files = await debs(kind);
   const host = await lab.boot(name);
   const paths = ['reeve-runtime', 'reeve-agent'].map((wanted) => files.get(wanted) ?? wanted);
   for (const path of paths) await host.put(path, `/root/${basename(path)}`);

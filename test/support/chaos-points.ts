@@ -21,6 +21,7 @@ export const helperPoints = {
   remove: ['audit.intent', 'audit.result', 'remove.marked', 'remove.locked', 'remove.ended', 'remove.deleted', 'remove.moved', 'remove.forgotten'],
   adopt: ['adopt.marked'],
   release: ['release.forgotten'],
+  sshd: ['sshd.undo', 'sshd.pending', 'sshd.written', 'sshd.looked', 'sshd.tried', 'sshd.reloaded', 'confirm.read', 'confirm.moved', 'sshd.left'],
 } as const;
 
 /** Points that a change of keys passes in the agent, besides those that every change passes. */
