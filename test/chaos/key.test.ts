@@ -23,8 +23,8 @@ describe.skipIf(!hosts.ok)('kill -9 while keys are changed', () => {
     await prepareUnit(web1, 'reeve-agent');
     for (const name of ['ada', 'bob']) {
       await makeKey(fleet.hub, name);
-      await fleet.json(['person', 'add', name]);
-      await fleet.json(['key', 'add', name, `/root/${name}.pub`]);
+      await fleet.json(['person', 'add', name, '--yes']);
+      await fleet.json(['key', 'add', name, `/root/${name}.pub`, '--yes']);
     }
     await fleet.json(['user', 'add', 'deploy', '--on', 'web1', '--yes']);
     // The way in that must never be lost, whatever happens to Reeve.

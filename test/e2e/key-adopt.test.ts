@@ -40,9 +40,9 @@ describe.skipIf(!hosts.ok)('keys that hosts already have', () => {
     await web2.write('/etc/ssh/keys/debian', `${key('eve')}\n`, 0o644);
     await web2.run(['sh', '-c', 'sed -i "1i AuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys" /etc/ssh/sshd_config && systemctl reload ssh']);
     await own(web2, 'debian', '.ssh/authorized_keys', [key('ada')]);
-    await fleet.json(['person', 'add', 'ada']);
+    await fleet.json(['person', 'add', 'ada', '--yes']);
     await fleet.hub.write('/root/ada.key', `${key('ada')}\n`);
-    await fleet.json(['key', 'add', 'ada', '/root/ada.key']);
+    await fleet.json(['key', 'add', 'ada', '/root/ada.key', '--yes']);
   });
   afterAll(() => fleet.close());
 
@@ -66,9 +66,9 @@ describe.skipIf(!hosts.ok)('keys that hosts already have', () => {
   });
 
   test('a first grant beside them keeps every file that sshd read, also where it was told of other ones', async () => {
-    await fleet.json(['person', 'add', 'bob']);
+    await fleet.json(['person', 'add', 'bob', '--yes']);
     await fleet.hub.write('/root/bob.key', `${key('bob')}\n`);
-    await fleet.json(['key', 'add', 'bob', '/root/bob.key']);
+    await fleet.json(['key', 'add', 'bob', '/root/bob.key', '--yes']);
     const granted = await fleet.reeve(['grant', 'add', 'bob', '--on', 'web2', '--user', 'app', '--yes']);
     expect(granted.code, granted.stdout + granted.stderr).toBe(0);
     expect(await letsIn(fleet.hub, web2, 'app', 'bob')).toBe(true);

@@ -39,8 +39,8 @@ export function describeKeys(suite: KeySuite): void {
       for (const name of ['ada', 'bob', 'eve']) {
         const key = await makeKey(desk, name);
         await fleet.hub.write(`/root/${name}.pub`, `${key}\n`, 0o644);
-        await fleet.json(['person', 'add', name, '--mail', `${name}@example.org`]);
-        await fleet.json(['key', 'add', name, `/root/${name}.pub`]);
+        await fleet.json(['person', 'add', name, '--mail', `${name}@example.org`, '--yes']);
+        await fleet.json(['key', 'add', name, `/root/${name}.pub`, '--yes']);
       }
       await fleet.json(['user', 'add', 'deploy', '--on', on, '--yes']);
       before = await untouched(web1);
@@ -78,7 +78,7 @@ export function describeKeys(suite: KeySuite): void {
     });
 
     test('a group lets its members in, with --create on an account that is made for it, and the file says why', async () => {
-      await fleet.json(['group', 'add', 'ops', '--person', 'bob']);
+      await fleet.json(['group', 'add', 'ops', '--person', 'bob', '--yes']);
       const made = await fleet.reeve(['grant', 'add', '--group', 'ops', '--on', on, '--user', 'opsuser', '--create', '--yes']);
       expect(made.code, made.stdout + made.stderr).toBe(0);
       expect(await letsIn(desk, web2, 'opsuser', 'bob')).toBe(true);

@@ -70,8 +70,8 @@ const keyNoun: ReleasedNoun = {
   noun: 'key',
   async make(fleet, host) {
     await makeKey(fleet.hub, 'desk');
-    await fleet.json(['person', 'add', 'ada']);
-    await fleet.json(['key', 'add', 'ada', '/root/desk.pub']);
+    await fleet.json(['person', 'add', 'ada', '--yes']);
+    await fleet.json(['key', 'add', 'ada', '/root/desk.pub', '--yes']);
     await fleet.json(['grant', 'add', 'ada', '--on', host.name, '--user', 'ada', '--yes']);
   },
   // The first line of a file says whose it is, which is what changes.
