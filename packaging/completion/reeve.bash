@@ -8,14 +8,14 @@ _reeve() {
     --format) COMPREPLY=($(compgen -W 'list ini yaml' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --address|--agents-port|--comment|--enrolment-port|--for|--from|--group-label|--groups|--host-key|--identity|--jump|--jump-host-key|--label|--limit|--name|--noun|--on|--operators-port|--out|--package-dir|--parallel|--parent|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel) return ;;
+    --address|--agents-port|--at|--break-glass|--comment|--enrolment-port|--for|--from|--group|--group-label|--groups|--host|--host-key|--identity|--jump|--jump-host-key|--key|--label|--limit|--mail|--name|--no-break-glass|--no-owner|--noun|--on|--operators-port|--out|--owner|--package-dir|--parallel|--parent|--person|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel|--until|--user) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--role|--address|--agents-port|--comment|--enrolment-port|--for|--from|--group-label|--groups|--host-key|--identity|--jump|--jump-host-key|--label|--limit|--name|--noun|--on|--operators-port|--out|--package-dir|--parallel|--parent|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--role|--address|--agents-port|--at|--break-glass|--comment|--enrolment-port|--for|--from|--group|--group-label|--groups|--host|--host-key|--identity|--jump|--jump-host-key|--key|--label|--limit|--mail|--name|--no-break-glass|--no-owner|--noun|--on|--operators-port|--out|--owner|--package-dir|--parallel|--parent|--person|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel|--until|--user) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -29,7 +29,7 @@ _reeve() {
     'host invite'*) words='--address --ttl --policy --label --parent --link --rejoin --from --format --group-label --out --json --socket --help' ;;
     'host list'*) words='--on --retired --ansible --json --socket --help' ;;
     'host show'*) words='--json --socket --help' ;;
-    'host set'*) words='--name --address --label --unlabel --parent --link --no-parent --json --socket --help' ;;
+    'host set'*) words='--name --address --label --unlabel --parent --link --no-parent --owner --no-owner --break-glass --no-break-glass --json --socket --help' ;;
     'host release'*) words='--noun --cancel --plan --yes --json --socket --help' ;;
     'host retire'*) words='--yes --json --socket --help' ;;
     'host revoke'*) words='--yes --json --socket --help' ;;
@@ -37,12 +37,40 @@ _reeve() {
     'host hold'*) words='--for --reason --noun --end --json --socket --help' ;;
     'user ') words='add lock unlock remove adopt list observe --help' ;;
     'user add'*) words='--on --uid --shell --groups --comment --home --system --plan --stage --yes --json --socket --help' ;;
-    'user lock'*) words='--on --plan --stage --yes --json --socket --help' ;;
+    'user lock'*) words='--on --force --plan --stage --yes --json --socket --help' ;;
     'user unlock'*) words='--on --plan --stage --yes --json --socket --help' ;;
-    'user remove'*) words='--on --keep-home --plan --stage --yes --json --socket --help' ;;
+    'user remove'*) words='--on --keep-home --force --plan --stage --yes --json --socket --help' ;;
     'user adopt'*) words='--plan --stage --yes --json --socket --help' ;;
     'user list'*) words='--on --name --json --socket --help' ;;
     'user observe'*) words='--json --socket --help' ;;
+    'person ') words='add set remove list show --help' ;;
+    'person add'*) words='--name --mail --for --until --plan --stage --yes --json --socket --help' ;;
+    'person set'*) words='--name --mail --for --until --no-end --active --inactive --force --plan --stage --yes --json --socket --help' ;;
+    'person remove'*) words='--force --plan --stage --yes --json --socket --help' ;;
+    'person list'*) words='--json --socket --help' ;;
+    'person show'*) words='--json --socket --help' ;;
+    'key ') words='add remove list show foreign adopt --help' ;;
+    'key add'*) words='--host --user --plan --stage --yes --json --socket --help' ;;
+    'key remove'*) words='--force --plan --stage --yes --json --socket --help' ;;
+    'key list'*) words='--person --host --json --socket --help' ;;
+    'key show'*) words='--json --socket --help' ;;
+    'key foreign'*) words='--user --json --socket --help' ;;
+    'key adopt'*) words='--plan --stage --yes --json --socket --help' ;;
+    'group ') words='add remove list show --help' ;;
+    'group add'*) words='--person --host --key --for --until --plan --stage --yes --json --socket --help' ;;
+    'group remove'*) words='--person --host --key --with-grants --force --plan --stage --yes --json --socket --help' ;;
+    'group list'*) words='--json --socket --help' ;;
+    'group show'*) words='--json --socket --help' ;;
+    'grant ') words='add set remove list show --help' ;;
+    'grant add'*) words='--group --key --on --user --create --reason --for --until --plan --stage --yes --json --socket --help' ;;
+    'grant set'*) words='--for --until --no-end --reason --plan --stage --yes --json --socket --help' ;;
+    'grant remove'*) words='--force --plan --stage --yes --json --socket --help' ;;
+    'grant list'*) words='--person --group --key --on --json --socket --help' ;;
+    'grant show'*) words='--json --socket --help' ;;
+    'access '*) words='--host --user --at --json --socket --help' ;;
+    'why ') words='access --help' ;;
+    'why access'*) words='--json --socket --help' ;;
+    'revoke '*) words='--purge-foreign --end-sessions --report --force --plan --yes --json --socket --help' ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
