@@ -1,11 +1,14 @@
 import type { KeyOwner } from '../desired/key-row.js';
 import type { Why } from '../desired/key-way.js';
 import type { Database } from './database.js';
+import { statement } from './statement.js';
 
 /** That a key let into a user of a host for a time. */
 export interface AccessSpan {
   readonly hostId: string;
   readonly user: string;
+  /** Number of the key, which is never that of another. */
+  readonly keyId: number;
   /** sha256 of the blob, hex. */
   readonly fingerprint: string;
   /** The person's name, or `USER@HOST-ID`. */
@@ -22,6 +25,7 @@ export interface AccessSpan {
 interface Sql {
   host_id: string;
   user: string;
+  key_id: number;
   fingerprint: string;
   opened_at_ms: number;
   owner: string;
@@ -33,6 +37,7 @@ interface Sql {
 const fromSql = (row: Sql): AccessSpan => ({
   hostId: row.host_id,
   user: row.user,
+  keyId: row.key_id,
   fingerprint: row.fingerprint,
   owner: row.owner,
   why: row.why,
@@ -55,25 +60,47 @@ export function formatWhy(why: Why): string {
   return why.group === undefined ? `grant ${String(why.grantId)}` : `grant ${String(why.grantId)} via ${why.group}`;
 }
 
+/**
+ * Read rows as Sql, by place and by key: these have numbers of their own here, and keys are known also after they were taken out of the inventory. CROSS JOIN
+ * keeps SQLite from reading all spans that are open.
+ */
+const columns = 'SELECT host_id, user, access_key.id AS key_id, fingerprint, owner, why, opened_at_ms, ends_at_ms, closed_at_ms';
+const byPlace = `${columns} FROM access_place CROSS JOIN access_span ON place = access_place.id CROSS JOIN access_key ON access_key.id = access_span.key`;
+const byKey = `${columns} FROM access_key CROSS JOIN access_span ON access_span.key = access_key.id CROSS JOIN access_place ON access_place.id = place`;
+
 /** What a host was told last: who gets in. */
 export function openSpans(db: Database, hostId: string): AccessSpan[] {
-  return (db.prepare('SELECT * FROM access_span WHERE host_id = ? AND closed_at_ms IS NULL').all(hostId) as Sql[]).map(fromSql);
+  return (statement(db, `${byPlace} WHERE host_id = ? AND closed_at_ms IS NULL`).all(hostId) as Sql[]).map(fromSql);
 }
 
-/** Writes what has become other: `closed` ends now, `opened` begins now. */
-export function writeSpans(db: Database, now: number, spans: { readonly closed: readonly AccessSpan[]; readonly opened: readonly Omit<AccessSpan, 'openedAtMs' | 'closedAtMs'>[] }): void {
+/** What begins. */
+export type NewSpan = Pick<AccessSpan, 'user' | 'keyId' | 'fingerprint' | 'owner' | 'why' | 'endsAtMs'>;
+
+/** Writes what has become other on a host: `closed` ends now, `opened` begins now. */
+export function writeSpans(db: Database, hostId: string, now: number, spans: { readonly closed: readonly AccessSpan[]; readonly opened: readonly NewSpan[] }): void {
+  const places = new Map<string, number>();
+  const addPlace = statement(db, 'INSERT INTO access_place (host_id, user) VALUES (?, ?) ON CONFLICT DO UPDATE SET user = excluded.user RETURNING id').pluck();
+  const placeOf = (user: string): number => {
+    const id = places.get(user) ?? (addPlace.get(hostId, user) as number);
+    places.set(user, id);
+    return id;
+  };
   // What lasted no time at all was never so; a clock that was set back ends nothing before it began.
-  const drop = db.prepare('DELETE FROM access_span WHERE host_id = ? AND user = ? AND fingerprint = ? AND closed_at_ms IS NULL AND opened_at_ms >= ?');
-  const close = db.prepare('UPDATE access_span SET closed_at_ms = ? WHERE host_id = ? AND user = ? AND fingerprint = ? AND closed_at_ms IS NULL');
-  for (const { hostId, user, fingerprint, openedAtMs } of spans.closed) {
-    if (openedAtMs >= now) drop.run(hostId, user, fingerprint, now);
-    else close.run(now, hostId, user, fingerprint);
+  const drop = statement(db, 'DELETE FROM access_span WHERE place = ? AND key = ? AND closed_at_ms IS NULL');
+  const close = statement(db, 'UPDATE access_span SET closed_at_ms = ? WHERE place = ? AND key = ? AND closed_at_ms IS NULL');
+  for (const { user, keyId, openedAtMs } of spans.closed) {
+    if (openedAtMs >= now) drop.run(placeOf(user), keyId);
+    else close.run(now, placeOf(user), keyId);
   }
-  const open = db.prepare(
-    `INSERT INTO access_span VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
-     ON CONFLICT (host_id, user, fingerprint, opened_at_ms) DO UPDATE SET owner = excluded.owner, why = excluded.why, ends_at_ms = excluded.ends_at_ms, closed_at_ms = NULL`,
+  const addKey = statement(db, 'INSERT INTO access_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
+  const open = statement(db, 
+    `INSERT INTO access_span VALUES (?, ?, ?, ?, ?, NULL)
+     ON CONFLICT (place, key, opened_at_ms) DO UPDATE SET why = excluded.why, ends_at_ms = excluded.ends_at_ms, closed_at_ms = NULL`,
   );
-  for (const span of spans.opened) open.run(span.hostId, span.user, span.fingerprint, now, span.owner, span.why, span.endsAtMs ?? null);
+  for (const { user, keyId, fingerprint, owner, why, endsAtMs } of spans.opened) {
+    addKey.run(keyId, fingerprint, owner);
+    open.run(placeOf(user), keyId, now, why, endsAtMs ?? null);
+  }
 }
 
 /** Whose, or into what. */
@@ -82,21 +109,20 @@ export type SpanFilter = { readonly owner: string } | { readonly hostId: string;
 /** Who could log in at a moment, as hosts were told: by host, user and holder. */
 export function accessAt(db: Database, of: SpanFilter, atMs: number): AccessSpan[] {
   const where = 'owner' in of ? 'owner = @owner' : of.user === undefined ? 'host_id = @hostId' : 'host_id = @hostId AND user = @user';
-  const rows = db
-    .prepare(
-      `SELECT * FROM access_span WHERE ${where} AND opened_at_ms <= @atMs AND (closed_at_ms IS NULL OR closed_at_ms > @atMs) AND (ends_at_ms IS NULL OR ends_at_ms > @atMs)
-       ORDER BY host_id, user, owner, fingerprint`,
-    )
-    .all({ ...of, atMs });
+  const sql = `${'owner' in of ? byKey : byPlace} WHERE ${where} AND opened_at_ms <= @atMs AND (closed_at_ms IS NULL OR closed_at_ms > @atMs)
+    AND (ends_at_ms IS NULL OR ends_at_ms > @atMs) ORDER BY host_id, user, owner, key_id`;
+  const rows = statement(db, sql).all({ ...of, atMs });
   return (rows as Sql[]).map(fromSql);
 }
 
 /** Ends everything on a host: nobody is let in by what it was told any more, as far as Reeve knows. */
 export function closeSpans(db: Database, hostId: string, now: number): void {
-  writeSpans(db, now, { closed: openSpans(db, hostId), opened: [] });
+  writeSpans(db, hostId, now, { closed: openSpans(db, hostId), opened: [] });
 }
 
 /** Forgets what ended longer than 400 days ago; answers how many. */
 export function tidySpans(db: Database, now: number): number {
-  return db.prepare('DELETE FROM access_span WHERE closed_at_ms < ?').run(now - keepMs).changes;
+  const { changes } = statement(db, 'DELETE FROM access_span WHERE closed_at_ms < ?').run(now - keepMs);
+  if (changes > 0) statement(db, 'DELETE FROM access_key WHERE NOT EXISTS (SELECT 1 FROM access_span WHERE access_span.key = access_key.id)').run();
+  return changes;
 }

@@ -47,5 +47,11 @@ export function hostsOwing(db: Database, hostIds: readonly string[]): OwingHost[
 
 /** Ids of the hosts that were told to let a holder in (a person's name, or `USER@HOST-ID`) and were not told otherwise since. */
 export function hostsToldOf(db: Database, owner: string): string[] {
-  return db.prepare('SELECT DISTINCT host_id FROM access_span WHERE owner = ? AND closed_at_ms IS NULL').pluck().all(owner) as string[];
+  return db
+    .prepare(
+      `SELECT DISTINCT host_id FROM access_key CROSS JOIN access_span ON access_span.key = access_key.id CROSS JOIN access_place ON access_place.id = place
+       WHERE owner = ? AND closed_at_ms IS NULL ORDER BY host_id`,
+    )
+    .pluck()
+    .all(owner) as string[];
 }

@@ -7,7 +7,7 @@ import { openSpans } from './access-span.js';
 import { addBreakGlass } from './break-glass.js';
 import type { Database } from './database.js';
 import { asIf } from './write.js';
-import { generationsOf, setApplied } from './generation.js';
+import { generationsOf } from './generation.js';
 import { addGrant, listGrants, removeGrant, setGrant, type GrantSubject, type GrantTarget } from './grant.js';
 import { addGroup, putMember, removeGroup, removeMember, type Member } from './group.js';
 import { addHost, retireHost, setHostState, setJoined, setLabels, updateHost, getHost } from './host.js';
@@ -53,7 +53,7 @@ function editOf(db: Database, { what, a, b, c, expires }: Step, now: number): { 
     case 2: return key === undefined ? nothing : { about: [{ kind: 'key', id: key.id }], run: () => removeKey(db, key.id) };
     case 3: return key === undefined ? nothing : { about: [{ kind: 'key', id: key.id }], run: () => void setKey(db, key.id, { flags: c % 2 === 0 ? ['restrict'] : [], expiresAtMs: expiresAtMs ?? null }) };
     case 4: return { about: about('group'), run: () => void putMember(db, { group, member, expiresAtMs }, now) };
-    case 5: return { about: about('group'), run: () => void removeMember(db, group, member) };
+    case 5: return { about: about('group'), run: () => { removeMember(db, group, member); } };
     case 6: case 7: case 8: {
       const subject: GrantSubject = a % 3 === 0 || key === undefined ? { kind: 'group', name: group } : a % 3 === 1 ? { kind: 'person', name } : { kind: 'key', keyId: key.id };
       const target: GrantTarget = c % 4 === 0 ? { kind: 'all' } : c % 4 === 1 ? { kind: 'label', label: { key: 'role', value: b % 2 === 0 ? 'even' : 'odd' } } : { kind: 'host', hostId: host };
@@ -62,7 +62,7 @@ function editOf(db: Database, { what, a, b, c, expires }: Step, now: number): { 
     case 9: return grant === undefined ? nothing : { about: [{ kind: 'grant', id: grant.id }], run: () => removeGrant(db, grant.id) };
     case 10: return grant === undefined ? nothing : { about: [{ kind: 'grant', id: grant.id }], run: () => void setGrant(db, grant.id, { expiresAtMs: expiresAtMs ?? null }) };
     case 11: return { about: about('person'), run: () => void setPerson(db, name, { active: a % 3 !== 0, expiresAtMs: expiresAtMs ?? null }) };
-    case 12: return { about: about('host'), run: () => void (c % 3 === 0 ? removeOwner(db, host, name) : addOwner(db, host, name, now)) };
+    case 12: return { about: about('host'), run: () => { (c % 3 === 0 ? removeOwner : addOwner)(db, host, name, now); } };
     case 13: return { about: about('host'), run: () => setLabels(db, host, [{ key: 'role', value: c % 2 === 0 ? 'even' : 'odd' }], []) };
     case 14: return { about: about('host'), run: () => giveUser(db, host, 'root', c % 2 === 0 ? 'present' : 'locked') };
     case 15: return { about: about('host'), run: () => { setExclusive(db, host, 'root', c % 2 === 0); addBreakGlass(db, host, 'f'.repeat(64), now); } };
@@ -129,7 +129,7 @@ it('hosts are told what they should be after any change, those that are touched 
   ] as const;
   for (const grant of grants) addGrant(db, { ...grant, expiresAtMs: undefined, reason: '', by: 'test', now: beginMs });
   raiseKeys(db, ids, { now: beginMs });
-  fc.assert(fc.property(fc.array(step, { minLength: 5, maxLength: 25 }), (steps) => asIf(db, () => { raised += walk(db, steps); })), { numRuns: 30 });
+  fc.assert(fc.property(fc.array(step, { minLength: 5, maxLength: 25 }), (steps) => asIf(db, () => { raised += walk(db, steps); })), { numRuns: 20 });
   db.close();
   expect(raised).toBeGreaterThan(200);
 });
@@ -152,7 +152,6 @@ it('what is revoked, retired or joined anew of hosts raises those that its keys 
   expect(listGrants(db)).toEqual([]);
   expect(manifestOf(db, hostId(1))).toBeUndefined();
   expect(openSpans(db, hostId(1))).toEqual([]);
-  expect(addHost(db, { id: hostId(9), name: 'new', endpoint: undefined, parentId: undefined, now: beginMs })).toBeUndefined();
+  addHost(db, { id: hostId(9), name: 'new', endpoint: undefined, parentId: undefined, now: beginMs });
   expect(keysAt(db, [hostId(9)], beginMs).host(hostId(9)).users).toEqual([]);
-  setApplied(db, { hostId: hostId(3), noun: 'key', generation: 1, digest: Buffer.alloc(32), now: beginMs });
 });

@@ -3,8 +3,9 @@ import { canonicalJson } from '../../shared/model/canonical.js';
 import { formatKeyLine } from '../../shared/model/key.js';
 import type { RemovedKey } from '../../shared/model/manifest.js';
 import { desiredKeys, type EffectiveHost, type EffectiveKey, type KeyIndex, type UntimedManifest } from '../desired/key.js';
-import { formatWhy, openSpans, spanOwner, writeSpans, type AccessSpan } from './access-span.js';
+import { formatWhy, openSpans, spanOwner, writeSpans, type AccessSpan, type NewSpan } from './access-span.js';
 import type { Database } from './database.js';
+import { statement } from './statement.js';
 import { getGeneration } from './generation.js';
 import { addRemoved, removedKeysOf, tidyRemoved, type Removal } from './key-removed.js';
 import { keysAt } from './key-source.js';
@@ -33,7 +34,7 @@ export interface KeyChange {
 }
 
 function getTold(db: Database, hostId: string): Told | undefined {
-  return db.prepare('SELECT content, resolved_at_ms, due_at_ms, forced FROM key_list WHERE host_id = ?').get(hostId) as Told | undefined;
+  return statement(db, 'SELECT content, resolved_at_ms, due_at_ms, forced FROM key_list WHERE host_id = ?').get(hostId) as Told | undefined;
 }
 
 /** Users of different hosts who are let in alike share their arrays: each is written and hashed once. */
@@ -68,11 +69,12 @@ export function storeKeys(db: Database, index: KeyIndex, about: { readonly hostI
     putTold(db, host, { content, now: change.now, forced: told.forced });
     return false;
   }
-  const removed = same && also.length === 0 ? [] : removedNow(db, host, change);
+  const open = openSpans(db, about.hostId);
+  const removed = same && also.length === 0 ? [] : removedNow(open, host, change);
   const wanted = new Set(host.users.flatMap(({ keys }) => keys.map(({ row }) => row.fingerprint)));
   tidyRemoved(db, about.hostId, wanted);
   addRemoved(db, about.hostId, removed.map((key) => (wanted.has(key.fingerprint) ? { ...key, purge: false, endSessions: false } : key)), about.generation);
-  writeDifference(db, host, change.now);
+  writeDifference(db, host, open, change.now);
   putTold(db, host, { content, now: change.now, forced: change.force === true ? about.generation : 0 });
   // Refuses what no manifest can hold, before anything is sent.
   desiredKeys(host, { version: about.generation, removed: removedKeysOf(db, about.hostId), force: false });
@@ -80,7 +82,7 @@ export function storeKeys(db: Database, index: KeyIndex, about: { readonly hostI
 }
 
 function putTold(db: Database, host: EffectiveHost, told: { content: Buffer; now: number; forced: number }): void {
-  db.prepare(
+  statement(db, 
     `INSERT INTO key_list (host_id, content, resolved_at_ms, due_at_ms, forced) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET content = excluded.content, resolved_at_ms = excluded.resolved_at_ms, due_at_ms = excluded.due_at_ms, forced = excluded.forced, released = 0`,
   ).run(host.hostId, told.content, told.now, host.dueAtMs ?? null, told.forced);
@@ -89,30 +91,30 @@ function putTold(db: Database, host: EffectiveHost, told: { content: Buffer; now
 const placeOf = (user: string, fingerprint: string): string => `${user} ${fingerprint}`;
 
 /** The keys that fall from any user, when they are taken away by name, and those named besides. */
-function removedNow(db: Database, host: EffectiveHost, { removed }: KeyChange): RemovedKey[] {
+function removedNow(open: readonly AccessSpan[], host: EffectiveHost, { removed }: KeyChange): RemovedKey[] {
   if (removed === undefined) return [];
   const stays = new Set(host.users.flatMap(({ user, keys }) => keys.map(({ row }) => placeOf(user, row.fingerprint))));
-  const fallen = openSpans(db, host.hostId).filter(({ user, fingerprint }) => !stays.has(placeOf(user, fingerprint)));
+  const fallen = open.filter(({ user, fingerprint }) => !stays.has(placeOf(user, fingerprint)));
   const named = new Set([...fallen.map(({ fingerprint }) => fingerprint), ...(removed.also ?? [])]);
   return [...named].map((fingerprint) => ({ fingerprint, purge: removed.purge, endSessions: removed.endSessions }));
 }
 
 /** Closes the spans that are not so any more and opens those that are new. */
-function writeDifference(db: Database, host: EffectiveHost, now: number): void {
-  const open = new Map(openSpans(db, host.hostId).map((span) => [placeOf(span.user, span.fingerprint), span]));
-  const opened: Omit<AccessSpan, 'openedAtMs' | 'closedAtMs'>[] = [];
+function writeDifference(db: Database, host: EffectiveHost, before: readonly AccessSpan[], now: number): void {
+  const open = new Map(before.map((span) => [placeOf(span.user, span.fingerprint), span]));
+  const opened: NewSpan[] = [];
   for (const { user, keys } of host.users) {
     for (const { row, line, ways } of keys) {
       const place = placeOf(user, row.fingerprint);
       const known = open.get(place);
       const [first] = ways;
       if (first === undefined) continue;
-      const span = { hostId: host.hostId, user, fingerprint: row.fingerprint, owner: spanOwner(row.owner), why: formatWhy(first.why), endsAtMs: line.options.expiresAtMs };
+      const span = { user, keyId: row.id, fingerprint: row.fingerprint, owner: spanOwner(row.owner), why: formatWhy(first.why), endsAtMs: line.options.expiresAtMs };
       if (known?.owner === span.owner && known.why === span.why && known.endsAtMs === span.endsAtMs) open.delete(place);
       else opened.push(span);
     }
   }
-  writeSpans(db, now, { closed: [...open.values()], opened });
+  writeSpans(db, host.hostId, now, { closed: [...open.values()], opened });
 }
 
 /**

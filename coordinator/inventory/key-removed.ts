@@ -1,5 +1,6 @@
 import type { RemovedKey } from '../../shared/model/manifest.js';
 import type { Database } from './database.js';
+import { statement } from './statement.js';
 
 /** What is to become of keys that are taken away by name. */
 export interface Removal {
@@ -19,7 +20,7 @@ interface Sql {
 
 /** The keys that a host is told were taken away, sorted by fingerprint. */
 export function removedKeysOf(db: Database, hostId: string): RemovedKey[] {
-  const rows = db.prepare('SELECT fingerprint, purge, end_sessions FROM key_removed WHERE host_id = ? ORDER BY fingerprint').all(hostId) as Sql[];
+  const rows = statement(db, 'SELECT fingerprint, purge, end_sessions FROM key_removed WHERE host_id = ? ORDER BY fingerprint').all(hostId) as Sql[];
   return rows.map((row) => ({ fingerprint: row.fingerprint, purge: row.purge === 1, endSessions: row.end_sessions === 1 }));
 }
 
@@ -28,8 +29,8 @@ export function removedKeysOf(db: Database, hostId: string): RemovedKey[] {
  * wanted again.
  */
 export function tidyRemoved(db: Database, hostId: string, wanted: ReadonlySet<string>): void {
-  db.prepare(`DELETE FROM key_removed WHERE host_id = ? AND generation <= (SELECT applied FROM generation WHERE host_id = key_removed.host_id AND noun = 'key')`).run(hostId);
-  const keep = db.prepare('UPDATE key_removed SET purge = 0, end_sessions = 0 WHERE host_id = ? AND fingerprint = ?');
+  statement(db, `DELETE FROM key_removed WHERE host_id = ? AND generation <= (SELECT applied FROM generation WHERE host_id = key_removed.host_id AND noun = 'key')`).run(hostId);
+  const keep = statement(db, 'UPDATE key_removed SET purge = 0, end_sessions = 0 WHERE host_id = ? AND fingerprint = ?');
   for (const { fingerprint, purge, endSessions } of removedKeysOf(db, hostId)) {
     if ((purge || endSessions) && wanted.has(fingerprint)) keep.run(hostId, fingerprint);
   }
@@ -37,7 +38,7 @@ export function tidyRemoved(db: Database, hostId: string, wanted: ReadonlySet<st
 
 /** Notes keys that are taken away with this generation. What was to be done with one already stays to be done. */
 export function addRemoved(db: Database, hostId: string, keys: readonly RemovedKey[], generation: number): void {
-  const put = db.prepare(
+  const put = statement(db, 
     `INSERT INTO key_removed VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET purge = max(purge, excluded.purge), end_sessions = max(end_sessions, excluded.end_sessions), generation = excluded.generation`,
   );

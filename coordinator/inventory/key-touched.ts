@@ -15,20 +15,20 @@ export type KeySubject =
   /** A label, on whatever host it is. */
   | { readonly kind: 'label'; readonly label: Label };
 
-/** The hosts that a set of grants is for: `granted (id)`. */
+/** The hosts that a set of grants is for: `granted (id)`. CROSS JOIN keeps the order: a few grants first, never all labels. */
 const hostsOfGrants = `
-  SELECT access_grant.host_id FROM granted JOIN access_grant USING (id) WHERE access_grant.host_id IS NOT NULL
-  UNION SELECT host_label.host_id FROM granted JOIN access_grant USING (id) JOIN host_label ON host_label.key = label_key AND host_label.value = label_value
-  UNION SELECT host.id FROM host WHERE EXISTS (SELECT 1 FROM granted JOIN access_grant USING (id) WHERE host_id IS NULL AND label_key IS NULL)`;
+  SELECT access_grant.host_id FROM granted CROSS JOIN access_grant USING (id) WHERE access_grant.host_id IS NOT NULL
+  UNION SELECT host_label.host_id FROM granted CROSS JOIN access_grant USING (id) CROSS JOIN host_label ON host_label.key = label_key AND host_label.value = label_value
+  UNION SELECT host.id FROM (SELECT 1 FROM granted CROSS JOIN access_grant USING (id) WHERE host_id IS NULL AND label_key IS NULL LIMIT 1) CROSS JOIN host`;
 
 /** The grants by which keys let in: `held (id)`. */
 const grantsOfKeys = `
-  SELECT access_grant.id FROM held JOIN access_grant ON access_grant.key_id = held.id
-  UNION SELECT access_grant.id FROM held JOIN group_member ON group_member.key_id = held.id JOIN access_grant USING (key_group)`;
+  SELECT access_grant.id FROM held CROSS JOIN access_grant ON access_grant.key_id = held.id
+  UNION SELECT access_grant.id FROM held CROSS JOIN group_member ON group_member.key_id = held.id CROSS JOIN access_grant USING (key_group)`;
 
 const grantsOfPerson = `
   SELECT id FROM access_grant WHERE person = @name
-  UNION SELECT access_grant.id FROM group_member JOIN access_grant USING (key_group) WHERE group_member.person = @name`;
+  UNION SELECT access_grant.id FROM group_member CROSS JOIN access_grant USING (key_group) WHERE group_member.person = @name`;
 
 const ownedBy = 'SELECT host_id FROM host_owner WHERE person = ';
 
@@ -37,13 +37,13 @@ const queries: Readonly<Record<KeySubject['kind'], string>> = {
   key: `WITH held (id) AS (SELECT @id), holder (name) AS (SELECT person FROM ssh_key WHERE id = @id),
     granted (id) AS (
       ${grantsOfKeys} UNION SELECT id FROM access_grant WHERE person = (SELECT name FROM holder)
-      UNION SELECT access_grant.id FROM group_member JOIN access_grant USING (key_group) WHERE group_member.person = (SELECT name FROM holder)
-      UNION SELECT access_grant.id FROM group_member JOIN access_grant USING (key_group) WHERE group_member.host_id = (SELECT host_id FROM ssh_key WHERE id = @id))
+      UNION SELECT access_grant.id FROM group_member CROSS JOIN access_grant USING (key_group) WHERE group_member.person = (SELECT name FROM holder)
+      UNION SELECT access_grant.id FROM group_member CROSS JOIN access_grant USING (key_group) WHERE group_member.host_id = (SELECT host_id FROM ssh_key WHERE id = @id))
     ${hostsOfGrants} UNION ${ownedBy}(SELECT name FROM holder)`,
   group: `WITH granted (id) AS (SELECT id FROM access_grant WHERE key_group = @name) ${hostsOfGrants}`,
   grant: `WITH granted (id) AS (SELECT @id) ${hostsOfGrants}`,
   host: `WITH held (id) AS (SELECT id FROM ssh_key WHERE host_id = @hostId),
-    granted (id) AS (${grantsOfKeys} UNION SELECT access_grant.id FROM group_member JOIN access_grant USING (key_group) WHERE group_member.host_id = @hostId)
+    granted (id) AS (${grantsOfKeys} UNION SELECT access_grant.id FROM group_member CROSS JOIN access_grant USING (key_group) WHERE group_member.host_id = @hostId)
     ${hostsOfGrants} UNION SELECT @hostId`,
   label: 'SELECT host_id FROM host_label WHERE key = @key AND value = @value',
 };

@@ -10,12 +10,13 @@ import { RUNTIME } from '../../packaging/native.js';
 import { bundlePrograms } from '../support/bench-bundle.js';
 import { startProgram } from '../support/bench-process.js';
 import { benchInstalled, installedBenches } from './installed.js';
+import { benchKey } from './key.js';
 import { formatFigure, judge, toJson, type Figure, type Skipped } from './report.js';
 import type { SimulatedRequest } from './simulated.js';
 
 const root = join(import.meta.dirname, '../..');
 const simulatedBenches = ['no-op', 'apply', 'enrol', 'connect'];
-const known = [...simulatedBenches, ...installedBenches];
+const known = [...simulatedBenches, 'key', ...installedBenches];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: known }, agents: { type: 'string', default: '200' } } });
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
   };
   const simulated = simulatedBenches.filter((name) => values.only.includes(name));
   if (simulated.length > 0) tell(await benchSimulated(simulated, Number(values.agents)));
+  if (values.only.includes('key')) tell(await benchKeyProgram());
   for (const skip of await benchInstalled(installedBenches.filter((name) => values.only.includes(name)), tell)) {
     skipped.push(skip);
     process.stdout.write(`${skip.id}: skipped: ${skip.reason}\n`);
@@ -53,6 +55,18 @@ async function benchSimulated(benches: readonly string[], agents: number): Promi
     return await coordinator.ask<Figure[]>({ stateDir, agents, benches } satisfies SimulatedRequest);
   } finally {
     await coordinator.close();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+}
+
+/** The bench of keys, which needs no agents. */
+async function benchKeyProgram(): Promise<Figure[]> {
+  const folder = join(root, 'build/bench');
+  await bundlePrograms(root, folder);
+  const stateDir = mkdtempSync(join(tmpdir(), 'reeve-bench-'));
+  try {
+    return await benchKey(folder, stateDir);
+  } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }
 }

@@ -71,7 +71,11 @@ const operatorMethods = operatorServices.flatMap((service) => Object.entries(ser
 const unimplemented = 12;
 
 /** Methods whose every call is about the whole fleet: an operator with a scope may not call them, whatever its role. */
-const ofTheWholeFleet = ['AuditService/VerifyAudit', 'FleetService/InitFleet', 'FleetService/RekeyFleet', 'FleetService/SetFleet', 'OperatorService/AddOperator', 'OperatorService/InviteOperator', 'OperatorService/RemoveOperator', 'OperatorService/RevokeOperator', 'OperatorService/SetOperator'];
+const ofTheWholeFleet = [
+  'AccessService/RevokePerson', 'AuditService/VerifyAudit', 'FleetService/InitFleet', 'FleetService/RekeyFleet', 'FleetService/SetFleet', 'GroupService/AddGroup', 'GroupService/RemoveGroup',
+  'KeyService/AddKey', 'KeyService/RemoveKey', 'OperatorService/AddOperator', 'OperatorService/InviteOperator', 'OperatorService/RemoveOperator', 'OperatorService/RevokeOperator',
+  'OperatorService/SetOperator', 'PersonService/AddPerson', 'PersonService/RemovePerson', 'PersonService/SetPerson',
+];
 
 /** Methods that are about the caller's own certificate only: for every role, although they write. */
 const ofOneself = ['reeve.coordinator.v1.LoginService/RenewLogin'];

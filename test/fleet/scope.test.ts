@@ -9,7 +9,9 @@ import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coo
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import { serviceName, type Channel } from '../../shared/rpc/client.js';
+import { accessApi, access, grants, groups } from '../support/access-api.js';
 import { apiAs, debianAccounts } from '../support/local-account.js';
+import { makePublicKey } from '../support/public-key.js';
 import { createTurnedClock, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
 import { createSimulatedHost } from '../support/simulated-host.js';
 
@@ -48,10 +50,17 @@ const about: Record<string, (host: string) => object> = {
   'UserService/AdoptUser': (host) => ({ host, name: 'ada', options: apply }),
   'UserService/ListUser': (selector) => ({ selector }),
   'UserService/ObserveUser': (host) => ({ host }),
+  'KeyService/ListKey': (host) => ({ host }),
+  'KeyService/ObserveForeignKey': (host) => ({ host }),
+  'KeyService/AdoptKey': (host) => ({ host, options: apply }),
+  'GrantService/AddGrant': (selector) => ({ selector, person: 'grace', options: apply }),
+  'GrantService/ListGrant': (selector) => ({ selector }),
+  'AccessService/ListAccess': (host) => ({ host }),
+  'AccessService/ExplainAccess': (host) => ({ host, person: 'grace', user: 'ada' }),
 };
 
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage'];
+const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation'];
 
 describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, who can become others)', () => {
   let fleet: LoopbackFleet;
@@ -65,6 +74,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
     outside = await fleet.addAgent('out1', { host: createSimulatedHost({ helperMs: 0 }) });
     await label('in1', 'site=ams');
     await label('out1', 'site=fra');
+    await accessApi(fleet.api).person('grace');
     const [account] = debianAccounts(1);
     await fleet.api.unary(operators, 'AddOperator', { name: account?.name ?? '', role: 'admin', labels: ['site=ams', 'team=a'] }, options);
     scoped = { name: account?.name ?? '', ...(await apiAs(account?.uid ?? -1, fleet)) };
@@ -90,7 +100,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;
@@ -114,7 +124,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
       expect(seen.replaceAll(name, 'X')).toBe('HOST_UNKNOWN {"value":"X"}');
     }
     expect(await ending(method, request('never'))).toBe('HOST_UNKNOWN {"value":"never"}');
-    if (method !== 'UserService/AdoptUser' && /selector/.test(String(request))) expect(await ending(method, request('site=fra'))).toBe('SELECTOR_EMPTY {"value":"site=fra"}');
+    if (method !== 'UserService/AdoptUser' && method !== 'GrantService/AddGrant' && /selector/.test(String(request))) expect(await ending(method, request('site=fra'))).toBe('SELECTOR_EMPTY {"value":"site=fra"}');
     expect(outside.host.calls.filter((call) => call.startsWith('user.'))).toEqual([]);
   });
 
@@ -187,6 +197,26 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
     await fleet.api.unary(hosts, 'SetHost', { host: 'in1', parent: '' }, options);
     await fleet.api.unary(hosts, 'SetHost', { host: 'out2', parent: 'in1' }, options);
     await expect(scoped.channel.unary(hosts, 'RetireHost', { host: 'in1' }, options)).rejects.toMatchObject({ code: 'HOST_HAS_CHILDREN', fields: { rule: 'a host outside your scope' } });
+  });
+
+  it('lets in within its scope and nothing wider, and sees nothing of who gets in elsewhere', async () => {
+    const [all, own] = [accessApi(fleet.api), accessApi(scoped.channel)];
+    await all.key({ host: 'out2', user: 'secret' }, [makePublicKey()], 'STAGE');
+    await all.group('ops', { persons: ['grace'], hosts: ['out2', 'in1'] }, 'STAGE');
+    await all.grant({ person: 'grace', selector: 'out2' }, 'STAGE');
+    await all.grant({ group: 'ops', selector: 'all' }, 'STAGE');
+    for (const selector of ['all', 'site=fra', 'role=db']) await expect(own.grant({ person: 'grace', selector }, 'STAGE')).rejects.toMatchObject({ code: 'SCOPE_REFUSED' });
+    await own.grant({ person: 'grace', selector: 'site=ams' }, 'STAGE');
+    await own.grant({ person: 'grace', selector: 'in1' }, 'STAGE');
+    const ask = scoped.channel;
+    expect((await ask.unary(grants, 'ListGrant', {}, options)).grants.map(({ id, selector }) => `${String(id)} ${selector}`)).toEqual(['2 all', '3 site=ams', '4 in1']);
+    await expect(ask.unary(grants, 'GetGrant', { id: 1 }, options)).rejects.toMatchObject({ code: 'GRANT_UNKNOWN' });
+    for (const change of [own.removeGrant(1, 'STAGE'), own.setGrant(1, { reason: 'r' }, 'STAGE')]) await expect(change).rejects.toMatchObject({ code: 'GRANT_UNKNOWN' });
+    await expect(own.removeGrant(2, 'STAGE')).rejects.toMatchObject({ code: 'SCOPE_REFUSED' });
+    expect((await ask.unary(grants, 'GetGrant', { id: 2 }, options)).hosts).not.toContain('out2');
+    expect((await ask.unary(groups, 'GetGroup', { name: 'ops' }, options)).group).toMatchObject({ members: [{ person: 'grace' }, { host: 'in1' }], grants: [2] });
+    expect((await ask.unary(access, 'ListAccess', { person: 'grace' }, options)).access.map(({ host }) => host).filter((name) => name !== 'in1')).toEqual([]);
+    await own.removeGrant(4, 'STAGE');
   });
 
   it('takes effect on the next call', async () => {
