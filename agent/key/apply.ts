@@ -71,7 +71,7 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
     model: modelOf,
     plan: (wanted, observed, policy, how) => planWanted(options, { wanted, observed, policy, how }),
     removalOnly: (wanted) => ({ ...wanted, removalsOnly: true }),
-    release: (observed, policy) => planKeyRelease({ observed, deny: deny(policy) }),
+    release: (observed, policy) => planKeyRelease({ observed, deny: deny(policy), hostName }),
     refused: (wanted, policy) => keyRefusals({ manifest: wanted.manifest, uids: uidsOf(host), hostName, deny: deny(policy), bound: boundOf(policy) }),
     undo: {
       keep: keepKeys,
@@ -121,7 +121,7 @@ function parseRequest(wire: SyncAuthorizedKeysRequest, hostName: string, hostId:
 /** The digest model of what was observed. */
 export function modelOf({ files, sshd, stored }: Pick<ObservedKeys, 'files' | 'sshd' | 'stored'>): ReturnType<KeyWork['model']> {
   const own = new Map(stored?.manifest?.users.map(({ user, lines }) => [user, lines]) ?? []);
-  return keyDigestModel(files, sshd, (user) => own.get(user) ?? []);
+  return keyDigestModel({ files, sshd, stored: stored !== undefined, ownLines: (user) => own.get(user) ?? [] });
 }
 
 /** The managed keys and what sshd does with them: what the digest is made of. Errors: POLICY_DENIED, POLICY_UNUSABLE, HELPER_UNREACHABLE. */

@@ -270,7 +270,7 @@ describe('the digest of keys', () => {
     const stamped = (at: number): KeyLine[] => [testLine(1, 'x', { expiresAtMs: at }), testLine(2, 'y', { expiresAtMs: at })];
     const digest = async (file: readonly KeyLine[]): Promise<unknown> => {
       const observed = await observe(hostOf([{ user: 'ada', lines: file, extra: '' }]));
-      return keyDigestModel(observed.files, observed.sshd, () => [own, testLine(2, 'y')]);
+      return keyDigestModel({ files: observed.files, sshd: observed.sshd, stored: true, ownLines: () => [own, testLine(2, 'y')] });
     };
     const plain = await digest([own, testLine(2, 'y')]);
     expect(await digest(stamped(now - 250 + day))).toEqual(plain);

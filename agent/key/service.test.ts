@@ -13,6 +13,7 @@ import type { ReleaseServiceDefinition } from '../../shared/gen/proto/reeve/agen
 import type { StatusServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/StatusService.js';
 import type { SyncAuthorizedKeysResponse } from '../../shared/gen/proto/reeve/agent/v1/SyncAuthorizedKeysResponse.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
+import { nounDigest } from '../../shared/kit/digest.js';
 import { newId } from '../../shared/kit/id.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { formatKeyFile } from '../../shared/model/key-file.js';
@@ -170,11 +171,14 @@ describe('SyncAuthorizedKeys', () => {
     const own = Math.floor(Date.now() / 1000) * 1000 + 3600_000;
     await sync(1, [keysOf('ada', 1, testLine(2, 'x', { expiresAtMs: own }))]);
     expect(file('ada')?.match(/expiry-time/g)).toHaveLength(2);
+    await expect(sync(1, [], {}, { release: true })).rejects.toMatchObject({ code: 'CONFIRM_PENDING' });
     host.keys.pending = undefined;
+    host.keys.sshd = { ...host.keys.sshd, dropIn: 'confirmed' };
     const done = await sync(1, [], {}, { release: true });
     expect(done.changes.map(({ subject }) => subject)).toEqual(['ada', 'sshd']);
     expect(file('ada')).toBe(formatKeyFile([testLine(1), testLine(2, 'x', { expiresAtMs: own })], 'left'));
     expect(host.keys.owned.size).toBe(0);
+    expect(nounDigest('key', []).equals(done.digest), 'nothing is managed').toBe(true);
     expect((await sync(1, [], {}, { release: true })).changes).toEqual([]);
     const released = await channel.unary(release, 'ApplyRelease', { intent: { mode: 'MODE_PLAN', operationId: newId(Date.now()), generation: 1, epoch: 1 } }, options);
     expect(released.changes).toHaveLength(1);

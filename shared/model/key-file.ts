@@ -49,8 +49,27 @@ export function withOwnExpiry(lines: readonly KeyLine[], own: readonly KeyLine[]
   });
 }
 
+/**
+ * Whether what makes sshd read the files is ours. `altered` is also what a drop-in is that was let go of: it only counts while keys are managed, which `stored` says of
+ * a host without files.
+ */
+export function ownsDropIn(files: readonly KeyFile[], sshd: SshdKeys, stored: boolean): boolean {
+  if (sshd.dropIn === 'altered') return stored || files.some((file) => file.marked);
+  return sshd.dropIn === 'pending' || sshd.dropIn === 'confirmed';
+}
+
+/** What the digest model of keys is made of. */
+export interface KeyState {
+  readonly files: readonly KeyFile[];
+  readonly sshd: SshdKeys;
+  /** Whether a manifest is stored. */
+  readonly stored: boolean;
+  /** The lines of a user as they were wanted last. */
+  readonly ownLines: (user: string) => readonly KeyLine[];
+}
+
 /** The model whose digest stands for the keys of a host: the files that are ours, sorted by user, and what sshd does with them. Lines have their own expiries. */
-export function keyDigestModel(files: readonly KeyFile[], sshd: SshdKeys, ownLines: (user: string) => readonly KeyLine[]): readonly Canonical[] {
+export function keyDigestModel({ files, sshd, stored, ownLines }: KeyState): readonly Canonical[] {
   const rows = files
     .filter((file) => file.marked)
     .map((file) => ({
@@ -60,6 +79,5 @@ export function keyDigestModel(files: readonly KeyFile[], sshd: SshdKeys, ownLin
     }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   // A change that waits to be confirmed is made: its confirmation alters nothing.
-  const set = sshd.dropIn === 'pending' || sshd.dropIn === 'confirmed';
-  return sshd.dropIn === 'absent' || sshd.dropIn === 'unknown' ? rows : [...rows, { name: 'sshd', altered: !set, exclusive: [...sshd.exclusive].sort() }];
+  return ownsDropIn(files, sshd, stored) ? [...rows, { name: 'sshd', altered: sshd.dropIn === 'altered', exclusive: [...sshd.exclusive].sort() }] : rows;
 }

@@ -174,7 +174,8 @@ function purge(keys: SimulatedKeys, name: string, blobs: Buffer): { removed: num
 
 function setSshd({ keys, now }: KeyMachine, operationId: string, asked: Asked): { pending: boolean; deadlineMs: number } {
   if (asked['action'] === 'release') {
-    keys.sshd = { dropIn: 'absent', exclusive: '', others: keys.sshd.others };
+    // It stays, and what is not ours and there is no other than altered.
+    keys.sshd = { ...keys.sshd, dropIn: 'altered' };
     return { pending: false, deadlineMs: 0 };
   }
   if (keys.pending !== undefined) throw reeveError('CONFIRM_PENDING', { noun: 'key', when: new Date(keys.pending.deadlineMs).toISOString() });
