@@ -1,4 +1,3 @@
-import type { KeyOwner } from '../desired/key-row.js';
 import type { Why } from '../desired/key-way.js';
 import type { Database } from './database.js';
 import { statement } from './statement.js';
@@ -46,11 +45,14 @@ const fromSql = (row: Sql): AccessSpan => ({
   closedAtMs: row.closed_at_ms ?? undefined,
 });
 
+/** Who holds a key. */
+export type SpanHolder = { readonly kind: 'person'; readonly name: string } | { readonly kind: 'user'; readonly hostId: string; readonly user: string };
+
 /** How long what has ended is remembered, ms: 400 days. */
 const keepMs = 400 * 86_400_000;
 
 /** Holder of a key as spans have it: no person's name has an "@". */
-export function spanOwner(owner: KeyOwner): string {
+export function spanOwner(owner: SpanHolder): string {
   return owner.kind === 'person' ? owner.name : `${owner.user}@${owner.hostId}`;
 }
 
@@ -68,13 +70,18 @@ const columns = 'SELECT host_id, user, access_key.id AS key_id, fingerprint, own
 const byPlace = `${columns} FROM access_place CROSS JOIN access_span ON place = access_place.id CROSS JOIN access_key ON access_key.id = access_span.key`;
 const byKey = `${columns} FROM access_key CROSS JOIN access_span ON access_span.key = access_key.id CROSS JOIN access_place ON access_place.id = place`;
 
+/** Makes a key known to the history; once, when it is added. */
+export function addSpanKey(db: Database, key: { readonly id: number; readonly fingerprint: string; readonly owner: SpanHolder }): void {
+  db.prepare('INSERT INTO access_key VALUES (?, ?, ?)').run(key.id, key.fingerprint, spanOwner(key.owner));
+}
+
 /** What a host was told last: who gets in. */
 export function openSpans(db: Database, hostId: string): AccessSpan[] {
   return (statement(db, `${byPlace} WHERE host_id = ? AND closed_at_ms IS NULL`).all(hostId) as Sql[]).map(fromSql);
 }
 
 /** What begins. */
-export type NewSpan = Pick<AccessSpan, 'user' | 'keyId' | 'fingerprint' | 'owner' | 'why' | 'endsAtMs'>;
+export type NewSpan = Pick<AccessSpan, 'user' | 'keyId' | 'why' | 'endsAtMs'>;
 
 /** Writes what has become other on a host: `closed` ends now, `opened` begins now. */
 export function writeSpans(db: Database, hostId: string, now: number, spans: { readonly closed: readonly AccessSpan[]; readonly opened: readonly NewSpan[] }): void {
@@ -92,15 +99,11 @@ export function writeSpans(db: Database, hostId: string, now: number, spans: { r
     if (openedAtMs >= now) drop.run(placeOf(user), keyId);
     else close.run(now, placeOf(user), keyId);
   }
-  const addKey = statement(db, 'INSERT INTO access_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
   const open = statement(db, 
     `INSERT INTO access_span VALUES (?, ?, ?, ?, ?, NULL)
      ON CONFLICT (place, key, opened_at_ms) DO UPDATE SET why = excluded.why, ends_at_ms = excluded.ends_at_ms, closed_at_ms = NULL`,
   );
-  for (const { user, keyId, fingerprint, owner, why, endsAtMs } of spans.opened) {
-    addKey.run(keyId, fingerprint, owner);
-    open.run(placeOf(user), keyId, now, why, endsAtMs ?? null);
-  }
+  for (const { user, keyId, why, endsAtMs } of spans.opened) open.run(placeOf(user), keyId, now, why, endsAtMs ?? null);
 }
 
 /** Whose, or into what. */
@@ -123,6 +126,6 @@ export function closeSpans(db: Database, hostId: string, now: number): void {
 /** Forgets what ended longer than 400 days ago; answers how many. */
 export function tidySpans(db: Database, now: number): number {
   const { changes } = statement(db, 'DELETE FROM access_span WHERE closed_at_ms < ?').run(now - keepMs);
-  if (changes > 0) statement(db, 'DELETE FROM access_key WHERE NOT EXISTS (SELECT 1 FROM access_span WHERE access_span.key = access_key.id)').run();
+  if (changes > 0) statement(db, 'DELETE FROM access_key WHERE NOT EXISTS (SELECT 1 FROM access_span WHERE access_span.key = access_key.id) AND NOT EXISTS (SELECT 1 FROM ssh_key WHERE ssh_key.id = access_key.id)').run();
   return changes;
 }

@@ -3,7 +3,7 @@ import { canonicalJson } from '../../shared/model/canonical.js';
 import { formatKeyLine } from '../../shared/model/key.js';
 import type { RemovedKey } from '../../shared/model/manifest.js';
 import { desiredKeys, type EffectiveHost, type EffectiveKey, type KeyIndex, type UntimedManifest } from '../desired/key.js';
-import { formatWhy, openSpans, spanOwner, writeSpans, type AccessSpan, type NewSpan } from './access-span.js';
+import { formatWhy, openSpans, writeSpans, type AccessSpan, type NewSpan } from './access-span.js';
 import type { Database } from './database.js';
 import { statement } from './statement.js';
 import { getGeneration } from './generation.js';
@@ -109,8 +109,8 @@ function writeDifference(db: Database, host: EffectiveHost, before: readonly Acc
       const known = open.get(place);
       const [first] = ways;
       if (first === undefined) continue;
-      const span = { user, keyId: row.id, fingerprint: row.fingerprint, owner: spanOwner(row.owner), why: formatWhy(first.why), endsAtMs: line.options.expiresAtMs };
-      if (known?.owner === span.owner && known.why === span.why && known.endsAtMs === span.endsAtMs) open.delete(place);
+      const span = { user, keyId: row.id, why: formatWhy(first.why), endsAtMs: line.options.expiresAtMs };
+      if (known?.keyId === span.keyId && known.why === span.why && known.endsAtMs === span.endsAtMs) open.delete(place);
       else opened.push(span);
     }
   }

@@ -2,6 +2,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { blobOf, keyFlags, type KeyFlag, type KeyType, type PublicKey } from '../../shared/model/key.js';
 import type { KeyOwner, KeyRow } from '../desired/key-row.js';
+import { addSpanKey } from './access-span.js';
 import type { Database } from './database.js';
 
 /** A key as it is to be stored. */
@@ -99,7 +100,9 @@ export function addKey(db: Database, key: NewKey, now: number): number {
       fingerprint, key.key.type, key.key.base64, key.comment, owner.kind === 'person' ? owner.name : null, owner.kind === 'user' ? owner.hostId : null, owner.kind === 'user' ? owner.user : null,
       JSON.stringify(keyFlags.filter((flag) => key.flags.includes(flag))), JSON.stringify(key.from), key.expiresAtMs ?? null, now,
     );
-  return Number(result.lastInsertRowid);
+  const id = Number(result.lastInsertRowid);
+  addSpanKey(db, { id, fingerprint, owner });
+  return id;
 }
 
 /** What can be altered of a key; absent stays, null for the expiry takes it away. */

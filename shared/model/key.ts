@@ -234,11 +234,13 @@ function parseExpiry(text: string): number {
 
 /** Options as a line has them; empty: none. The canonical form: parseKeyOptions of it gives the same. */
 export function formatKeyOptions(options: KeyOptions): string {
+  if (options.flags.length === 0 && options.from.length === 0 && options.expiresAtMs === undefined) return '';
   const expiry = options.expiresAtMs === undefined ? [] : [`expiry-time="${new Date(options.expiresAtMs).toISOString().replace(/[-:T]|\.000/g, '')}"`];
   return [...options.flags, ...(options.from.length === 0 ? [] : [`from="${options.from.join(',')}"`]), ...expiry].join(',');
 }
 
 /** A line without its line end. */
 export function formatKeyLine({ key, options, comment }: KeyLine): string {
-  return [formatKeyOptions(options), key.type, key.base64, comment].filter((part) => part !== '').join(' ');
+  const before = formatKeyOptions(options);
+  return `${before === '' ? '' : `${before} `}${key.type} ${key.base64}${comment === '' ? '' : ` ${comment}`}`;
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { addSpanKey } from '../../coordinator/inventory/access-span.js';
 import { openDatabase, type Database } from '../../coordinator/inventory/database.js';
 import { ed25519, hostId } from './key-inventory.js';
 
@@ -52,7 +53,9 @@ function addPersons(db: Database, next: (below: number) => number, now: number):
   let made = 0;
   const add = (owner: string | null, held: string | null): void => {
     made += 1;
-    key.run(made.toString(16).padStart(64, '0'), ed25519(String(made)).base64, owner, held, held === null ? null : 'backup', next(20) === 0 ? '["no-port-forwarding"]' : '[]', now);
+    const fingerprint = made.toString(16).padStart(64, '0');
+    const { lastInsertRowid } = key.run(fingerprint, ed25519(String(made)).base64, owner, held, held === null ? null : 'backup', next(20) === 0 ? '["no-port-forwarding"]' : '[]', now);
+    addSpanKey(db, { id: Number(lastInsertRowid), fingerprint, owner: held === null ? { kind: 'person', name: owner ?? '' } : { kind: 'user', hostId: held, user: 'backup' } });
   };
   for (let n = 0; n < sizes.persons; n += 1) {
     person.run(`person${String(n)}`, next(50) === 0 ? 0 : 1, now);

@@ -39,12 +39,23 @@ interface Files {
 
 const head = '# Managed by Reeve: changes made here are undone. See reeve-agent(8).';
 
-function take(into: Files, hostAndUser: string, lines: readonly string[]): void {
+/** A file as text, and its sha256. */
+interface File {
+  readonly text: string;
+  readonly lines: number;
+  readonly sha256: Buffer;
+}
+
+function fileOf(lines: readonly string[]): File {
   const text = `${head}\n${lines.join('\n')}\n`;
+  return { text, lines: lines.length, sha256: createHash('sha256').update(text).digest() };
+}
+
+function take(into: Files, hostAndUser: string, file: File): void {
   into.files += 1;
-  into.lines += lines.length;
-  into.bytes += text.length;
-  into.hash.update(hostAndUser).update(createHash('sha256').update(text).digest());
+  into.lines += file.lines;
+  into.bytes += file.text.length;
+  into.hash.update(hostAndUser).update(file.sha256);
 }
 
 const none = (): Files => ({ files: 0, lines: 0, bytes: 0, hash: createHash('sha256') });
@@ -53,7 +64,15 @@ const none = (): Files => ({ files: 0, lines: 0, bytes: 0, hash: createHash('sha
 function allFiles(db: Database, now: number): Files {
   const into = none();
   const index = keysAt(db, Array.from({ length: sizes.hosts }, (_none, n) => hostId(n)), now);
-  for (const id of index.hostIds) for (const { user, keys } of index.host(id).users) take(into, `${id} ${user}`, keys.map(({ line }) => formatKeyLine(line)));
+  // Users who are let in alike share one array: their files are the same.
+  const files = new WeakMap<object, File>();
+  for (const id of index.hostIds) {
+    for (const { user, keys } of index.host(id).users) {
+      const file = files.get(keys) ?? fileOf(keys.map(({ line }) => formatKeyLine(line)));
+      files.set(keys, file);
+      take(into, `${id} ${user}`, file);
+    }
+  }
   return into;
 }
 
@@ -103,7 +122,7 @@ function filesByQuery(db: Database): Files {
         const why = row.grant_id === 1e15 ? ': owner' : `${row.via === null ? '' : ` via ${row.via}`}: grant ${String(row.grant_id)}`;
         return formatKeyLine({ key: row, options: { flags: JSON.parse(row.flags) as KeyFlag[], from: [], expiresAtMs: row.expires ?? undefined }, comment: `${row.who}${why}` });
       });
-      take(into, `${hostId(n)} ${user}`, lines);
+      take(into, `${hostId(n)} ${user}`, fileOf(lines));
     }
   }
   return into;
