@@ -44,17 +44,16 @@ enum mode { STAY, BOOT, NOW };
 static enum verdict judge(int pending, const struct noun *noun, enum mode mode, const char *mark, const char **reason, int64_t *deadline)
 {
     struct pending change;
-    *reason = "its revert had been interrupted";
-    if (faccessat(pending, noun->reverting, F_OK, 0) == 0) return TO_REVERT;
-    if (faccessat(pending, noun->name, F_OK, 0) != 0) return GONE;
+    bool begun = faccessat(pending, noun->reverting, F_OK, 0) == 0; /* and was interrupted */
+    if (!begun && faccessat(pending, noun->name, F_OK, 0) != 0) return GONE;
     *reason = "its file could not be read";
-    if (!pending_get(pending, noun->name, &change)) return errno == ENOENT ? GONE : TO_REVERT;
+    if (!pending_get(pending, begun ? noun->reverting : noun->name, &change)) return errno == ENOENT ? GONE : TO_REVERT;
     *reason = "the host was started again before it was confirmed";
     if (strcmp(change.mark, mark) != 0) return TO_REVERT;
     *reason = "the agent was taken off the host";
     if (mode == NOW) return TO_REVERT;
     *reason = change.armed ? "it was not confirmed in time" : "it was interrupted before it was complete";
-    if (change.deadline_boot_ms <= now_ms()) return TO_REVERT;
+    if (begun || change.deadline_boot_ms <= now_ms()) return TO_REVERT;
     if (*deadline == 0 || change.deadline_boot_ms < *deadline) *deadline = change.deadline_boot_ms;
     return WAITS;
 }

@@ -67,6 +67,21 @@ void stop(pid_t child, int grace_ms)
     kill(-child, SIGKILL);
 }
 
+/* Takes what a pipe holds now; false at its end. More than there is room for is dropped. */
+static int drain(int fd, char *output, size_t room, size_t *used)
+{
+    char scrap[1024];
+    for (;;) {
+        ssize_t got = read(fd, scrap, sizeof scrap);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return got < 0;
+        if (output == NULL || *used + (size_t)got >= room) continue;
+        memcpy(output + *used, scrap, (size_t)got);
+        *used += (size_t)got;
+        output[*used] = '\0';
+    }
+}
+
 /* Runs a program to its end: its exit code, 128 + signal, 127 when it cannot be started, or -1 when it passed its time (it is killed then).
    What it prints goes into `output` (when given), always ended by a 0. The end of the pipe is not waited for: a grandchild may hold it. */
 int run(char *const argv[], int timeout_ms, char *output, size_t room)
@@ -74,26 +89,22 @@ int run(char *const argv[], int timeout_ms, char *output, size_t room)
     int ends[2];
     size_t used = 0;
     if (output != NULL) output[0] = '\0';
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return 127;
+    if (pipe2(ends, O_CLOEXEC) != 0) return 127;
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pid_t child = start(argv, -1, ends[1], ends[1]);
     close(ends[1]);
     if (child < 0) { close(ends[0]); return 127; }
+    int pidfd = (int)syscall(SYS_pidfd_open, child, 0), code = -1, open = 1;
     long long deadline = now_ms() + timeout_ms;
-    int code = -1, open = 1;
-    while (now_ms() < deadline) {
-        char scrap[1024];
-        struct pollfd readable = {open ? ends[0] : -1, POLLIN, 0};
-        poll(&readable, 1, 20);
-        ssize_t got = open && readable.revents ? read(ends[0], scrap, sizeof scrap) : -1;
-        if (got == 0) open = 0;
-        if (got > 0 && output != NULL && used + (size_t)got < room) {
-            memcpy(output + used, scrap, (size_t)got);
-            used += (size_t)got;
-            output[used] = '\0';
-        }
-        if (got <= 0 && (code = wait_for(child, open ? 0 : (int)(deadline - now_ms()))) >= 0) break;
+    for (long long left; code < 0 && (left = deadline - now_ms()) > 0;) {
+        struct pollfd wait[2] = {{pidfd, POLLIN, 0}, {open ? ends[0] : -1, POLLIN, 0}};
+        poll(wait, 2, (int)left);
+        if (wait[1].revents) open = drain(ends[0], output, room, &used);
+        if (wait[0].revents) code = wait_for(child, 100);
     }
     if (code < 0) stop(child, 0);
+    if (open) drain(ends[0], output, room, &used); /* what it wrote last */
+    if (pidfd >= 0) close(pidfd);
     close(ends[0]);
     return code;
 }
