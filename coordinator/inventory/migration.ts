@@ -1,5 +1,4 @@
 import { keyTables } from './migration-key.js';
-
 import { revocationTables } from './migration-revocation.js';
 
 /**

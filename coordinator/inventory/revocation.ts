@@ -83,13 +83,13 @@ export function revocationHosts(db: Database, id: number): RevocationHostRow[] {
 }
 
 /**
- * A host applied a generation of noun key: it has acknowledged every revocation that it was to be told by then, at the time that its generation notes. What
- * still remained of one at an earlier answer is looked at anew.
+ * A host applied a generation of noun key, or (`atMs`) as much of it as removes access: it has acknowledged every revocation that it was to be told by then, at
+ * the time that its generation notes. What still remained of one at an earlier answer is looked at anew.
  */
-export function acknowledgeRevocations(db: Database, answer: Omit<RevocationHostRow, 'acknowledgedAtMs'>): void {
+export function acknowledgeRevocations(db: Database, answer: Omit<RevocationHostRow, 'acknowledgedAtMs'>, atMs: number | undefined): void {
   db.prepare(
-    `UPDATE revocation_host SET acknowledged_at_ms = coalesce(acknowledged_at_ms, (SELECT since_ms FROM generation WHERE host_id = @hostId AND noun = 'key')), digest = @digest,
+    `UPDATE revocation_host SET acknowledged_at_ms = coalesce(acknowledged_at_ms, @atMs, (SELECT since_ms FROM generation WHERE host_id = @hostId AND noun = 'key')), digest = @digest,
        purged = purged + @purged, ended = ended + @ended, remaining = @remaining, sessions = @sessions
      WHERE host_id = @hostId AND generation <= @generation AND (acknowledged_at_ms IS NULL OR remaining > 0 OR sessions > 0)`,
-  ).run(answer);
+  ).run({ ...answer, atMs: atMs ?? null });
 }

@@ -58,6 +58,7 @@ function wireOf(manifest: Parameters<typeof formatManifest>[0]) {
 function fromResponse(response: SyncAuthorizedKeysResponse): Applied {
   const changes = response.changes.slice(0, 10_000).map(parseChange);
   const { pending } = response;
+  const done = { digest: response.digest, ...endingsIn(changes) };
   const left = { remaining: Math.min(response.remaining.length, 1_000), sessions: Math.min(response.sessions.length, 1_000) };
   return {
     changes,
@@ -65,7 +66,8 @@ function fromResponse(response: SyncAuthorizedKeysResponse): Applied {
     policyDigest: response.policyDigest,
     held: parseHeld(response.held),
     ...(pending === null ? {} : { pending: { operationId: pending.operationId.slice(0, 64), noun: pending.noun.slice(0, 64), deadlineMs: fromTimestamp(pending.deadline) ?? 0 } }),
-    settle: (db, hostId, generation) => acknowledgeRevocations(db, { hostId, generation, digest: response.digest, ...endingsIn(changes), ...left }),
+    settle: (db, hostId, generation) => acknowledgeRevocations(db, { hostId, generation, ...done, ...left }, undefined),
+    settleHeld: (db, hostId, generation, now) => acknowledgeRevocations(db, { hostId, generation, ...done, ...left }, now),
   };
 }
 

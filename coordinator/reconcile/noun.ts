@@ -20,6 +20,8 @@ export interface Applied {
   readonly pending?: PendingChange;
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
   readonly settle: (db: Database, hostId: string, generation: number) => void;
+  /** The same for an answer of which a hold kept a part back: what removes access was done. */
+  readonly settleHeld?: (db: Database, hostId: string, generation: number, now: number) => void;
 }
 
 /** A host, and what reaches it. */

@@ -128,6 +128,7 @@ export function recordAnswer(world: World, fleet: Fleet, part: Part, answer: Ans
       const now = getGeneration(db, part.hostId, part.noun);
       if (now?.released === true && now.applied === now.wanted) return findNoun(part.noun)?.forget(world, part.hostId, part.operationId);
     } else {
+      answer.partly?.settleHeld?.(db, part.hostId, part.generation, clock.now());
       // What was asked of a host that has all it was told (a repair of drift) and is held is owed from now on, so that it is done when the hold ends.
       const current = answer.partly === undefined ? undefined : getGeneration(db, part.hostId, part.noun);
       if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, { hostId: part.hostId, noun: part.noun, now: clock.now(), released: current.released });

@@ -1,4 +1,7 @@
+import { rmSync } from 'node:fs';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createAgentServer } from '../../agent/server.js';
 import { newId } from '../../shared/kit/id.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import type { ManifestServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/ManifestService.js';
@@ -10,7 +13,7 @@ import { messageCodec } from '../../shared/rpc/load.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { clientCredentials } from '../../shared/rpc/tls.js';
 import { accessApi, homeUser, keys as keyService } from '../support/access-api.js';
-import { createTurnedClock, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet, type TurnedClock } from '../support/loopback-fleet.js';
+import { createTurnedClock, scratchFolder, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet, type TurnedClock } from '../support/loopback-fleet.js';
 import { makePublicKey, type TestKey } from '../support/public-key.js';
 import { createSimulatedHost } from '../support/simulated-host.js';
 import { until } from '../support/until.js';
@@ -164,6 +167,30 @@ describe('keys of a fleet', () => {
     expect(await api.report('ada')).toMatchObject({ done: false, hosts: [{ host: 'web1', acknowledgedAt: null }] });
     expect(hosts.keys.files.get('ada')).toContain(adas.text);
     expect(await api.where({ host: 'web1' })).toEqual([]);
+    await api.user('AddUser', 'web1', 'deploy', 'STAGE');
+    const begun = hosts.calls.length;
+    const folder = scratchFolder('again');
+    const returned = await createAgentServer({ host: hosts, identity: web1.identity, stateDir: folder, listen: { host: '127.0.0.1', port: web1.port }, log: pino({ level: 'silent' }) });
+    await until(async () => (await api.report('ada')).done, { timeoutMs: 20_000, everyMs: 20, what: 'the revocation to be done' });
+    await until(() => hosts.users.has('deploy'), { timeoutMs: 20_000, everyMs: 20, what: 'the rest to be done' });
+    expect(linesOf(web1, 'ada')).toEqual([]);
+    expect(hosts.calls.slice(begun).filter((call) => /^(?:key\.(?:put|remove)|user\.add)/.test(call))[0]).toMatch(/^key\./);
+    await returned.close(0);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('takes keys away on a host that is held, and counts that as acknowledged', async () => {
+    await letIn();
+    const bobs = makePublicKey();
+    await api.person('bob');
+    await api.key({ person: 'bob' }, [bobs]);
+    await fleet.api.unary(hostService, 'HoldHost', { host: 'web1', duration: { seconds: 3600 }, reason: 'disk swap' }, deadline);
+    expect(await api.grant({ person: 'bob', selector: 'web1', user: 'ada' })).toMatchObject({ outcome: 'pending', stored: true });
+    expect(await api.revoke('ada')).toMatchObject({ outcome: 'pending' });
+    expect(linesOf(web1, 'ada')).toEqual([]);
+    expect(await api.report('ada')).toMatchObject({ done: true });
+    await fleet.api.unary(hostService, 'UnholdHost', { host: 'web1' }, deadline);
+    await until(() => linesOf(web1, 'ada')[0] === line(bobs, 'bob: grant 2'), { timeoutMs: 20_000, everyMs: 20, what: 'bob to get in when the hold has ended' });
   });
 
   it('takes keys away when an end has come', async () => {

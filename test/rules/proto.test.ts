@@ -19,7 +19,7 @@ test('every service, RPC, message, enum, value and field has a comment', () => {
 });
 
 test('no request on the agent-facing services of the coordinator names a host', () => {
-  for (const file of ['proto/reeve/coordinator/v1/enrol.proto', 'proto/reeve/coordinator/v1/identity.proto', 'proto/reeve/coordinator/v1/link.proto']) {
+  for (const file of ['proto/reeve/coordinator/v1/enrol.proto', 'proto/reeve/coordinator/v1/identity.proto', 'proto/reeve/coordinator/v1/link.proto', 'proto/reeve/coordinator/v1/manifest.proto']) {
     for (const request of textOf(file).matchAll(/message (\w+Request) \{([\s\S]*?)\n\}/g)) {
       expect(request[2], `${request[1] ?? ''}: who asks is known from the key, never from the request`).not.toMatch(/\bhost(?:_id|_name)?\s*=/);
     }
