@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     int pending = state < 0 ? -1 : openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (pending < 0 && errno == ENOENT) return 0;
     int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (pending < 0 || timer < 0 || notify < 0 || inotify_add_watch(notify, STATE "/" PENDING_DIR, IN_CREATE | IN_MOVE | IN_DELETE) < 0 || !boot_mark(mark)) {
+    if (pending < 0 || timer < 0 || notify < 0 || inotify_add_watch(notify, STATE "/" PENDING_DIR, IN_CREATE | IN_MOVE | IN_DELETE) < 0 || !boot_mark(mark, false)) {
         fprintf(stderr, "reeve-deadman: cannot watch %s/%s: %s\n", STATE, PENDING_DIR, strerror(errno));
         return 1;
     }

@@ -53,7 +53,7 @@ static uint16_t still_pending(struct call *c, int64_t deadline_ms) {
 
 static bool mark_equal(const char *mark) {
   char now[64];
-  return boot_mark(now) && !strcmp(now, mark);
+  return boot_mark(now, false) && !strcmp(now, mark);
 }
 
 /* What the logins of one user look like: the key files that sshd reads for it. */
@@ -242,7 +242,7 @@ static uint16_t write_change(struct call *c, struct pending *p, const struct dro
   hex(p->operation, c->op, OP_BYTES);
   sha256_of(text, strlen(text), sum);
   hex(p->sha256, sum, sizeof sum);
-  bool ok = undo >= 0 && pending >= 0 && dir >= 0 && boot_mark(p->mark);
+  bool ok = undo >= 0 && pending >= 0 && dir >= 0 && boot_mark(p->mark, true);
   ok = ok && (d->there ? small_put(undo, UNDO_KEY, d->text, d->n, 0600) : !unlinkat(undo, UNDO_KEY, 0) || errno == ENOENT);
   FAILPOINT("sshd.undo");
   ok = ok && pending_put(pending, PENDING_KEY, p);

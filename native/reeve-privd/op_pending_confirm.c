@@ -16,7 +16,7 @@ uint16_t op_pending_confirm(struct call *c) {
   AUTO_FD dir = state_folder(PENDING_DIR);
   AUTO_FD owned = state_folder(OWNED_DIR);
   AUTO_FD undo = state_folder(UNDO_DIR);
-  if (dir < 0 || owned < 0 || undo < 0 || !boot_mark(mark)) return io_failed(c, "the pending changes cannot be read");
+  if (dir < 0 || owned < 0 || undo < 0 || !boot_mark(mark, false)) return io_failed(c, "the pending changes cannot be read");
   bool there = pending_get(dir, PENDING_KEY, &p) && p.armed && !strcmp(p.operation, wanted) && !strcmp(p.mark, mark);
   FAILPOINT("confirm.read");
   if (there && move_file(dir, PENDING_KEY, owned, OWNED_SSHD)) {

@@ -19,6 +19,8 @@
 #define SSHD_DROPIN "00-reeve-keys.conf"
 #define SSHD_DROPIN_MAX (256u << 10)
 #define PENDING_MAX 1024u
+#define MARK_DIR "/run/reeve"
+#define MARK_FILE "boot-mark"
 
 /* A file of lines key=value in this order; at_ms and reason only once it was reverted. */
 struct pending {
@@ -33,7 +35,7 @@ bool pending_parse(struct pending *p, const char *text);
 size_t pending_format(const struct pending *p, char out[PENDING_MAX]);
 bool pending_get(int dir, const char *name, struct pending *p);
 bool pending_put(int dir, const char *name, const struct pending *p);
-bool boot_mark(char out[64]);
+bool boot_mark(char out[64], bool make);
 bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode);
 char *small_get(int dir, const char *name, size_t max, size_t *n);
 bool move_file(int from, const char *name, int to, const char *new_name);

@@ -21,7 +21,8 @@ umask 077
 cd ${STATE}
 now=$(awk '{ print int($1 * 1000) }' /proc/uptime)
 sum=$(printf '# after' | sha256sum | cut -d' ' -f1)
-mark="$(cat /proc/sys/kernel/random/boot_id).$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"
+[ -e /run/reeve/boot-mark ] || printf 0123456789abcdef >/run/reeve/boot-mark
+mark=$(cat /run/reeve/boot-mark)
 printf '# before' >undo/key.conf
 printf 'noun=key\\noperation=%s\\nmark=%s\\ndeadline_boot_ms=%s\\ndeadline_ms=%s\\narmed=yes\\nhad=yes\\nsha256=%s\\nat_ms=0\\nreason=\\n' "$1" "$mark" $((now + $2)) $(($(date +%s%3N) + $2)) "$sum" >pending/.new
 printf '# after' >${DROP_IN}
