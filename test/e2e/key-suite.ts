@@ -117,7 +117,7 @@ export function describeKeys(suite: KeySuite): void {
       expect(await web1.read('/etc/ssh/reeve-keys.d/deploy')).toMatch(/expiry-time="\d{14}Z" ssh-ed25519 \S+ eve: grant \d+\n/);
       expect(await letsIn(desk, web1, 'deploy', 'eve')).toBe(true);
       await until(async () => !(await letsIn(desk, web1, 'deploy', 'eve')), { timeoutMs: 20_000, everyMs: 500, what: 'the grant to end' });
-      await until(async () => !(await web1.read('/etc/ssh/reeve-keys.d/deploy')).includes('eve'), { timeoutMs: 20_000, everyMs: 250, what: 'the line to be taken out' });
+      await until(async () => !(await web1.read('/etc/ssh/reeve-keys.d/deploy')).includes(' eve: grant'), { timeoutMs: 20_000, everyMs: 250, what: 'the line to be taken out' });
     });
 
     test('bad input is refused with field, value and rule, and changes nothing', async () => {
