@@ -146,7 +146,7 @@ export const catalogue = {
   KEY_UNMANAGED: row(196, 'NOT_FOUND', 1, 'No keys of host "{host}" are managed'),
   KEY_ROOT: row(197, 'PERMISSION_DENIED', 1, 'Keys of root are not managed on host "{host}"', 'To allow it, root on the host adds these lines with "reeve-agent policy edit": allow user.adopt system=yes, and: allow key.put root-keys=yes'),
   KEY_LINE: row(198, 'INVALID_ARGUMENT', 1, 'Line {value} of a key file was refused on host "{host}": {rule}'),
-  SSHD_CHECK: row(199, 'FAILED_PRECONDITION', 1, 'sshd on host "{host}" is not changed: {rule}', 'Repair the configuration of sshd on the host, then run the command again.'),
+  SSHD_CHECK: row(199, 'FAILED_PRECONDITION', 1, 'Host "{host}" keeps its sshd as it was: {rule}', 'Repair the configuration of sshd on the host, then run the command again.'),
   SSHD_ABSENT: row(200, 'FAILED_PRECONDITION', 1, 'Host "{host}" has no sshd that Reeve could tell of its key files: {rule}'),
   PERSON_UNKNOWN: row(201, 'NOT_FOUND', 2, 'No person "{value}" is known', 'See: reeve person list'),
   PERSON_EXISTS: row(202, 'ALREADY_EXISTS', 2, 'A person "{value}" already exists'),
