@@ -78,6 +78,9 @@ export function indexKeys(rows: KeyRows, now: number): KeyIndex {
   };
 }
 
+/** How many answers are kept to be shared. */
+const mostCombined = 1000;
+
 const nothing: Combined = { keys: [], dueAtMs: Infinity };
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -143,6 +146,8 @@ function combinedFor(of: { applying: readonly GrantRow[]; user: string; owners: 
   const known = combined.get(signature);
   if (known !== undefined) return known;
   const made = combine([...named, ...whole].map((grant) => ways.ofGrant(grant)).concat(owners.map((owner) => ways.ofOwner(owner))));
+  // Most are of one host only: the memory of a fleet is not spent on them.
+  if (combined.size >= mostCombined) combined.clear();
   combined.set(signature, made);
   return made;
 }

@@ -51,7 +51,7 @@ describe('migration of the inventory', () => {
     });
   }
 
-  test('kill -9 at every statement leaves the step before or the step after, and the next start goes on from there', { timeout: 300_000 }, async () => {
+  test('kill -9 at every statement leaves the step before or the step after, and the next start goes on from there', { timeout: 900_000 }, async () => {
     const marks = Array.from({ length: markCount() }, (_, index) => index + 1);
     expect(marks.length).toBeGreaterThan(40);
     let killed = 0;
