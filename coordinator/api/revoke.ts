@@ -78,7 +78,7 @@ export function revocationReport({ db }: Office, caller: Scoped, name: string): 
     endSessions: revocation.endSessions,
     keys: revocation.keys.map(formatFingerprint),
     hosts: rows.filter(({ hostId }) => inScope(db, caller, hostId)).map((row) => formatHost(db, row)),
-    done: rows.every((row) => row.acknowledgedAtMs !== undefined && (!revocation.purge || row.remaining === 0) && (!revocation.endSessions || row.sessions === 0)),
+    done: rows.every((row) => row.acknowledgedAtMs !== undefined && row.remaining === 0 && (!revocation.endSessions || row.sessions === 0)),
   };
 }
 

@@ -13,7 +13,7 @@ const revoke = defineCommand({
   path: 'revoke',
   summary: 'Take all access of a person away, at once',
   text:
-    'The person is not active any more, and every host where a key of theirs got in is told before anything else. It is done when every host has acknowledged it: until then the exit ' +
+    'The person is not active any more, and every host where a key of theirs got in is told before anything else. It is done when every host has acknowledged it and none of their keys is left in a file of a user: until then the exit ' +
     'code is 3, and hosts that were away are told as soon as they return. To let the person in again: reeve person set NAME --active',
   positionals: { person: { text: 'Name of the person' } },
   options: {
@@ -37,21 +37,25 @@ const revoke = defineCommand({
       return response.done ? 0 : 3;
     }
     const request = { person, purgeForeign: args['purge-foreign'], endSessions: args['end-sessions'], force: args.force };
-    return runChange(context, { ...args, stage: false }, (api, options) => api.stream(accessService, 'RevokePerson', { options, ...request }));
+    const exit = await runChange(context, { ...args, stage: false }, (api, options) => api.stream(accessService, 'RevokePerson', { options, ...request }));
+    if (exit !== 0 || args.plan) return exit;
+    const { done } = await (await context.api()).call(accessService, 'GetRevocation', { person });
+    if (!done) context.terminal.err(`Keys of ${person} still stand in users' own files; see: reeve revoke ${person} --report\nTo take them out: reeve revoke ${person} --purge-foreign\n`);
+    return done ? 0 : 3;
   },
 });
 
 /** The report of a revocation: one page. */
 function renderRevocation(terminal: Pick<Terminal, 'color'>, report: GetRevocationResponse): string {
   const owing = report.hosts.filter((host) => host.acknowledgedAt === null).length;
-  const left = report.hosts.filter((host) => host.remaining > 0 || host.sessions > 0).length;
+  const left = report.hosts.filter((host) => host.remaining > 0 || (report.endSessions && host.sessions > 0)).length;
   const fields = renderFields(terminal, [
     ['revoked', report.displayName === '' ? report.person : `${report.person} (${report.displayName})`],
     ['at', formatTime(report.at)],
     ['by', report.by],
     ['operation', report.operationId],
     ...report.keys.map((key) => ['key', key] as const),
-    ["users' own files", report.purgeForeign ? 'purged' : 'not looked into'],
+    ["users' own files", report.purgeForeign ? 'purged' : 'looked into, left as they are'],
     ['open sessions', report.endSessions ? 'ended' : 'left open'],
   ]);
   const table = renderTable(terminal, ['host', 'acknowledged', 'digest', 'purged', 'ended', 'left'], report.hosts.map(revokedRow), 'No host let them in.');

@@ -14,6 +14,12 @@ static const struct kind { const char *type; size_t parts; const char *curve; si
   {"sk-ecdsa-sha2-nistp256@openssh.com", 4, "nistp256", 65, true},
 };
 
+/* A word that begins a key. */
+bool key_type_known(const char *s, size_t n) {
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) if (strlen(kinds[i].type) == n && !memcmp(kinds[i].type, s, n)) return true;
+  return false;
+}
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* Base64 without line breaks, and a NUL; `out` has 4 * (n / 3 + 1) + 1 bytes. */

@@ -51,6 +51,12 @@ bool key_line_parse(struct key_line *k, const char *s, size_t n) {
 static bool comment_fits(const char *s, size_t n) {
   if (n > 128 || (n > 0 && (s[0] == '#' || s[0] == ' ' || s[n - 1] == ' '))) return false;
   for (size_t i = 0; i < n; i++) if (s[i] < 0x20 || s[i] > 0x7e || s[i] == '"' || s[i] == '\\') return false;
+  /* sshd takes a second key for a comment; whoever wrote it did not. */
+  for (size_t i = 0, word = 0; i <= n; i++) {
+    if (i < n && s[i] != ' ') continue;
+    if (key_type_known(s + word, i - word)) return false;
+    word = i + 1;
+  }
   return true;
 }
 

@@ -86,8 +86,10 @@ static bool parse_network(const char *s, size_t n, char out[NETWORK_ROOM]) {
   bool v4 = parse_ipv4(out, bytes);
   if (!v4 && !parse_ipv6(out, bytes)) return false;
   unsigned full = v4 ? 32 : 128;
-  if (!slash) return true;
-  if (!parse_number(slash + 1, strlen(slash + 1), full, &prefix) || prefix == 0) return false;
+  static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};  /* IPv4 inside IPv6 (RFC 4291 2.5.5.2) */
+  bool inside = !v4 && !memcmp(bytes, mapped, sizeof mapped);
+  if (!slash) return !inside;
+  if (!parse_number(slash + 1, strlen(slash + 1), full, &prefix) || prefix == 0 || (inside && prefix >= 96)) return false;
   for (unsigned bit = (unsigned)prefix; bit < full; bit++) if (bytes[bit / 8] & (0x80 >> bit % 8)) return false;
   if (prefix < full) *slash = '/';
   return true;

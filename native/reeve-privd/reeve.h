@@ -169,6 +169,7 @@ struct key_line {
 };
 bool key_line_parse(struct key_line *k, const char *s, size_t n);
 bool key_line_canonical(const struct key_line *k, const char *s, size_t n);
+bool key_type_known(const char *s, size_t n);
 bool key_blob_parse(struct key_line *k, const char *text, size_t ntext, const char *type, size_t ntype);
 size_t key_base64(char *out, const uint8_t *p, size_t n);
 void key_options_parse(struct key_line *k, const char *s, size_t n);
