@@ -3,7 +3,7 @@ import { relayDigestModel } from '../shared/model/relay.js';
 import { userDigestModel } from '../shared/model/user.js';
 import type { Service } from '../shared/rpc/server.js';
 import type { Coordinator } from './access.js';
-import { createEngine, type Engine } from './engine/engine.js';
+import { createEngine, type Engine, type EngineOptions } from './engine/engine.js';
 import { obeyEpoch } from './engine/epoch.js';
 import type { NounWork } from './engine/noun.js';
 import { factService } from './fact/service.js';
@@ -58,8 +58,8 @@ export interface AgentCoreOptions {
   readonly trust: TrustState;
   /** The host's key manifest. */
   readonly manifests: ManifestStore;
-  /** The host's key manifest is another. */
-  readonly onManifest?: () => void;
+  /** An operation on keys has ended. */
+  readonly onKeys?: () => void;
   /** The journal's file. */
   readonly file: AppendFile;
   /** The host's children. */
@@ -84,9 +84,13 @@ export interface AgentCoreOptions {
 export async function createAgentCore(options: AgentCoreOptions): Promise<AgentCore> {
   const { host, hostName, hostId, log, release, trust } = options;
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
-  const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
+  const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
   const users = userWork(host, hostName);
-  const key = { host, hostName, hostId, store: options.manifests, onStored: () => options.onManifest?.() };
+  const operated: EngineOptions['onChanged'] = (noun, seen) => {
+    hub.operated(noun, seen);
+    if (noun === 'key' && seen !== undefined) options.onKeys?.();
+  };
+  const key = { host, hostName, hostId, store: options.manifests };
   const keys = keyWork(key);
   const relay: Relay = createRelay({
     list: options.relayList, host, hostName, onChanged: () => hub.relayed(), ...(options.relayLimits === undefined ? {} : { limits: options.relayLimits }),

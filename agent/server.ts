@@ -87,7 +87,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   let keyPull: KeyPull | undefined = undefined as KeyPull | undefined;
   const core = await createAgentCore({
     trust,
-    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, onManifest: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
+    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, onKeys: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
     openedAt: (peer) => listeners.map((listener) => listener.openedAt(peer)).find((at) => at !== undefined),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),

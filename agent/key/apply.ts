@@ -45,8 +45,6 @@ export interface KeyWorkOptions {
   readonly hostName: string;
   readonly hostId: string;
   readonly store: ManifestStore;
-  /** What is stored is another. */
-  readonly onStored?: () => void;
 }
 
 /** Most keys and sessions of an answer. */
@@ -86,8 +84,7 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
       const { version, content, manifest } = step.request;
       if (step.verb === 'key.store') store.replace(Number(version), String(content), manifest === undefined ? undefined : Buffer.from(String(manifest), 'base64'));
       else if (step.verb === 'key.forget') store.forget();
-      else return callHelper(host.helper, operationId, step);
-      options.onStored?.();
+      else await callHelper(host.helper, operationId, step);
     },
     respond: ({ wanted, observed, changes, held, digestBefore, digest, policyDigest }) => {
       const about = { manifest: wanted.manifest, observed, fingerprint: fingerprintOf };

@@ -60,7 +60,7 @@ export interface KeyPullOptions {
 export interface KeyPull {
   /** Asks now, and makes the keys what the answer says. Errors: COORDINATOR_UNREACHABLE, KEY_MANIFEST and those of SyncAuthorizedKeys; the keys are as before then. */
   pull(): Promise<void>;
-  /** What is stored has changed: the schedule begins with the first manifest, and ends when keys are let go of. */
+  /** Keys were changed: the schedule begins with the first manifest, and ends when keys are let go of. */
   look(): void;
   close(): void;
 }
@@ -100,11 +100,13 @@ class Pull implements KeyPull {
       this.#stop();
       return;
     }
-    if (this.#task !== undefined) return;
-    this.#task = runScheduled(scheduleOf(identity().hostId, schedule), () => this.#run());
-    this.#task.catch((error: unknown) => log.error({ err: error }, 'the schedule of keys could not be begun'));
+    if (this.#task === undefined) {
+      this.#task = runScheduled(scheduleOf(identity().hostId, schedule), () => this.#run());
+      this.#task.catch((error: unknown) => log.error({ err: error }, 'the schedule of keys could not be begun'));
+    }
+    // Also when the policy has bounded keys since: what was stamped just now has to be stamped anew in time.
     const staleMs = this.#staleMs();
-    if (staleMs !== undefined) this.#later(random() * Math.min(firstMs, staleMs / 4));
+    if (staleMs !== undefined && this.#timer === undefined) this.#later(random() * Math.min(firstMs, staleMs / 4));
   }
 
   close(): void {
@@ -113,14 +115,19 @@ class Pull implements KeyPull {
   }
 
   #stop(): void {
-    clearTimeout(this.#timer);
+    this.#rest();
     const task = this.#task;
     this.#task = undefined;
     task?.then((scheduled) => scheduled.destroy()).catch(() => undefined);
   }
 
-  #later(ms: number): void {
+  #rest(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #later(ms: number): void {
+    this.#rest();
     if (this.#closed.signal.aborted || this.#task === undefined) return;
     this.#timer = setTimeout(() => void this.#run(), Math.min(ms, longestMs));
     this.#timer.unref();
@@ -134,7 +141,7 @@ class Pull implements KeyPull {
       await this.pull();
       this.#attempt = 0;
       const staleMs = this.#staleMs();
-      if (staleMs === undefined) clearTimeout(this.#timer);
+      if (staleMs === undefined) this.#rest();
       else this.#later((staleMs / 4) * (0.9 + 0.1 * random()));
     } catch (error) {
       this.#failed(error, log);

@@ -75,7 +75,7 @@ const keyNoun: ReleasedNoun = {
     await fleet.json(['grant', 'add', 'ada', '--on', host.name, '--user', 'ada', '--yes']);
   },
   // The first line of a file says whose it is, which is what changes.
-  shown: async (host) => (await host.run(['sh', '-c', 'cd /etc/ssh && stat -c "%n %U:%G %a" reeve-keys.d reeve-keys.d/* && tail -n +2 reeve-keys.d/ada && tail -n +2 sshd_config.d/00-reeve-keys.conf && sshd -T | grep authorizedkeysfile'])),
+  shown: (host) => host.run(['sh', '-c', 'cd /etc/ssh && stat -c "%n %U:%G %a" reeve-keys.d reeve-keys.d/* && tail -n +2 reeve-keys.d/ada && tail -n +2 sshd_config.d/00-reeve-keys.conf && sshd -T | grep authorizedkeysfile']),
   works: async (fleet, host) => {
     expect(await letsIn(fleet.hub, host, 'ada', 'desk')).toBe(true);
     expect(await host.run(['head', '-n', '1', '/etc/ssh/reeve-keys.d/ada'])).toBe('# Left by Reeve: plain configuration, yours to edit.\n');
