@@ -70,7 +70,7 @@ describe.skipIf(!hosts.ok)('kill -9 while keys are changed', () => {
       await kill(point, grant);
       expect(await letsIn(fleet.hub, web1, 'deploy', 'ada'), point).toBe(true);
     }
-    await kill('key.unlinked', ['user', 'lock', 'deploy', '--on', 'web1']).catch(async (error: unknown) => {
+    await kill('key.unlinked', ['user', 'lock', 'deploy', '--on', 'web1']).catch((error: unknown) => {
       // A locked account lets nobody in, by whatever file.
       if (!(error instanceof Error) || !error.message.includes('after key.unlinked')) throw error;
       survived.push('key.unlinked');
