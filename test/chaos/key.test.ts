@@ -70,13 +70,9 @@ describe.skipIf(!hosts.ok)('kill -9 while keys are changed', () => {
       await kill(point, grant);
       expect(await letsIn(fleet.hub, web1, 'deploy', 'ada'), point).toBe(true);
     }
-    await kill('key.unlinked', ['user', 'lock', 'deploy', '--on', 'web1']).catch((error: unknown) => {
-      // A locked account lets nobody in, by whatever file.
-      if (!(error instanceof Error) || !error.message.includes('after key.unlinked')) throw error;
-      survived.push('key.unlinked');
-    });
-    await fleet.json(['user', 'unlock', 'deploy', '--on', 'web1', '--yes']);
-    expect(await letsIn(fleet.hub, web1, 'deploy', 'ada')).toBe(true);
+    await kill('key.unlinked', await ungrant());
+    expect(await letsIn(fleet.hub, web1, 'deploy', 'ada')).toBe(false);
+    await fleet.json([...grant, '--yes']);
     for (const point of keyPoints.release) {
       await kill(point, ['host', 'release', 'web1', '--noun', 'key']);
       expect(await letsIn(fleet.hub, web1, 'deploy', 'ada'), 'it works without Reeve').toBe(true);
@@ -107,18 +103,29 @@ describe.skipIf(!hosts.ok)('kill -9 while keys are changed', () => {
     await helperRecords(web1);
   });
 
-  test('a key that is taken out of a user’s own file: the old file or the new one', async () => {
+  test('what works as the user, when a key is taken out of its own file: the old file or the new one, and a repeat finishes it', async () => {
+    const dropIn = '/run/systemd/system/reeve-privd.service.d/chaos.conf';
+    // What works as a user cannot take a file of root away, so this point is armed for every child by the environment.
+    const armed = async (point: string | undefined): Promise<void> => {
+      if (point === undefined) await web1.run(['rm', dropIn]);
+      else await web1.write(dropIn, `[Service]\nEnvironment=REEVE_FAILPOINT=${point}\n`);
+      await web1.run(['systemctl', 'daemon-reload']);
+      await web1.run(['systemctl', 'stop', 'reeve-privd']);
+    };
     const before = (await fleet.hub.read('/root/bob.pub')).trim();
+    const cleaned = `# mine\n${before}\n`;
     for (const point of keyPoints.purge) {
-      await web1.write('/home/deploy/.ssh/authorized_keys', `# mine\n${before}\n${(await fleet.hub.read('/root/ada.pub')).trim()} kept\n`, 0o600);
+      const full = `${cleaned}${(await fleet.hub.read('/root/ada.pub')).trim()} kept\n`;
+      await web1.write('/home/deploy/.ssh/authorized_keys', full, 0o600);
       await web1.run(['chown', 'deploy:', '/home/deploy/.ssh/authorized_keys']);
       await fleet.json(['person', 'set', 'ada', '--active', '--yes']);
-      const file = `/var/lib/reeve-privd/failpoint.${point}`;
-      await web1.write(file, '');
-      const revoked = await fleet.reeve(['revoke', 'ada', '--purge-foreign', '--yes']);
-      expect(revoked.code, revoked.stdout + revoked.stderr).toBe(0);
-      expect((await web1.exec(['test', '-e', file])).code, `${point} was passed`).toBe(1);
-      expect(await web1.read('/home/deploy/.ssh/authorized_keys')).toBe(`# mine\n${before}\n`);
+      await armed(point);
+      const killed = await fleet.reeve(['revoke', 'ada', '--purge-foreign', '--yes']);
+      expect(killed.code, `${point}: ${killed.stdout}${killed.stderr}`).not.toBe(0);
+      expect([full, cleaned], point).toContain(await web1.read('/home/deploy/.ssh/authorized_keys'));
+      await armed(undefined);
+      await until(async () => (await fleet.reeve(['revoke', 'ada', '--purge-foreign', '--yes'])).code === 0, { timeoutMs: 30_000, everyMs: 500, what: 'the revocation to be done' });
+      expect(await web1.read('/home/deploy/.ssh/authorized_keys')).toBe(cleaned);
       expect(await letsIn(fleet.hub, web1, 'deploy', 'bob')).toBe(true);
       expect(await halfDone(web1)).toEqual([]);
       survived.push(point);
