@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { factService } from '../agent/fact/service.js';
+import { keyService as agentKeys } from '../agent/key/service.js';
 import { operationService as agentOperations } from '../agent/operation/service.js';
 import { relayService } from '../agent/relay/service.js';
 import { releaseService } from '../agent/release/service.js';
@@ -35,7 +36,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [rowsOnly(factService), rowsOnly(agentOperations), rowsOnly(relayService), rowsOnly(releaseService), rowsOnly(statusService), rowsOnly(agentUsers)],
+      services: [rowsOnly(factService), rowsOnly(agentKeys), rowsOnly(agentOperations), rowsOnly(relayService), rowsOnly(releaseService), rowsOnly(statusService), rowsOnly(agentUsers)],
     },
     {
       title: 'Coordinator for agents, port 7421',

@@ -80,7 +80,7 @@ describe('keys of a fleet', () => {
     await expect(api.grant({ person: 'ada', selector: 'role=web', user: 'deploy' }, { planId })).rejects.toMatchObject({ code: 'PLAN_UNKNOWN' });
     expect(await api.where({ person: 'ada' })).toEqual([]);
     const again = await api.grant({ person: 'ada', selector: 'role=web', user: 'deploy' }, 'PLAN');
-    expect(await api.grant({ person: 'ada', selector: 'role=web', user: 'deploy' }, { planId: again.planId })).toMatchObject({ outcome: 'ok', hosts: ['web1 key: ok', 'web2 key: ok'] });
+    expect(await api.grant({ person: 'ada', selector: 'role=web', user: 'deploy' }, { planId: again.planId })).toMatchObject({ outcome: 'ok', hosts: expect.arrayContaining(['web1 key: ok', 'web2 key: ok']) as unknown });
   });
 
   it('answers a command with the same operation id with what it came to, and does it once', async () => {
