@@ -55,11 +55,6 @@ export function addGroup(db: Database, group: { name: string; comment: string; n
   db.prepare('INSERT INTO key_group VALUES (?, ?, ?)').run(group.name, group.comment, group.now);
 }
 
-/** Alters what a group is for. Errors: GROUP_UNKNOWN. */
-export function setGroup(db: Database, name: string, comment: string): void {
-  if (db.prepare('UPDATE key_group SET comment = ? WHERE name = ?').run(comment, name).changes === 0) throw reeveError('GROUP_UNKNOWN', { value: name });
-}
-
 /** Takes a group out, with its memberships and, when asked, its grants. Errors: GROUP_UNKNOWN, GROUP_USED. */
 export function removeGroup(db: Database, name: string, options: { withGrants: boolean }): void {
   findGroup(db, name);
