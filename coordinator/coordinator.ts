@@ -91,6 +91,8 @@ interface Running {
   readonly ports: Ports;
   readonly stop: AbortController;
   readonly timers: readonly NodeJS.Timeout[];
+  /** Work that is under way and that no operator waits for: it ends soon after `stop`. */
+  readonly settling: ReadonlySet<Promise<void>>;
 }
 
 /** Starts a coordinator: at once when its fleet was made, else with only the API that makes it. */
@@ -123,7 +125,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     async close(graceMs) {
       await api.close(graceMs);
       if (running === undefined) return;
-      const { office, ports, stop, timers } = running;
+      const { office, ports, stop, timers, settling } = running;
       for (const timer of timers) clearInterval(timer);
       stop.abort();
       office.holds.close();
@@ -131,6 +133,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await ports.close(graceMs);
       await office.changes.idle();
       office.fleet.close();
+      // Its calls have failed with the connections; what it still writes must find the database open.
+      while (settling.size > 0) await Promise.all(settling);
       office.db.close();
     },
   };
@@ -175,15 +179,20 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const perHost = createKeyedQueue();
   const changes = createChangeEngine(world, fleet, perHost);
   const stop = new AbortController();
+  const settling = new Set<Promise<void>>();
   const settle = (hostId: string): void => {
-    settleHost(world, fleet, perHost, hostId, stop.signal).catch(async (error: unknown) => {
-      if (!isUnwritable(error)) {
-        options.onBug(error);
-        return;
-      }
-      log.error({ err: error, host: hostId }, 'what a host is owed waits until the database can be written');
-      if (await waitFor(unwritableWaitMs, stop.signal)) settle(hostId);
-    });
+    if (stop.signal.aborted) return;
+    const work = settleHost(world, fleet, perHost, hostId, stop.signal)
+      .catch(async (error: unknown) => {
+        if (!isUnwritable(error)) {
+          options.onBug(error);
+          return;
+        }
+        log.error({ err: error, host: hostId }, 'what a host is owed waits until the database can be written');
+        if (await waitFor(unwritableWaitMs, stop.signal)) settle(hostId);
+      })
+      .finally(() => settling.delete(work));
+    settling.add(work);
   };
   const holds = keepHolds(world, settle);
   const converge = (hostId: string): void => {
@@ -203,7 +212,7 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   fleet.start(settle);
   const timers = [setInterval(() => keepHouse(office), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office);
-  return { office, ports, stop, timers };
+  return { office, ports, stop, timers, settling };
 }
 
 /** Notes the key of the coordinator's certificate, so that it can be denied one day. Answers its fingerprint. */

@@ -28,6 +28,9 @@ const skewMs = 10 * 60 * 1000;
 /** Waits between two tries of recovery to reach the helper, ms. */
 const recoveryWait = { firstMs: 500, longestMs: 30_000 };
 
+/** How often an operation looks anew for what began while it was made. */
+const lateRounds = 3;
+
 /** Runs mutating calls: the same checks, journal and undo for every noun. */
 export interface Engine {
   /** Plans or applies. Errors: all of Intent, those of the noun. */
@@ -281,7 +284,15 @@ class IntentEngine implements Engine {
       if (commits) await work.commit?.(entry.id);
       now = await this.#observe(work, wanted, entry.id);
     }
-    return { response: work.respond({ wanted, ...now, changes: plan.changes, held, digestBefore, policyDigest }), held: held !== undefined };
+    const changes = [...plan.changes];
+    for (let round = 0; work.raced === true && !asked.intent.release && asked.undoes.length === 0 && round < lateRounds; round += 1) {
+      const late = planRemovals(work, asked, now.observed, usablePolicy(readHostPolicy(this.#options.host), this.#options.hostName));
+      if (late.steps.length === 0) break;
+      await runSteps(this.#runner(work, entry.id), late.steps);
+      changes.push(...late.changes);
+      now = await this.#observe(work, wanted, entry.id);
+    }
+    return { response: work.respond({ wanted, ...now, changes, held, digestBefore, policyDigest }), held: held !== undefined };
   }
 
   /** Everything up to the first change. */

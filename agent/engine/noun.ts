@@ -48,6 +48,11 @@ export interface NounWork<Request = unknown, Wanted = unknown, Observed = unknow
   removalOnly(wanted: Wanted, observed: Observed): Wanted;
   /** Lets go of all that is managed: it stays as it is and works without Reeve. Answers no step when nothing is managed. */
   release(observed: Observed, policy: UsablePolicy): Plan;
+  /**
+   * What removes access can come too late for what began while it was made, e.g. a login that opened just before its key was taken: what is wanted is looked at
+   * and made again after the steps, as far as it removes access.
+   */
+  readonly raced?: true;
   /** What the agent itself stores after the helper's steps; can be repeated. Absent: nothing. */
   commit?(operationId: string): Promise<void>;
   /** How operations of the noun are taken back by root of the host. Absent: they are not. */

@@ -61,6 +61,7 @@ export function keyWork(options: KeyWorkOptions): KeyWork {
   return {
     noun: 'key',
     part: 'keys',
+    raced: true,
     method: syncMethod,
     request,
     response: messageCodec<SyncAuthorizedKeysResponseInput, SyncAuthorizedKeysResponse>('reeve.agent.v1.SyncAuthorizedKeysResponse'),

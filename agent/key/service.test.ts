@@ -145,6 +145,16 @@ describe('SyncAuthorizedKeys', () => {
     ]);
   });
 
+  it('ends a session too that opened between the look and the change', async () => {
+    const late = { user: 'ada', pid: 103, from: '192.0.2.8', sinceMs: Date.now(), fingerprint: Buffer.from(fingerprintOf(testKey(1)), 'hex') };
+    await sync(1, [keysOf('ada', 1, 2)]);
+    host.keys.opening = [late];
+    const done = await sync(2, [keysOf('ada', 2)], { removed: [removal(1)] });
+    expect(host.keys.sessions).toEqual([]);
+    expect(done).toMatchObject({ sessions: [] });
+    expect(done.changes.flatMap(({ fields }) => fields.map(({ field }) => field))).toContain('session 103');
+  });
+
   it('tells what it may not take out or end, and takes the rest away all the same', async () => {
     host.setPolicy(openPolicy.replace('allow key.purge\n', '').replace('allow session.end\n', ''));
     host.keys.own.set('bob', `${formatKeyLine(testLine(1, 'bob@home'))}\n`);

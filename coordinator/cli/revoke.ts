@@ -39,11 +39,18 @@ const revoke = defineCommand({
     const request = { person, purgeForeign: args['purge-foreign'], endSessions: args['end-sessions'], force: args.force };
     const exit = await runChange(context, { ...args, stage: false }, (api, options) => api.stream(accessService, 'RevokePerson', { options, ...request }));
     if (exit !== 0 || args.plan) return exit;
-    const { done } = await (await context.api()).call(accessService, 'GetRevocation', { person });
-    if (!done) context.terminal.err(`Keys of ${person} still stand in users' own files; see: reeve revoke ${person} --report\nTo take them out: reeve revoke ${person} --purge-foreign\n`);
-    return done ? 0 : 3;
+    const report = await (await context.api()).call(accessService, 'GetRevocation', { person });
+    if (!report.done) context.terminal.err(renderUndone(report));
+    return report.done ? 0 : 3;
   },
 });
+
+/** Why a revocation that every host has made is not done, and what to do. */
+function renderUndone({ person, hosts, endSessions }: GetRevocationResponse): string {
+  const lines = hosts.some((host) => host.remaining > 0) ? [`Keys of ${person} still stand in users' own files. To take them out: reeve revoke ${person} --purge-foreign`] : [];
+  const sessions = endSessions && hosts.some((host) => host.sessions > 0) ? [`Sessions of ${person} are still open. To end them: reeve revoke ${person} --end-sessions`] : [];
+  return [...lines, ...sessions, `Which hosts: reeve revoke ${person} --report`].map((line) => `${line}\n`).join('');
+}
 
 /** The report of a revocation: one page. */
 function renderRevocation(terminal: Pick<Terminal, 'color'>, report: GetRevocationResponse): string {

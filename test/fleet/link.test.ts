@@ -7,7 +7,7 @@ import { renew } from '../../agent/identity/renew.js';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
 import { openChannel, serviceName, type Channel } from '../../shared/rpc/client.js';
-import { reeveError } from '../../shared/errors/error.js';
+import { reeveError, type ReeveError } from '../../shared/errors/error.js';
 import { startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
 import { startWiretap, type Wiretap } from '../support/loopback-link.js';
 import { until } from '../support/until.js';
@@ -99,8 +99,9 @@ describe('a parent', () => {
     const before = guest.host.calls.filter((call) => call.startsWith('user.')).length;
     const connections = guest.firstCalls();
     tap.flip(direction);
-    // Something has to pass now, both ways.
-    await expect(fleet.api.unary(userService, 'ObserveUser', { host: 'guest1' }, options)).rejects.toMatchObject({ code: 'HOST_UNREACHABLE' });
+    // Something has to pass now, both ways. A heartbeat may have been the one that was altered: then this is answered, over another connection.
+    const answer = await fleet.api.unary(userService, 'ObserveUser', { host: 'guest1' }, options).then(() => 'answered', (error: unknown) => (error as ReeveError).code);
+    expect(['HOST_UNREACHABLE', 'answered']).toContain(answer);
     await until(() => guest.firstCalls() > connections, { timeoutMs: 30_000, what: 'the guest to be dialled anew' });
     await fleet.waitState(guest.hostId, 'connected');
     expect(guest.host.calls.filter((call) => call.startsWith('user.')).length, 'nothing was done').toBe(before);

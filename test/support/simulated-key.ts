@@ -25,6 +25,8 @@ export interface SimulatedKeys {
   /** Users whose own file cannot be read. */
   readonly unreadable: Set<string>;
   sessions: SimulatedSession[];
+  /** Sessions that open just before the next managed file is written. */
+  opening: SimulatedSession[];
   sshd: { dropIn: 'absent' | 'pending' | 'confirmed' | 'altered'; exclusive: string; others: string[] };
   /** What waits to be confirmed; ids as 32 hex digits. */
   pending: { operation: string; deadlineMs: number; before: SimulatedKeys['sshd'] } | undefined;
@@ -42,7 +44,7 @@ type Asked = Readonly<Record<string, string | number | boolean | Uint8Array | un
 /** Keys of a host that has none yet. */
 export function createSimulatedKeys(): SimulatedKeys {
   return {
-    files: new Map(), owned: new Set(), own: new Map(), unreadable: new Set(), sessions: [], sshd: { dropIn: 'absent', exclusive: '', others: [] }, pending: undefined,
+    files: new Map(), owned: new Set(), own: new Map(), unreadable: new Set(), sessions: [], opening: [], sshd: { dropIn: 'absent', exclusive: '', others: [] }, pending: undefined,
   };
 }
 
@@ -70,6 +72,7 @@ export function answerKeyVerb(machine: KeyMachine, verb: string, operationId: st
       return pendingReply(keys);
     case 'key.put':
     case 'key.remove':
+      keys.sessions.push(...keys.opening.splice(0));
       return writeFile(machine, verb, name, asked['content']);
     case 'key.release':
       keys.files.set(name, textOf(asked['content']));
