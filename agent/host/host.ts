@@ -31,7 +31,7 @@ export type PolicyFile =
 export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; readonly text: string } | { readonly kind: 'fault'; readonly reason: string };
 
 /** Which part of the host was touched; `own`: the agent's own state, which nobody else writes. */
-export type HostPart = 'accounts' | 'keys' | 'policy' | 'hold' | 'own';
+export type HostPart = 'accounts' | 'keys' | 'nat' | 'policy' | 'hold' | 'own';
 
 /** A folder that Reeve writes below. */
 export interface Volume {
