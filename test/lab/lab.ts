@@ -20,6 +20,8 @@ export interface BootOptions {
   /** Bridge that it is plugged into; default br0, where everybody is. */
   readonly bridge?: string;
   readonly address?: string;
+  /** A folder of files that is laid between the base tree and what is the host's own; see layer.ts. */
+  readonly layer?: string;
   /** Extra arguments of systemd-nspawn. */
   readonly nspawn?: readonly string[];
   readonly suite?: Suite;
@@ -60,7 +62,8 @@ export class Lab {
       ...(options.init === undefined ? {} : { init: options.init }),
     });
     this.hosts.set(name, host);
-    await host.create(options.suite === undefined ? this.#base : await ensureBase(options.suite));
+    const base = options.suite === undefined ? this.#base : await ensureBase(options.suite);
+    await host.create(options.layer === undefined ? [base] : [options.layer, base]);
     await host.powerOn();
     return host;
   }
