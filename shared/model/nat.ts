@@ -191,11 +191,11 @@ export function formatNatRules({ forwards, masquerades }: NatRules): { forwards:
 }
 
 /** One forward for the wire. */
-export function formatForward(forward: NatForward) {
+export function formatForward(forward: NatForward): WireForward & { protocol: 'NAT_PROTOCOL_TCP' | 'NAT_PROTOCOL_UDP'; sources: string[] } {
   const { listen } = forward;
   return {
     id: forward.id,
-    protocol: forward.protocol === 'tcp' ? ('NAT_PROTOCOL_TCP' as const) : ('NAT_PROTOCOL_UDP' as const),
+    protocol: forward.protocol === 'tcp' ? 'NAT_PROTOCOL_TCP' : 'NAT_PROTOCOL_UDP',
     listenAddress: listen.kind === 'address' ? listen.address : '',
     listenInterface: listen.kind === 'interface' ? listen.name : '',
     ports: { ...forward.ports },
