@@ -4,7 +4,10 @@ import type { Item, Key, Target, Tuple, Verdict } from './ruleset.js';
 import { keysOf, tupleOf } from './value.js';
 
 /** Statements that change nothing for where a packet goes. */
-const without: ReadonlySet<string> = new Set(['counter', 'log', 'last', 'comment', 'set', 'meter', 'ct count', 'ct helper', 'ct timeout', 'ct expectation', 'flow']);
+const without: ReadonlySet<string> = new Set(['counter', 'log', 'last', 'comment', 'ct helper', 'ct timeout', 'ct expectation', 'flow']);
+
+/** Statements that end a rule now and then. */
+const maybe: ReadonlySet<string> = new Set(['limit', 'quota', 'connlimit', 'ct count', 'meter']);
 
 /** One expression of a rule's `expr`. What is not understood may match, or may do anything. */
 export function itemOf(expression: unknown): Item | undefined {
@@ -16,7 +19,9 @@ export function itemOf(expression: unknown): Item | undefined {
   const verdict = verdictOf(expression);
   if (verdict !== undefined) return verdict.kind === 'continue' ? undefined : { kind: 'verdict', verdict };
   if (without.has(name)) return undefined;
-  if (name === 'limit' || name === 'quota' || name === 'connlimit') return { kind: 'maybe' };
+  if (maybe.has(name)) return { kind: 'maybe' };
+  // Without a statement of its own (a limit, say) it only notes an address.
+  if (name === 'set') return objectOf(value)?.['stmt'] === undefined ? undefined : { kind: 'maybe' };
   if (name === 'mangle') return objectOf(objectOf(value)?.['key'])?.['payload'] === undefined ? undefined : { kind: 'unknown' };
   if (name === 'xt') return objectOf(value)?.['type'] === 'match' ? { kind: 'maybe' } : { kind: 'unknown' };
   return natOf(name, value) ?? { kind: 'unknown' };

@@ -1,6 +1,6 @@
 import { entryOf, itemOf } from './expression.js';
 import { integerOf, listOf, onlyMember, parseObject, textOf, type Json } from './json.js';
-import type { Base, Field, Key, Rule, Rules, SetOf, Table, TableFamily } from './ruleset.js';
+import type { Base, Chain, Field, Key, Rule, Rules, SetOf, Table, TableFamily } from './ruleset.js';
 import { sliceRuleset } from './slices.js';
 import { tupleOf } from './value.js';
 
@@ -28,7 +28,7 @@ function addElement(tables: Map<string, Table>, kind: string, object: Json, dige
   const family = familyOf(object['family']);
   const tableName = textOf(object[kind === 'table' ? 'name' : 'table']);
   if (family === undefined || tableName === '') return;
-  const table = tables.get(`${family} ${tableName}`) ?? { family, name: tableName, chains: new Map(), sets: new Map() };
+  const table: Table = tables.get(`${family} ${tableName}`) ?? { family, name: tableName, chains: new Map<string, Chain>(), sets: new Map<string, SetOf>() };
   tables.set(`${family} ${tableName}`, table);
   const name = textOf(object['name']);
   switch (kind) {
