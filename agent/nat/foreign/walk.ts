@@ -51,7 +51,7 @@ function walkOn(tables: readonly Table[], state: WalkState, rules: Rules, option
 }
 
 function walkHook(tables: readonly Table[], hook: string, state: WalkState, rules: Rules, options: WalkOptions): Ending | undefined {
-  state.translated = false;
+  Object.assign(state, { translated: false });
   const bases = basesOf(tables, hook, state.packet.to.includes(':') ? 'ip6' : 'ip');
   const nat = bases.findIndex(({ base }) => orderOf(base) >= (natPriority[hook] ?? 0));
   for (const [index, { table, chain, base }] of bases.entries()) {
@@ -73,7 +73,7 @@ function forward(hook: string, state: WalkState, options: WalkOptions): void {
 /** One base chain to its end. Only a certain drop is an ending. */
 function walkBase(at: { table: Table; chain: Chain; base: Base; ours: boolean }, state: WalkState): Ending | undefined {
   const { table, chain, base } = at;
-  state.baseMaybe = false;
+  Object.assign(state, { baseMaybe: false });
   const result = frameOf(at, state, chain, { sure: true, depth: 0 });
   const certain = !state.baseMaybe && !state.allMaybe;
   if (result.kind === 'accept') return undefined;
