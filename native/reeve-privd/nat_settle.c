@@ -26,19 +26,18 @@ static bool adopt(int dir, const char *operation, struct nat_problem *p) {
 static void clean(int state, int dir) {
   static const char *const suffixes[] = {"rules", "nft", "adopt", "rules.new", "nft.new", "adopt.new", NULL};
   struct pending p;
-  char used[3][33] = {"", "", ""};
+  char used[2][33] = {"", ""};
   struct dirent **names = NULL;
   AUTO_FD pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   AUTO_FD owned = openat(state, OWNED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (pending >= 0 && pending_get(pending, NOUN_NAT->name, &p)) strcpy(used[0], p.operation);
-  if (pending >= 0 && pending_get(pending, NOUN_NAT->reverting, &p)) strcpy(used[1], p.operation);
-  if (owned >= 0 && pending_get(owned, NOUN_NAT->owned, &p)) strcpy(used[2], p.operation);
+  if (owned >= 0 && pending_get(owned, NOUN_NAT->owned, &p)) strcpy(used[1], p.operation);
   int n = scandirat(dir, ".", &names, NULL, NULL);
   for (int i = 0; i < n; i++) {
     const char *name = names[i]->d_name, *from = name[0] == '.' ? name + 1 : name;
     if (strspn(from, "0123456789abcdef") != 32 || from[32] != '.' || !is_listed(suffixes, from + 33)) continue;
     bool in_use = false;
-    for (int j = 0; j < 3; j++) in_use = in_use || (name[0] != '.' && !strncmp(used[j], from, 32));
+    for (int j = 0; j < 2; j++) in_use = in_use || (name[0] != '.' && !strncmp(used[j], from, 32));
     if (!in_use) (void)unlinkat(dir, name, 0);
   }
   end_names(names, n);

@@ -169,6 +169,8 @@ export interface Privd extends Readers {
   /** A folder for the test's own files, and the root folder of the namespace, both as seen from outside. */
   readonly dir: string;
   readonly root: string;
+  /** First process of the namespaces, as this machine numbers it. */
+  readonly firstPid: number;
   readonly helper: () => Helper;
   /** Another helper beside the first, with its socket at `name` in `dir`. */
   readonly startHelper: (name: string, callerUid: number) => Promise<Helper>;
@@ -202,7 +204,7 @@ type Programs = Pick<Privd, 'inside' | 'spawnAs'>;
 
 function programsOf(namespace: number): Programs {
   return {
-    inside: (...command) => execFileSync('nsenter', enter(namespace, command), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
+    inside: (...command) => execFileSync('nsenter', enter(namespace, command), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 << 20 }),
     spawnAs: (uid, ...command) => {
       const asUser = ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--', ...command];
       return spawn('nsenter', enter(namespace, asUser), { stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' });
@@ -239,7 +241,7 @@ export async function startPrivd({ network = false }: PrivdOptions = {}): Promis
   const client = createPrivdClient({ socketPath: helper.path, timeoutMs: 40_000 });
   const calls = callsOf(client);
   return {
-    ...readersOf(root), ...calls, ...programsOf(namespace.pid), dir, root, writePolicy,
+    ...readersOf(root), ...calls, ...programsOf(namespace.pid), dir, root, firstPid: namespace.pid, writePolicy,
     helper: () => helper,
     startHelper: (name, callerUid) => startHelper(namespace.pid, join(dir, name), callerUid),
     restart: async () => {
