@@ -6,6 +6,7 @@ import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
 import type { World } from '../world.js';
 import type { PendingChange } from './confirm.js';
+import type { Guard } from './guard.js';
 
 /** What an agent answered to an intent. */
 export interface Applied {
@@ -18,6 +19,8 @@ export interface Applied {
   readonly held: Held | undefined;
   /** A part of it that the host takes back by itself unless it is confirmed; absent: none. */
   readonly pending?: PendingChange;
+  /** Ports on which sshd of the host listens; absent: not told. */
+  readonly sshPorts?: readonly number[];
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
   readonly settle: (db: Database, hostId: string, generation: number) => void;
   /** The same for an answer of which a hold kept a part back: what removes access was done. */
@@ -40,6 +43,8 @@ export interface Noun {
   readonly needs?: { readonly capability: string; readonly lack: string };
   /** Longest time one host may take, ms. */
   readonly deadlineMs: number;
+  /** What has to be so before a change of it is confirmed; absent: that the host can be reached. */
+  readonly guard?: Guard;
   /** What a host should have, from the inventory; given to `send` as it is. */
   desired(db: Database, hostId: string): unknown;
   /** What `desired` gives for a host that has nothing: sent with an intent that lets go of the noun. */
