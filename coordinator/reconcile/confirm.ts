@@ -9,17 +9,10 @@ import type { Fleet } from '../fleet/fleet.js';
 import type { HostRow } from '../inventory/host.js';
 import { getHostKey } from '../inventory/key.js';
 import type { World } from '../world.js';
+import type { PendingChange } from './guard.js';
 import type { Destination } from './noun.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
-
-/** A change that its host takes back by itself unless it is confirmed. */
-export interface PendingChange {
-  readonly operationId: string;
-  readonly noun: string;
-  /** When it is taken back, by the host's clock, unix ms. */
-  readonly deadlineMs: number;
-}
 
 /** Longest time of one try, and the wait between two, ms. */
 const tryMs = { deadline: 10_000, wait: 500 };

@@ -1,5 +1,10 @@
-import type { PendingChange } from './confirm.js';
-import type { Applied, Destination } from './noun.js';
+/** A change that its host takes back by itself unless it is confirmed. */
+export interface PendingChange {
+  readonly operationId: string;
+  readonly noun: string;
+  /** When it is taken back, by the host's clock, unix ms. */
+  readonly deadlineMs: number;
+}
 
 /** How a change that its host takes back by itself is to be confirmed. */
 export interface Confirmation {
@@ -36,27 +41,4 @@ export interface Waiting {
   /** What is not yet as it was, for people. */
   readonly missing: readonly string[];
   readonly manual: boolean;
-}
-
-/** A change that was made and is not confirmed yet. */
-export interface Unconfirmed {
-  readonly applied: Applied;
-  readonly pending: PendingChange;
-  readonly watch: Watch;
-  /** It was made before this process knew of it: it may have been confirmed or taken back since. */
-  readonly resumed: boolean;
-  /** Nothing is waited for any more. */
-  readonly signal: AbortSignal;
-  /** Hears at once, and about once a second, what is waited for. */
-  readonly waiting?: (waiting: Waiting) => void;
-}
-
-/** How a noun makes sure that a change of it cuts nobody off, before it is confirmed. */
-export interface Guard {
-  /** Refuses what nobody could confirm. */
-  require(to: Destination, confirmation: Confirmation): void;
-  /** Looks, before a change is made, at what has to be so after it. Errors: as `require`. */
-  prepare(to: Destination, planned: Applied, confirmation: Confirmation): Promise<Watch>;
-  /** Confirms a change when all is as it was before, or a person says so. Errors: CONFIRM_REVERTED with what is missing; HOST_UNREACHABLE when nobody knows what became of it. */
-  confirm(to: Destination, change: Unconfirmed): Promise<void>;
 }

@@ -5,8 +5,7 @@ import { waitFor } from '../../shared/kit/deadline.js';
 import { serviceName } from '../../shared/rpc/client.js';
 import { getHost } from '../inventory/host.js';
 import { confirmOnce, overNewConnection } from './confirm.js';
-import type { Guard, Unconfirmed } from './guard.js';
-import type { Destination } from './noun.js';
+import type { Destination, Guard, Unconfirmed } from './noun.js';
 import type { PersonWait } from './wait.js';
 import { awaitBehind, chooseSights, requireWitness, sceneOf, sightProblem } from './witness.js';
 

@@ -5,8 +5,7 @@ import type { Fleet } from '../fleet/fleet.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
 import type { World } from '../world.js';
-import type { PendingChange } from './confirm.js';
-import type { Guard } from './guard.js';
+import type { Confirmation, PendingChange, Waiting, Watch } from './guard.js';
 
 /** What an agent answered to an intent. */
 export interface Applied {
@@ -32,6 +31,29 @@ export interface Destination {
   readonly world: World;
   readonly fleet: Fleet;
   readonly host: HostRow;
+}
+
+/** A change that was made and is not confirmed yet. */
+export interface Unconfirmed {
+  readonly applied: Applied;
+  readonly pending: PendingChange;
+  readonly watch: Watch;
+  /** It was made before this process knew of it: it may have been confirmed or taken back since. */
+  readonly resumed: boolean;
+  /** Nothing is waited for any more. */
+  readonly signal: AbortSignal;
+  /** Hears at once, and about once a second, what is waited for. */
+  readonly waiting?: (waiting: Waiting) => void;
+}
+
+/** How a noun makes sure that a change of it cuts nobody off, before it is confirmed. */
+export interface Guard {
+  /** Refuses what nobody could confirm. */
+  require(to: Destination, confirmation: Confirmation): void;
+  /** Looks, before a change is made, at what has to be so after it. Errors: as `require`. */
+  prepare(to: Destination, planned: Applied, confirmation: Confirmation): Promise<Watch>;
+  /** Confirms a change when all is as it was before, or a person says so. Errors: CONFIRM_REVERTED with what is missing; HOST_UNREACHABLE when nobody knows what became of it. */
+  confirm(to: Destination, change: Unconfirmed): Promise<void>;
 }
 
 /** One declarative noun as the engine sees it: what a host should have, and the one RPC that makes it so. */
