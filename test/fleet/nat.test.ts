@@ -259,6 +259,17 @@ describe('forwards of a fleet', () => {
     await fleet.api.unary(hostService, 'RetireHost', { host: 'web1' }, deadline);
   });
 
+  it('of a host that only dials out, and of one with a host behind it that is reached through its agent', async () => {
+    const till = await fleet.addAgent('till7', { link: 'dial-out', host: createSimulatedHost({ clock }) });
+    const before = till.firstCalls();
+    expect(await api.add('till7', '8080', '198.19.200.2')).toMatchObject({ outcome: 'ok', confirmed: ['till7'] });
+    expect(till.firstCalls(), 'it dialled in anew before it was confirmed').toBeGreaterThan(before);
+    const guest = await fleet.addAgent('guest1', { address: '127.0.8.9', link: 'parent', parent: 'vm1', host: createSimulatedHost({ clock }) });
+    expect(await api.add('vm1', '8080', '198.19.200.2')).toMatchObject({ outcome: 'ok', confirmed: ['vm1'] });
+    hosts.of(vm1.hostId).onApply = () => void guest.close();
+    expect(await api.add('vm1', '8081', '198.19.200.2', {}, { waiting: () => turnOnce() })).toMatchObject({ outcome: 'failed', reasons: ['CONFIRM_REVERTED agent guest1 unreachable'] });
+  });
+
   it('are let go of with the noun: the host keeps them, the inventory does not', async () => {
     await api.add('vm1', '8080', '198.19.200.2');
     const released = await came(fleet.api.stream(hostService, 'ReleaseHost', { options: optionsOf(), host: 'vm1', noun: 'nat' }, {}));
