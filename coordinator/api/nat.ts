@@ -88,7 +88,7 @@ function addSource(office: Office, context: Context, request: AddMasqueradeReque
 }
 
 /** What is stored with a new row. */
-export function entryOf({ clock }: Office, caller: OperatorCaller, entry: Pick<NewEntry, 'hostId' | 'enabled' | 'comment' | 'generation'>): NewEntry {
+function entryOf({ clock }: Office, caller: OperatorCaller, entry: Pick<NewEntry, 'hostId' | 'enabled' | 'comment' | 'generation'>): NewEntry {
   return { ...entry, by: caller.account, now: clock.now() };
 }
 
