@@ -94,7 +94,7 @@ function addCommand(parser: Argv, command: Command, select: (command: Command) =
       const text = command.text === undefined ? '' : `\n\n${command.text}`;
       let built = nested.usage(`Usage: $0 ${`${command.path} ${names}`.trim()} [OPTION]...\n\n${command.summary}.${text}`).options(mapOptions(command.options));
       for (const [name, positional] of positionals) {
-        built = built.positional(name, { type: 'string', describe: describeChoices(positional.text, positional.choices), ...(positional.optional === true || positional.many === true ? {} : { demandOption: true }) });
+        built = built.positional(name, { type: 'string', describe: describeChoices(positional.text, positional.choices), ...(positional.many === true ? { defaultDescription: 'none' } : positional.optional === true ? {} : { demandOption: true }) });
       }
       if (Object.keys(command.options).length > 0) built = built.group(Object.keys(command.options), 'Options:');
       for (const { line, text: meaning } of command.examples) built = built.example(line, meaning);
