@@ -2,6 +2,7 @@ import type { Canonical } from './canonical.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
 import { expandIpv6, isIpv4, isIpv6 } from './host.js';
 import { formatNetwork, parseNetwork } from './network.js';
+import { hasUnsafeCharacter } from './vis.js';
 
 /** The protocol of a forward. */
 export type NatProtocol = 'tcp' | 'udp';
@@ -58,7 +59,7 @@ export interface NatRules {
 export const noNat: NatRules = { forwards: [], masquerades: [] };
 
 /** Most of each in one host. */
-export const mostNat = { forwards: 2000, masquerades: 256, sources: 64, range: 1024 } as const;
+export const mostNat = { forwards: 2000, masquerades: 256, sources: 64, range: 1024, comment: 200 } as const;
 
 /** Ports of Reeve itself, which no forward takes (TCP). */
 export const reevePorts: PortRange = { first: 7420, last: 7424 };
@@ -247,6 +248,13 @@ export function parseNatPort(field: string, text: string): { protocol: NatProtoc
   const port = Number(match?.[2]);
   if (match === null || port > 65535) throw fieldInvalid(field, text, 'tcp/PORT or udp/PORT, e.g. tcp/8080');
   return { protocol: match[1] as NatProtocol, port };
+}
+
+/** The comment of a forward or masquerade: letters, marks, numbers, punctuation, symbols and spaces in NFC, at most 200, or none. Errors: FIELD_INVALID. */
+export function parseNatComment(field: string, text: string): string {
+  const fits = text.normalize('NFC') === text && text.trim() === text && Array.from(text).length <= mostNat.comment && /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(text);
+  if (!fits || hasUnsafeCharacter(text)) throw fieldInvalid(field, text, `letters, marks, numbers, punctuation and spaces, at most ${String(mostNat.comment)} characters`);
+  return text;
 }
 
 /**
