@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { labAvailable, startLab, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
+import { labAvailable, startLab, type BootOptions, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
 import { debs, type PackageKind } from './packages.js';
 import { until } from './until.js';
 
@@ -11,7 +11,7 @@ export interface TestFleet {
   /** A managed host. */
   host(name: string): LabHost;
   /** Boots a host and installs the agent's packages; it has not joined. */
-  addHost(name: string, options?: { address?: string; bridge?: string }): Promise<LabHost>;
+  addHost(name: string, options?: BootOptions): Promise<LabHost>;
   /** Boots a host and installs what runs a coordinator; it has no fleet. */
   addHub(name: string): Promise<LabHost>;
   /** Boots a host and installs the command line only. */
