@@ -38,7 +38,7 @@ describe.skipIf(!hosts.ok)('forwards beside rules that others made', () => {
 
   test('of podman, Docker and lxc-net stay exactly as they are, over every kind of change, and their containers are served', async () => {
     const { front, desk, inside } = fleet;
-    expect(before.length).toBeGreaterThan(60);
+    expect(before.length).toBeGreaterThan(50);
     expect(await askContainer(desk, front)).toBe('hello');
     const untouched = async (when: string): Promise<void> => {
       expect(await foreignRules(front), when).toEqual(before);
@@ -86,7 +86,7 @@ describe.skipIf(!hosts.ok)('forwards beside rules that others made', () => {
     const trace = await fleet.reeve(['nat', 'trace', 'front', 'tcp/8083', '--from', fleet.desk.address]);
     expect(trace.stdout).toMatch(/inet reeve prerouting/);
     expect(trace.stdout).toMatch(/ip filter FORWARD/);
-    await shell(`${(command ?? '').replace(/ -[IA] /, ' -D ').replace(/ FORWARD \d+ /, ' FORWARD ')}`);
+    await shell((command ?? '').replace(/ -[IA] /, ' -D ').replace(/ FORWARD \d+ /, ' FORWARD '));
     const blocked = await fleet.reeve(['nat', 'trace', 'front', 'tcp/8083', '--from', fleet.desk.address]);
     expect(blocked.stdout, 'trace names what ends the packet').toMatch(/ip filter FORWARD policy[\s\S]*drop/);
     expect(await asked(8083)).toBe('silent');
