@@ -16,7 +16,7 @@ const CUTS = Number(process.env['REEVE_NAT_CUTS'] ?? 50);
 const DEATHS = Number(process.env['REEVE_NAT_DEATHS'] ?? 20);
 
 /** What may happen to the front while the change waits. */
-const deaths: readonly (readonly [what: string, happen: (host: LabHost) => Promise<void>])[] = [
+const deaths: readonly (readonly [what: string, happen: (host: LabHost) => Promise<unknown>])[] = [
   ['the agent is killed', async (host) => host.exec(['kill', '-9', String(await mainPid(host, 'reeve-agent'))])],
   ['the helper is killed', (host) => host.exec(['pkill', '-9', '-x', 'reeve-privd'])],
   ['the host is rebooted', (host) => host.reboot()],
