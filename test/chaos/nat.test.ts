@@ -134,6 +134,26 @@ describe.skipIf(!hosts.ok)('a forward that is changed so that a guest’s agent 
     });
   });
 
+  test('kill -9 of the helper’s child while it lets go: everything goes on, without Reeve and with it again', async () => {
+    await sideBySide(fronts, natPoints.release.length, async (front, number) => {
+      const { host } = front;
+      const [point, inside] = [natPoints.release[number]!, insideOf(fronts.indexOf(front) + 1)];
+      const file = `/var/lib/reeve-privd/failpoint.${point}`;
+      await host.write(file, '');
+      const before = await reeveTable(host);
+      expect((await fleet.json<CommandAnswer>(['host', 'release', host.name, '--noun', 'nat', '--yes'])).outcome, point).toBe('ok');
+      expect((await host.exec(['test', '-e', file])).code, `${point} was passed`).toBe(1);
+      expect(await reeveTable(host), point).toBe(before);
+      await host.reboot();
+      await until(async () => (await reeveTable(host)) === before && front.watch.open, { timeoutMs: 20_000, what: `the forwards of ${host.name} to be there` });
+      await fleet.waitState(host.name, 'connected', 90_000);
+      await fleet.json(['nat', 'masquerade', host.name, '--source', inside.network, '--yes']);
+      await fleet.json(['nat', 'add', host.name, '--proto', 'tcp', '--port', '17420-17421', '--to', `${inside.guest(1).address}:7420-7421`, '--yes']);
+      await fleet.json([...add(front, 8600 + number), '--yes']);
+      await expectWhole(front, 8600 + number, point);
+    });
+  });
+
   test('kill -9 of the coordinator, at each of its failpoints: the host takes it back in time, or keeps it', async () => {
     for (const [number, point] of coordinatorChangePoints.entries()) {
       const front = fronts[number % fronts.length]!;

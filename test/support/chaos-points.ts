@@ -41,7 +41,7 @@ export const keyPoints = {
 export const natPoints = {
   apply: ['nat.written', 'nat.pending', 'nat.loaded', 'nat.armed'],
   confirm: ['nat.confirmed', 'nat.cleaned'],
-  release: [],
+  release: ['nat.left', 'nat.released'],
 } as const;
 
 /** Points of joining, by the program that dies. */
