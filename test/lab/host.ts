@@ -82,13 +82,13 @@ export class LabHost {
     return this.#nspawn !== undefined;
   }
 
-  /** Lays the host's own layer over the base tree and gives it name, machine-id, ssh host key and address. Called once, by `lab.boot`. */
-  async create(base: string): Promise<void> {
+  /** Lays the host's own layer over what is below it, uppermost first, and gives it name, machine-id, ssh host key and address. Called once, by `lab.boot`. */
+  async create(below: readonly string[]): Promise<void> {
     const layer = join(this.rootDir, '..');
     for (const folder of ['upper', 'work', 'root']) mkdirSync(join(layer, folder), { recursive: true });
     // A guest with ids of its own is given all files of the base: with metacopy that copies no content.
     const metacopy = this.#options.unprivileged === true ? ',metacopy=on,redirect_dir=on' : '';
-    const layers = `lowerdir=${base},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}${metacopy}`;
+    const layers = `lowerdir=${below.join(':')},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}${metacopy}`;
     await executeOk(['mount', '-t', 'overlay', '-o', layers, `reeve-lab-${this.#record.id}`, this.rootDir]);
     this.#writeRoot('etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
     this.#writeRoot('etc/hostname', `${this.name}\n`);
@@ -137,6 +137,11 @@ export class LabHost {
   spawn(argv: readonly string[], options: Pick<ExecOptions, 'env' | 'cwd'> = {}): ChildProcess {
     const [file, ...args] = this.#enter(argv, options);
     return spawn(file, args, { env: labEnv(options.env), stdio: 'pipe', cwd: '/' });
+  }
+
+  /** The path by which this machine reaches a file or a socket of the running host, also on the host's own mounts. */
+  outside(path: string): string {
+    return `/proc/${String(this.#leaderPid())}/root${path}`;
   }
 
   /** Copies a file of this machine into the host. */

@@ -24,6 +24,8 @@ export interface BootOptions {
   readonly network?: LabNetwork;
   /** More interfaces on bridges of the lab, which it has again after each start. */
   readonly ports?: readonly LabPort[];
+  /** A folder of files that is laid between the base tree and what is the host's own; see layer.ts. */
+  readonly layer?: string;
   /** Extra arguments of systemd-nspawn. */
   readonly nspawn?: readonly string[];
   readonly suite?: Suite;
@@ -65,7 +67,8 @@ export class Lab {
       ports: options.ports ?? [],
     });
     this.hosts.set(name, host);
-    await host.create(options.suite === undefined ? this.#base : await ensureBase(options.suite));
+    const base = options.suite === undefined ? this.#base : await ensureBase(options.suite);
+    await host.create(options.layer === undefined ? [base] : [options.layer, base]);
     await host.powerOn();
     return host;
   }
