@@ -1,7 +1,7 @@
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
 import { serviceName } from '../../shared/rpc/client.js';
-import { labAvailable, startLab, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
+import { labAvailable, startLab, type BootOptions, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
 import { ensureLayer } from '../lab/layer.js';
 import { hubApi, type HubApi } from './hub-api.js';
 import { debs, type PackageKind } from './packages.js';
@@ -15,7 +15,7 @@ export interface TestFleet {
   /** A managed host. */
   host(name: string): LabHost;
   /** Boots a host with the agent's packages; it has not joined. */
-  addHost(name: string, options?: { address?: string; bridge?: string }): Promise<LabHost>;
+  addHost(name: string, options?: Omit<BootOptions, 'layer'>): Promise<LabHost>;
   /** Boots a host with what runs a coordinator; it has no fleet. */
   addHub(name: string): Promise<LabHost>;
   /** Boots a host with the command line only. */
@@ -47,7 +47,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
   const hostFiles = await debs(options.packages ?? 'normal');
   const hubFiles = options.hubPackages === undefined ? hostFiles : await debs(options.hubPackages);
   const lab = await startLab({ name: options.name });
-  const boot = async (name: string, files: ReadonlyMap<string, string>, names: readonly string[], bootOptions: { address?: string; bridge?: string } = {}): Promise<LabHost> =>
+  const boot = async (name: string, files: ReadonlyMap<string, string>, names: readonly string[], bootOptions: Omit<BootOptions, 'layer'> = {}): Promise<LabHost> =>
     lab.boot(name, { ...bootOptions, layer: await ensureLayer(['reeve-runtime', ...names].map((of) => files.get(of) ?? of)) });
   const addHub = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-coordinator', 'reeve-cli']);
   const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent'], bootOptions);
