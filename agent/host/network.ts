@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { bootFilePaths, type BootFile } from '../nat/foreign/adopt.js';
 import type { HostNetwork } from '../nat/foreign/network.js';
+import { readText } from './facts.js';
 import { readCapped } from './file.js';
 
 /** Most of a file that may hold rules for the next start, bytes, and most files. */
@@ -10,7 +11,7 @@ const boot = { bytes: 256 * 1024, files: 400 };
 
 /** Interfaces with their addresses, and routes, from /proc/net: the agent's sandbox has no netlink. */
 export function readNetwork(): HostNetwork {
-  return parseNetworkFiles({ dev: read('/proc/net/dev'), fibTrie: read('/proc/net/fib_trie'), route: read('/proc/net/route'), ifInet6: read('/proc/net/if_inet6'), ipv6Route: read('/proc/net/ipv6_route') });
+  return parseNetworkFiles({ dev: readText('/proc/net/dev'), fibTrie: readText('/proc/net/fib_trie'), route: readText('/proc/net/route'), ifInet6: readText('/proc/net/if_inet6'), ipv6Route: readText('/proc/net/ipv6_route') });
 }
 
 /** What those files say (proc(5)). An IPv4 address belongs to the interface of the most specific route without a gateway that it is in. */
@@ -91,10 +92,6 @@ function filesIn(folder: string): readonly string[] {
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
-}
-
-function read(path: string): string {
-  return readCapped(path, 16 * 1024 * 1024)?.bytes.toString('latin1') ?? '';
 }
 
 /** Opens a TCP connection and closes it again. */

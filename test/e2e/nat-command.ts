@@ -20,7 +20,7 @@ const refusals: readonly (readonly [name: string, args: readonly string[], says:
   ['a guest of somebody else', ['add', 'front', '--proto', 'tcp', '--port', '80', '--to', 'desk:80'], /desk/],
   ['a host that nobody knows', ['add', 'nowhere', '--proto', 'tcp', '--port', '80', '--to', 'web1:80'], /nowhere/],
   ['a listen address and an interface', ['add', 'front', '--proto', 'tcp', '--port', '80', '--to', 'web1:80', '--listen', '198.18.1.2', '--interface', 'host0'], /interface/],
-  ['a masquerade of nothing', ['masquerade', 'front', '--source', '198.19.200.7'], /198\.19\.200\.7/],
+  ['a masquerade of everything', ['masquerade', 'front', '--source', '0.0.0.0/0'], /0\.0\.0\.0/],
   ['too little time', ['add', 'front', '--proto', 'tcp', '--port', '80', '--to', 'web1:80', '--confirm-timeout', '5s'], /10 ?s/],
   ['a port that is taken', ['add', 'front', '--proto', 'tcp', '--port', '8070-8090', '--to', 'web1:8070-8090'], /8080/],
   ['the same, for one address', ['add', 'front', '--proto', 'tcp', '--port', '8080', '--to', 'web1:80', '--listen', '198.19.200.1'], /8080/],
