@@ -12,6 +12,10 @@ import type { Host } from './host/host.js';
 import type { TrustState } from './identity/trust.js';
 import { openJournal, type Journal } from './journal/journal.js';
 import { keyWork, modelOf, observeManaged, type KeyWork } from './key/apply.js';
+import { natWork } from './nat/apply.js';
+import { natService } from './nat/service.js';
+import { natWatch } from './nat/watch.js';
+import { reachService } from './reach/service.js';
 import { keyService } from './key/service.js';
 import type { ManifestStore } from './key/store.js';
 import { operationService } from './operation/service.js';
@@ -96,6 +100,8 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     list: options.relayList, host, hostName, onChanged: () => hub.relayed(), ...(options.relayLimits === undefined ? {} : { limits: options.relayLimits }),
   });
   const relays = relayWork(options.relayList, hostName, () => relay.replaced());
+  const nat = natWatch(host, () => journal.generation('nat') > 0);
+  const forwards = natWork(host, hostName, nat.seen);
   const nouns: readonly ObservedNoun[] = [
     {
       noun: 'relay', operation: 'relay', part: 'own',
@@ -113,9 +119,10 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       present: () => options.manifests.stored !== undefined || journal.generation('key') > 0,
       observe: (id) => engine.read('key', async () => modelOf(await observeManaged(key, id))),
     },
+    { ...nat.noun, observe: (id) => engine.read('nat', () => nat.observe(id)) },
   ];
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
-  const works = [relays as NounWork, users as NounWork, keys as NounWork, releases as NounWork];
+  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     trust,
@@ -145,6 +152,8 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(relayService({ engine, work: relays, relay }), release),
       whileManaged(userService({ engine, work: users, host, hostName }), release),
       whileManaged(keyService({ ...key, engine, work: keys }), release),
+      whileManaged(natService({ engine, work: forwards, host, hostName }), release),
+      reachService({ host, hostName }),
     ],
     recover() {
       recovered = engine.recover(works, stopping.signal);

@@ -1,5 +1,6 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { reeveError } from '../shared/errors/error.js';
 import type { Clock } from '../shared/kit/clock.js';
@@ -34,6 +35,7 @@ import { createChangeEngine } from './reconcile/change.js';
 import { keepExpiries } from './reconcile/expiry.js';
 import { keepHolds } from './reconcile/hold.js';
 import { settleHost } from './reconcile/settle.js';
+import { createWaits } from './reconcile/wait.js';
 import { keyFingerprint } from '../shared/rpc/tls.js';
 import type { World } from './world.js';
 
@@ -55,6 +57,8 @@ export interface CoordinatorOptions {
   /** The program's own entry file, for the thread that checks the database; absent: the check holds up everything else. */
   readonly entry?: string;
   readonly enrolLimits?: EnrolLimits;
+  /** Addresses of this machine; absent: those of its network interfaces. */
+  readonly ownAddresses?: () => readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
   /** A bug was met: the process should end and be started anew. */
@@ -174,7 +178,7 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   // Sockets of a coordinator that was killed.
   rmSync(linkDir, { recursive: true, force: true });
   mkdirSync(linkDir, { mode: 0o700 });
-  const world = { db, authority, clock, log, linkDir, epoch: row.epoch };
+  const world: World = { db, authority, clock, log, linkDir, epoch: row.epoch, ownAddresses: options.ownAddresses ?? machineAddresses, waits: createWaits() };
   const fleet = createFleet(world);
   const perHost = createKeyedQueue();
   const changes = createChangeEngine(world, fleet, perHost);
@@ -213,6 +217,11 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const timers = [setInterval(() => keepHouse(office), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office);
   return { office, ports, stop, timers, settling };
+}
+
+/** The addresses of this machine's network interfaces. */
+function machineAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
 }
 
 /** Notes the key of the coordinator's certificate, so that it can be denied one day. Answers its fingerprint. */

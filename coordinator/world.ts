@@ -2,6 +2,7 @@ import type { Clock } from '../shared/kit/clock.js';
 import type { Logger } from '../shared/kit/log.js';
 import type { Database } from './inventory/database.js';
 import type { Authority } from './pki/authority.js';
+import type { Waits } from './reconcile/wait.js';
 
 /** What the parts of an initialised coordinator share; main builds it. */
 export interface World {
@@ -13,4 +14,8 @@ export interface World {
   readonly linkDir: string;
   /** The coordinator's epoch; goes into every intent. */
   readonly epoch: number;
+  /** Addresses of the machine that the coordinator runs on, as they are now. */
+  readonly ownAddresses: () => readonly string[];
+  /** Changes that wait until a person confirms them. */
+  readonly waits: Waits;
 }

@@ -12,6 +12,8 @@ export type Content =
 export interface DebPackage {
   readonly name: string;
   readonly depends: readonly string[];
+  /** What it does without, but for a part of what it is for. */
+  readonly recommends?: readonly string[];
   readonly section: string;
   /** First line: up to 60 characters; the rest: the long description. */
   readonly description: readonly [string, ...string[]];
@@ -96,6 +98,7 @@ function renderControl(deb: DebPackage, options: DebOptions, sizeKib: number): s
     `Maintainer: ${options.maintainer}`,
     `Installed-Size: ${String(sizeKib)}`,
     ...(deb.depends.length === 0 ? [] : [`Depends: ${deb.depends.join(', ')}`]),
+    ...(deb.recommends === undefined ? [] : [`Recommends: ${deb.recommends.join(', ')}`]),
     `Section: ${deb.section}`,
     'Priority: optional',
     `Description: ${synopsis}`,

@@ -30,6 +30,7 @@ const PROGRAMS = {
   peercred: { normal: { folder: 'peercred', file: 'reeve-peercred' } },
   'reeve-upgrade': { normal: { folder: 'upgrade', file: 'reeve-upgrade' } },
   'reeve-deadman': { normal: { folder: 'deadman', file: 'reeve-deadman' } },
+  'reeve-nat': { normal: { folder: 'nat', file: 'reeve-nat' } },
   'reeve-sshd-check': { normal: { folder: 'sshd', file: 'reeve-sshd-check' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;

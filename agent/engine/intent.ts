@@ -17,6 +17,8 @@ export interface Intent {
   readonly release: boolean;
   /** Plans only what the policy refuses. */
   readonly checkPolicy: boolean;
+  /** How long a change that can cut the coordinator off waits to be confirmed, s. */
+  readonly confirmS: number;
 }
 
 /** Intent as the wire has it. */
@@ -30,7 +32,11 @@ export interface WireIntent {
   readonly removalOnly: boolean;
   readonly release: boolean;
   readonly checkPolicy: boolean;
+  readonly confirmTimeout: { readonly seconds: number; readonly nanos: number } | null;
 }
+
+/** How long a change waits to be confirmed, s. */
+const confirmS = { min: 10, max: 600, default: 60 };
 
 const most = Number.MAX_SAFE_INTEGER;
 
@@ -49,6 +55,7 @@ export function parseIntent(wire: WireIntent | null): Intent {
     removalOnly: wire.removalOnly,
     release: wire.release,
     checkPolicy: wire.checkPolicy,
+    confirmS: wire.confirmTimeout === null ? confirmS.default : parseInteger('confirm timeout', wire.confirmTimeout.seconds, confirmS),
   };
 }
 

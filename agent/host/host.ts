@@ -1,6 +1,8 @@
 import type { Clock } from '../../shared/kit/clock.js';
 import type { PrivdReply, PrivdRequest, PrivdVerbName } from '../../shared/gen/privd.js';
 import type { Facts } from '../../shared/model/fact.js';
+import type { BootFile } from '../nat/foreign/adopt.js';
+import type { HostNetwork } from '../nat/foreign/network.js';
 import type { VolumeState } from '../../shared/model/volume.js';
 
 /** One line of passwd(5), as far as the agent needs it. */
@@ -61,6 +63,12 @@ export interface Host {
   readFacts(): Promise<Facts>;
   /** Room below the folders that Reeve writes to; starts no process. */
   readVolumes(): Promise<readonly Volume[]>;
+  /** Interfaces with their addresses, and routes; starts no process. */
+  readNetwork(): HostNetwork;
+  /** Files that may hold rules of a packet filter for the next start; starts no process. */
+  readBootFiles(): readonly BootFile[];
+  /** Opens a TCP connection and closes it again; empty: it was made, else why not. */
+  checkReach(address: string, port: number, timeoutMs: number): Promise<'' | 'refused' | 'no answer in time' | 'no route'>;
   /** Kernel's boot id. */
   bootId(): string;
   /** A text that is another after each boot of the host, be it a machine or a container, and the same for all its processes. */

@@ -8,6 +8,7 @@ import { policyMaxBytes } from '../../shared/gen/privd.js';
 import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
+import { checkReach, readBootFiles, readNetwork } from './network.js';
 import { createPrivdClient } from './privd.js';
 import { readVolumes } from './volume.js';
 
@@ -54,6 +55,9 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     homeExists: (name) => lstatSync(`/home/${name}`, { throwIfNoEntry: false }) !== undefined,
     readFacts: () => facts.read(systemClock.now()),
     readVolumes: () => readVolumes(options.statePath, ['/etc', '/var', '/var/lib/reeve-privd']),
+    readNetwork,
+    readBootFiles,
+    checkReach,
     bootId: () => bootId,
     bootMark: () => readBootMark(dirname(options.helperSocket)),
     monotonicMs: readMonotonicMs,
@@ -126,6 +130,8 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
       return accountFiles.map((name) => `/etc/${name}`);
     case 'keys':
       return keyPaths();
+    // The kernel's tables are no files: who manages them asks for their generation.
+    case 'nat':
     case 'own':
       return [];
   }

@@ -4,7 +4,7 @@ import { parseOperationId } from '../host/privd.js';
 import type { Journal } from '../journal/journal.js';
 
 /** The nouns whose changes can cut the coordinator off, each with the method that makes them. */
-const confirmable = { key: 'reeve.agent.v1.KeyService/SyncAuthorizedKeys' } as const;
+const confirmable = { key: 'reeve.agent.v1.KeyService/SyncAuthorizedKeys', nat: 'reeve.agent.v1.NatService/ApplyNat' } as const;
 
 /** A request to keep a change. */
 export interface Confirmation {

@@ -34,7 +34,7 @@ const factsMs = 60_000;
 const factsTellMs = 10 * 60_000;
 
 /** Abilities beyond the first release. */
-const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key'];
+const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'reach'];
 
 /** Knows the state of the agent, its helper and its nouns, and tells who watches. */
 export interface StatusHub {
@@ -223,9 +223,21 @@ class Hub implements StatusHub {
   #poll(): void {
     this.#later('poll', pollMs * (0.9 + 0.2 * random()), () => {
       for (const part of ['policy', 'accounts', 'keys', 'hold'] as const) this.#touched(part);
+      for (const noun of this.#options.nouns) void this.#ask(noun);
       void this.#measure();
       this.#poll();
     });
+  }
+
+  /** Asks a noun of which no file tells whether it has changed. */
+  async #ask(noun: ObservedNoun): Promise<void> {
+    const { host } = this.#options;
+    if (noun.moved === undefined || noun.present?.() === false || !allows(readHostPolicy(host), noun.operation)) return;
+    try {
+      if (await noun.moved(newId(host.clock.now()))) await this.#observe(noun);
+    } catch (error) {
+      this.#unreachable(error);
+    }
   }
 
   /** A part may have changed: its stamp tells. */

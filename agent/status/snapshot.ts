@@ -13,6 +13,8 @@ export interface ObservedNoun {
   readonly present?: () => boolean;
   /** Which part of the host it is in. */
   readonly part: HostPart;
+  /** Whether it may have changed since it was observed last, asked every few minutes where no file tells; absent: files do. */
+  readonly moved?: (operationId: string) => Promise<boolean>;
   /** The digest model of the managed objects. Runs between changes of the noun. */
   readonly observe: (operationId: string) => Promise<Parameters<typeof nounDigest>[1]>;
 }

@@ -54,6 +54,14 @@ export async function* formatSteps(steps: AsyncIterable<ChangeStep>): AsyncGener
       case 'planned':
         yield { planned: { planId: step.planId, hosts: step.hosts.map(formatHostOutcome), inventory: step.inventory.map(formatChange) } };
         break;
+      case 'waiting': {
+        const { leftMs, missing, manual } = step.waiting;
+        yield { waiting: { hostName: step.host.name, noun: step.noun, leftMs: Math.round(leftMs), missing: [...missing], manual } };
+        break;
+      }
+      case 'confirmed':
+        yield { confirmed: { hostName: step.host.name, noun: step.noun } };
+        break;
       case 'host':
         yield { host: formatHostOutcome(step.result) };
         break;

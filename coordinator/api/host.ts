@@ -32,6 +32,7 @@ import {
 } from '../inventory/host.js';
 import { currentKey, revokeKeys } from '../inventory/key.js';
 import { raiseKeys, touchedHosts } from '../inventory/key-touched.js';
+import { followDestination, requireNoForwards } from '../inventory/nat-touched.js';
 import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
@@ -42,7 +43,7 @@ import { proveHost } from './prove.js';
 import { reachableFrom } from './reach.js';
 import { releaseHost } from './release.js';
 import { administers, changes, reads } from './row.js';
-import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, visibleHosts, type Scoped } from './select.js';
+import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, nameFor, visibleHosts, type Scoped } from './select.js';
 
 /** Policy presets that a join command can install. */
 export const policyPresets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
@@ -75,7 +76,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
     SetHost: {
       ...changes,
       handle: (request, context) => {
-        const { db, fleet } = office();
+        const { db, fleet, clock } = office();
         const { principal } = context;
         const host = hostFor(db, principal, request.host);
         const edit = {
@@ -89,6 +90,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const access = parseHostAccess(principal, request);
         audited(office(), principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove, ...access }), (raise) => {
           updateHost(db, host, edit);
+          raise(followDestination(db, host, clock.now(), nameFor(db, principal)));
           setLabels(db, host.id, set, remove);
           assertStaysInScope(db, principal, host, 'leave host');
           raise(setHostAccess(office(), host, access));
@@ -104,6 +106,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const host = hostFor(db, context.principal, request.host);
         const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
         if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
+        requireNoForwards(db, host, nameFor(db, context.principal));
         audited(office(), context.principal, `host retire ${host.name}`, host.id, (raise) => raise(retireHost(db, host.id, clock.now())));
         fleet.refresh(host.id);
         return Promise.resolve({});
@@ -177,7 +180,10 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
     const parentId = request.parent === '' ? undefined : hostFor(db, caller, request.parent).id;
     const id = known?.id ?? newId(now);
     if (known === undefined) addHost(db, { id, name, endpoint, parentId, ...link, now });
-    else updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }), ...link });
+    else {
+      updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }), ...link });
+      raise(followDestination(db, known, now, nameFor(db, caller)));
+    }
     setLabels(db, id, labels, []);
     assertStaysInScope(db, caller, { id, name }, 'invite host');
     raise(raiseKeys(db, touchedHosts(db, { kind: 'host', hostId: id }), { now }));

@@ -7,6 +7,7 @@ import { dropGeneration, getGeneration, raiseGeneration } from '../inventory/gen
 import { childrenOf, type HostRow } from '../inventory/host.js';
 import type { Office } from '../office.js';
 import { isKeyManaged } from '../inventory/key-list.js';
+import { requireNoForwards } from '../inventory/nat-touched.js';
 import { hostNoun } from '../reconcile/host.js';
 import { keyNoun } from '../reconcile/key.js';
 import type { Noun } from '../reconcile/noun.js';
@@ -15,7 +16,7 @@ import { userNoun } from '../reconcile/user.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
 import { audited } from './operator.js';
-import { hostFor, inScope } from './select.js';
+import { hostFor, inScope, nameFor } from './select.js';
 
 /** Lets go of a host or of one noun of it, or takes that back. Errors: those of ReleaseHost. */
 export function releaseHost(office: Office, request: ReleaseHostRequest, context: CallContext<OperatorCaller>): AsyncGenerator<ChangeEventInput> {
@@ -33,6 +34,7 @@ export function releaseHost(office: Office, request: ReleaseHostRequest, context
   }
   const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
   if (request.noun === '' && children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
+  if (request.noun === '') requireNoForwards(db, host, nameFor(db, context.principal));
   return formatSteps(office.changes.run({ ...base, nouns: releasedNouns(office, host, request.noun), release: true }, options, context.signal));
 }
 

@@ -2,7 +2,7 @@ import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import { formatLabel } from '../../shared/model/label.js';
 import { parseSelector } from '../../shared/model/selector.js';
 import type { Database } from '../inventory/database.js';
-import { findHost, hasLabel, hostsWithLabel, listHosts, selectHosts, type HostRow } from '../inventory/host.js';
+import { findHost, getHost, hasLabel, hostsWithLabel, listHosts, selectHosts, type HostRow } from '../inventory/host.js';
 import type { OperatorCaller } from './caller.js';
 
 /*
@@ -16,6 +16,11 @@ export type Scoped = Pick<OperatorCaller, 'scope'>;
 /** Whether a host exists for this caller. */
 export function inScope(db: Database, caller: Scoped, hostId: string): boolean {
   return caller.scope === undefined || caller.scope.some((label) => hasLabel(db, hostId, label));
+}
+
+/** How hosts are named to a caller: those outside its scope are not. */
+export function nameFor(db: Database, caller: Scoped): (hostId: string) => string {
+  return (hostId) => (inScope(db, caller, hostId) ? (getHost(db, hostId)?.name ?? hostId) : 'a host outside your scope');
 }
 
 /** A host by name or id, not retired. Errors: HOST_UNKNOWN, HOST_RETIRED. */

@@ -16,6 +16,7 @@ import { groupService } from './group.js';
 import { hostService } from './host.js';
 import { keyService } from './key.js';
 import { loginService } from './login.js';
+import { natService } from './nat.js';
 import { operationService } from './operation.js';
 import { operatorService } from './operator.js';
 import { packageService } from './package.js';
@@ -64,6 +65,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     hostService(office),
     keyService(office),
     loginService(office),
+    natService(office),
     operationService(office),
     operatorService(office),
     packageService(options.packageDir),

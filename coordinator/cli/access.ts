@@ -15,7 +15,7 @@ const access = defineCommand({
   text: 'As the inventory has it. What else lets in on a host: reeve key foreign HOST',
   positionals: { person: { text: 'Name of a person; or --host', optional: true } },
   options: {
-    host: { kind: 'value', value: 'HOST', text: 'Who gets in to this host' },
+    host: { kind: 'value', value: 'HOST', names: 'hosts', text: 'Who gets in to this host' },
     user: { kind: 'value', value: 'NAME', text: 'With --host: only to this user' },
     at: { kind: 'value', value: 'TIME', text: 'At that time, in UTC: 2026-01-31 or 2026-01-31T09:05Z (default: now)' },
   },
@@ -38,7 +38,8 @@ const access = defineCommand({
   },
 });
 
-const why = defineCommand({
+/** `reeve why access`. */
+export const whyAccess = defineCommand({
   path: 'why access',
   summary: 'Why a person gets in to a user of a host, or why not',
   positionals: { person: { text: 'Name of the person' }, where: { text: 'HOST:USER' } },
@@ -55,6 +56,3 @@ const why = defineCommand({
 
 /** `reeve access`. */
 export const accessNoun: Noun = { name: 'access', summary: access.summary, commands: [access] };
-
-/** `reeve why`. */
-export const whyNoun: Noun = { name: 'why', summary: 'Why something is as it is', commands: [why] };

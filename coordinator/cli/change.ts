@@ -12,6 +12,7 @@ import type { Context } from './context.js';
 import { exitOfHost, exitOfOutcome, worstExit } from './exit.js';
 import { failureJson, formatJson, toJson } from './json.js';
 import { createProgress } from './progress.js';
+import { createWaits, type Wait } from './wait.js';
 
 /** How far a command goes, as its options say. */
 export interface ChangeFlags {
@@ -33,6 +34,12 @@ interface Known {
   readonly finished: ChangeFinished | undefined;
   /** How many results are of hosts that answered after the plan. */
   readonly answered: number;
+  /** Changes that hosts would take back unless they were confirmed. */
+  readonly waits: readonly Wait[];
+  /** What hosts do that still waited when the events ended. */
+  readonly outlook: readonly string[];
+  /** What stands beside it in the JSON document. */
+  readonly beside: Readonly<Record<string, unknown>>;
   /** Why the events ended early. */
   readonly broken: ReeveError | undefined;
 }
@@ -42,20 +49,23 @@ export function requireDecided(context: Context, flags: ChangeFlags): void {
   if (!flags.plan && !flags.stage && !flags.yes) requireAnswerer(context, 'add --yes to apply without a question, or --plan to only see what would change');
 }
 
-/** Plans, shows, asks, applies and waits, or the part of it that the options ask for. Gives the exit code. */
-export async function runChange(context: Context, flags: ChangeFlags, start: StartChange): Promise<number> {
+/**
+ * Plans, shows, asks, applies and waits, or the part of it that the options ask for. `beside` stands with the answer in its JSON document. Gives the exit code.
+ */
+export async function runChange(context: Context, flags: ChangeFlags, start: StartChange, beside: Readonly<Record<string, unknown>> = {}): Promise<number> {
   requireDecided(context, flags);
   const api = await context.api();
   const operationId = newId(context.clock.now());
-  if (flags.plan) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_PLAN' }), ''), 'planned');
-  if (flags.stage) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_STAGE', operationId }), operationId), 'stored');
-  if (flags.yes) return report(context, await collect(context, start(api, { mode: 'CHANGE_MODE_APPLY', operationId }), operationId), 'applied');
+  const collect = async (events: AsyncIterable<ChangeEvent>, operation: string): Promise<Known> => ({ ...(await follow(context, events, operation)), beside });
+  if (flags.plan) return report(context, await collect(start(api, { mode: 'CHANGE_MODE_PLAN' }), ''), 'planned');
+  if (flags.stage) return report(context, await collect(start(api, { mode: 'CHANGE_MODE_STAGE', operationId }), operationId), 'stored');
+  if (flags.yes) return report(context, await collect(start(api, { mode: 'CHANGE_MODE_APPLY', operationId }), operationId), 'applied');
 
-  const planned = await collect(context, start(api, { mode: 'CHANGE_MODE_PLAN' }), '');
+  const planned = await collect(start(api, { mode: 'CHANGE_MODE_PLAN' }), '');
   const exit = report(context, planned, 'planned');
   if (planned.planId === '' || nothingToDo(planned)) return exit;
   await confirm(context, 'Apply?');
-  const known = await collect(context, start(api, { mode: 'CHANGE_MODE_APPLY', planId: planned.planId, operationId }), operationId);
+  const known = await collect(start(api, { mode: 'CHANGE_MODE_APPLY', planId: planned.planId, operationId }), operationId);
   return report(context, known, 'applied', isTrouble);
 }
 
@@ -72,7 +82,7 @@ function nothingToDo({ inventory, results }: Pick<Known, 'inventory' | 'results'
  * The events of one call to their end. A later result of a host and noun replaces the planned one. A call that ends early throws, unless it may have
  * changed something (it has an operation): then what is known is given with the error.
  */
-async function collect(context: Context, events: AsyncIterable<ChangeEvent>, operationId: string): Promise<Known> {
+async function follow(context: Context, events: AsyncIterable<ChangeEvent>, operationId: string): Promise<Omit<Known, 'beside'>> {
   const results = new Map<string, HostResult>();
   const keyOf = (result: HostResult): string => `${result.hostId} ${result.noun}`;
   const planned = new Map<string, HostResult>();
@@ -81,6 +91,7 @@ async function collect(context: Context, events: AsyncIterable<ChangeEvent>, ope
   let finished: ChangeFinished | undefined;
   let broken: ReeveError | undefined;
   const progress = createProgress(context);
+  const waits = createWaits(context.clock, progress);
   try {
     for await (const event of events) {
       if (event.planned) {
@@ -90,19 +101,25 @@ async function collect(context: Context, events: AsyncIterable<ChangeEvent>, ope
       } else if (event.host) {
         results.set(keyOf(event.host), event.host);
         progress.done(results.size);
+        waits.settled(event.host);
+      } else if (event.waiting) {
+        waits.waiting(event.waiting);
+      } else if (event.confirmed) {
+        waits.confirmed(event.confirmed);
       } else if (event.finished) {
         finished = event.finished;
       }
     }
     if (finished === undefined) throw new ReeveError([{ code: 'INTERNAL', fields: { correlation: 'the coordinator ended the answer early' } }]);
   } catch (error) {
-    if (operationId === '' || !(error instanceof ReeveError) || (planned.size === 0 && results.size === 0 && error.code !== 'CANCELLED')) throw error;
+    if (operationId === '' || !(error instanceof ReeveError) || (planned.size === 0 && results.size === 0 && waits.all().length === 0 && error.code !== 'CANCELLED')) throw error;
     broken = error;
   } finally {
+    waits.close();
     progress.close();
   }
   const merged = mergeResults(planned, results, broken !== undefined);
-  return { planId, operationId: finished?.operationId ?? operationId, results: sorted(merged), inventory, finished, answered: results.size, broken };
+  return { planId, operationId: finished?.operationId ?? operationId, results: sorted(merged), inventory, finished, answered: results.size, waits: waits.all(), outlook: waits.outlook(), broken };
 }
 
 /** What every host said last. Where others were told or the call ended early, a planned change without an answer is unknown: nobody said it was made. */
@@ -140,7 +157,7 @@ function exitOf(known: Known, stage: Stage): number {
 }
 
 function documentOf(known: Known): Readonly<Record<string, ReturnType<typeof toJson>>> {
-  const { planId, operationId, results, inventory, finished, broken } = known;
+  const { planId, operationId, results, inventory, finished, waits, broken } = known;
   const failure = broken === undefined ? {} : (failureJson(broken) as Readonly<Record<string, ReturnType<typeof toJson>>>);
   return {
     planId,
@@ -149,6 +166,8 @@ function documentOf(known: Known): Readonly<Record<string, ReturnType<typeof toJ
     stored: finished?.stored ?? null,
     ...(inventory.length === 0 ? {} : { inventory: inventory.map((change) => toJson(change)) }),
     hosts: results.map((result) => toJson(result)),
+    ...(waits.length === 0 ? {} : { confirmations: waits.map((wait) => toJson(wait)) }),
+    ...Object.fromEntries(Object.entries(known.beside).map(([name, value]) => [name, toJson(value, name)])),
     ...failure,
   };
 }
@@ -163,7 +182,7 @@ function reportText(context: Context, known: Known, stage: Stage, shown: (result
   }
   const why = known.broken.code === 'CANCELLED' ? 'Cancelled' : known.broken.message;
   if (known.results.length > 0) terminal.out(`${renderSummary(known.results, stage)}\n`);
-  terminal.err(`reeve: ${why}; hosts that had not answered may still finish what they began.\n  See: reeve operation show ${known.operationId}\n`);
+  terminal.err(`reeve: ${why}; hosts that had not answered may still finish what they began.\n${known.outlook.map((text) => `  ${text}.\n`).join('')}  See: reeve operation show ${known.operationId}\n`);
 }
 
 function closing(known: Known, stage: Stage): string {

@@ -1,5 +1,8 @@
 import type { Context } from './context.js';
 
+/** What the completion asks the coordinator for: names of hosts, or the forwards and masquerades of the host that stands first in the line. */
+export type Names = 'hosts' | 'forwards';
+
 /** An option that takes a value. */
 interface ValueOption {
   readonly kind: 'value';
@@ -9,6 +12,7 @@ interface ValueOption {
   readonly required?: boolean;
   /** The only values it may have. */
   readonly choices?: readonly string[];
+  readonly names?: Names;
 }
 
 /** An option that may be given several times. */
@@ -16,6 +20,7 @@ interface ListOption {
   readonly kind: 'list';
   readonly value: string;
   readonly text: string;
+  readonly names?: Names;
   readonly required?: false;
 }
 
@@ -36,13 +41,16 @@ export interface Positional {
   readonly choices?: readonly string[];
   /** Whether the command works without it. */
   readonly optional?: boolean;
+  /** Whether it is the last one and takes all that is left; it is optional then. */
+  readonly many?: boolean;
+  readonly names?: Names;
 }
 
 /** What `run` gets for an option. */
 type OptionValue<O> = O extends { kind: 'flag' } ? boolean : O extends { kind: 'list' } ? readonly string[] : O extends { required: true } ? string : string | undefined;
 
 /** What `run` gets for a positional. */
-type PositionalValue<P> = P extends { optional: true } ? string | undefined : string;
+type PositionalValue<P> = P extends { many: true } ? readonly string[] : P extends { optional: true } ? string | undefined : string;
 
 /** The arguments of a command by the names it declares. */
 export type Arguments<P, O> = { readonly [K in keyof P]: PositionalValue<P[K]> } & { readonly [K in keyof O]: OptionValue<O[K]> };
@@ -88,6 +96,11 @@ export function defineCommand<const P extends Readonly<Record<string, Positional
   return definition as unknown as Command;
 }
 
+/** The positionals of a command as a line of usage has them: `NAME`, `[NAME]`, `[NAME]...`. */
+export function positionalNames(positionals: Readonly<Record<string, Positional>>): string[] {
+  return Object.entries(positionals).map(([name, { optional, many }]) => (many === true ? `[${name.toUpperCase()}]...` : optional === true ? `[${name.toUpperCase()}]` : name.toUpperCase()));
+}
+
 /** Options of every command. */
 export const globalOptions = {
   json: { kind: 'flag', text: 'Answer with one JSON document, for programs' },
@@ -107,8 +120,11 @@ export const changeExclusive: readonly (readonly [string, string])[] = [['plan',
 /** The option that takes keys away where a host would keep them: its floors are not asked. */
 export const force = { kind: 'flag', text: 'Also when it takes the last break-glass key of a host away' } as const satisfies Option;
 
+/** The positional that names a host. */
+export const hostPositional = { text: 'Name or id of the host', names: 'hosts' } as const satisfies Positional;
+
 /** The option that names hosts. */
-export const on = { kind: 'value', value: 'SELECTOR', text: 'Which hosts: NAME, LABEL=VALUE or all' } as const satisfies Option;
+export const on = { kind: 'value', value: 'SELECTOR', text: 'Which hosts: NAME, LABEL=VALUE or all', names: 'hosts' } as const satisfies Option;
 
 /** Exit codes of every command, for the help and the man page. */
 export const exitCodes: readonly { readonly code: number; readonly text: string }[] = [

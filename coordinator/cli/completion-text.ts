@@ -1,4 +1,4 @@
-import { globalOptions, type Command, type Noun, type Option, type Positional } from './command.js';
+import { globalOptions, type Command, type Names, type Noun, type Option, type Positional } from './command.js';
 
 /** The words a command can go on with. */
 function wordsOf(command: Command): string[] {
@@ -12,9 +12,15 @@ function choicesOf(nouns: readonly Noun[]): [name: string, values: readonly stri
   return found.filter(([name], index) => found.findIndex(([other]) => other === name) === index);
 }
 
+/** Options whose value is one of the names that the coordinator knows. */
+function namedOptions(nouns: readonly Noun[]): string[] {
+  const all = nouns.flatMap((noun) => noun.commands.flatMap((command) => Object.entries<Option>(command.options).filter(([, option]) => option.kind !== 'flag' && option.names === 'hosts').map(([name]) => name)));
+  return [...new Set(all)].sort();
+}
+
 /** Options whose value is free: nothing is offered after them. */
 function freeOptions(nouns: readonly Noun[]): string[] {
-  const closed = choicesOf(nouns).map(([name]) => name);
+  const closed = [...choicesOf(nouns).map(([name]) => name), ...namedOptions(nouns)];
   const all = nouns.flatMap((noun) => noun.commands.flatMap((command) => Object.entries<Option>(command.options).filter(([, option]) => option.kind !== 'flag').map(([name]) => name)));
   return [...new Set(all)].filter((name) => !closed.includes(name)).sort();
 }
@@ -28,26 +34,33 @@ export function renderBash(nouns: readonly Noun[]): string {
   const cases = nouns.flatMap((noun) => {
     const verbs = verbsOf(noun);
     const start = verbs.length === 0 ? [] : [`    '${noun.name} ') words='${verbs.join(' ')} --help' ;;`];
-    return [...start, ...noun.commands.map((command) => `    '${command.path}${command.path === noun.name ? ' ' : ''}'*) words='${wordsOf(command).join(' ')}' ;;`)];
+    return [...start, ...noun.commands.map((command) => `    '${command.path}${command.path === noun.name ? ' ' : ''}'*) words='${wordsOf(command).join(' ')}'${bashNames(command)} ;;`)];
   });
   return [
     '# Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.',
     '_reeve() {',
-    '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip=',
+    '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip= depth=0',
+    '  local -a said=() names=()',
     '  COMPREPLY=()',
     '  case $previous in',
     ...choicesOf(nouns).map(([name, values]) => `    --${name}) COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$current")); return ;;`),
     '    --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;',
+    `    ${namedOptions(nouns).map((name) => `--${name}`).join('|')}) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;`,
     `    ${freeOptions(nouns).map((name) => `--${name}`).join('|')}) return ;;`,
     '  esac',
     '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
     '    if [[ $skip ]]; then skip=; continue; fi',
-    `    case $word in ${['socket', ...choicesOf(nouns).map(([name]) => name), ...freeOptions(nouns)].map((name) => `--${name}`).join('|')}) skip=1 ;; -*) ;; *) path="$path$word " ;; esac`,
+    `    case $word in ${['socket', ...choicesOf(nouns).map(([name]) => name), ...namedOptions(nouns), ...freeOptions(nouns)].map((name) => `--${name}`).join('|')}) skip=1 ;; -*) ;; *) path="$path$word " ;; esac`,
     '  done',
     '  case $path in',
     `    '') words='${nouns.map((noun) => noun.name).join(' ')} --help --version' ;;`,
     ...cases,
     '  esac',
+    '  read -ra said <<< "$path"',
+    '  if [[ $current != -* ]]; then case ${names[${#said[@]}-depth]-} in',
+    '    hosts) words="$words $(reeve completion hosts 2>/dev/null)" ;;',
+    '    forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;',
+    '  esac; fi',
     '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
     '}',
     'complete -F _reeve reeve',
@@ -55,11 +68,19 @@ export function renderBash(nouns: readonly Noun[]): string {
   ].join('\n');
 }
 
+/** What the positionals of a command are names of, for the case of the command; `depth` is how many words stand before them. */
+function bashNames(command: Command): string {
+  const names = Object.values(command.positionals).map((positional: Positional) => positional.names ?? '-');
+  return names.every((name) => name === '-') ? '' : ` depth=${String(command.path.split(' ').length)} names=(${names.join(' ')})`;
+}
+
 /** The completion script for zsh. `*::` makes words begin with the noun; one shift more and they begin with the verb, as _arguments wants it. */
 export function renderZsh(nouns: readonly Noun[]): string {
   return [
     '#compdef reeve',
     '# Completion of reeve(1) for zsh. Generated from the command tree by packaging/completion/generate.ts.',
+    "_reeve_hosts() { local -a found=(${(f)\"$(reeve completion hosts 2>/dev/null)\"}); _describe host found }",
+    "_reeve_forwards() { local -a found=(${(f)\"$(reeve completion forwards $line[1] 2>/dev/null)\"}); _describe forward found }",
     '_reeve() {',
     "  local context state state_descr line ret=1",
     '  typeset -A opt_args',
@@ -92,7 +113,7 @@ function zshNoun(noun: Noun): string[] {
 }
 
 function zshArguments(command: Command): string {
-  const positionals = Object.entries<Positional>(command.positionals).map(([name, { choices, optional }]) => zshQuote(`${optional === true ? ':' : ''}:${name}:${choices === undefined ? ' ' : `(${choices.join(' ')})`}`));
+  const positionals = Object.entries<Positional>(command.positionals).map(([name, { choices, optional, many, names }]) => zshQuote(`${many === true ? '*' : optional === true ? ':' : ''}:${name}:${zshAction(choices, names)}`));
   return [...Object.entries<Option>(command.options).map(([name, option]) => zshOption(name, option)), ...positionals].join(' ').trim();
 }
 
@@ -102,12 +123,17 @@ function zshOption(name: string, option: Option): string {
     case 'flag':
       return zshQuote(text);
     case 'list':
-      return zshQuote(`*${text}:${option.value.toLowerCase().replaceAll(':', ' ')}: `);
+      return zshQuote(`*${text}:${option.value.toLowerCase().replaceAll(':', ' ')}:${zshAction(undefined, option.names)}`);
     case 'value': {
-      const values = option.choices === undefined ? (name === 'socket' ? '_files' : ' ') : `(${option.choices.join(' ')})`;
+      const values = name === 'socket' ? '_files' : zshAction(option.choices, option.names);
       return zshQuote(`${text}:${option.value.toLowerCase().replaceAll(':', ' ')}:${values}`);
     }
   }
+}
+
+function zshAction(choices: readonly string[] | undefined, names: Names | undefined): string {
+  if (names !== undefined) return `_reeve_${names}`;
+  return choices === undefined ? ' ' : `(${choices.join(' ')})`;
 }
 
 function zshEscape(text: string): string {

@@ -1,7 +1,7 @@
 import type { Check as WireCheck } from '../../shared/gen/proto/reeve/coordinator/v1/Check.js';
 import { formatCheck, formatVerdict, type Check, type CheckState } from '../../shared/model/check.js';
 import { parseHostName } from '../../shared/model/host.js';
-import { defineCommand, type Noun } from './command.js';
+import { defineCommand, hostPositional, type Noun } from './command.js';
 import { formatJson, toJson } from './json.js';
 import { doctorService } from './service.js';
 import { paint, type Tone } from './table.js';
@@ -16,7 +16,7 @@ const doctor = defineCommand({
   summary: 'Find out what is wrong with a host, and how to repair it',
   text:
     'Looks at inventory, address, route, TLS, certificates, clocks, agent, version, policy, helper, audit, disks, what is pending, operations and renewal, in this order, with connections of its own; it works for a host that is not connected, and changes nothing. What depends on a failed check is skipped: begin with the first that failed. Exit code 0 says that nothing failed, 1 that something did, 3 that nothing answers at the address of the host. On the host itself: reeve-agent doctor',
-  positionals: { host: { text: 'Name or id of the host' } },
+  positionals: { host: hostPositional },
   options: {},
   examples: [{ line: 'reeve doctor web1', text: 'What is wrong with web1' }],
   run: async (context, args) => {

@@ -15,7 +15,7 @@ import { formatTime } from './time.js';
 const name = { text: 'Name of the group' } as const;
 const members = {
   person: { kind: 'list', value: 'NAME', text: 'A person: all their keys; may be repeated' },
-  host: { kind: 'list', value: 'HOST', text: 'A host: all keys of users on it; may be repeated' },
+  host: { kind: 'list', value: 'HOST', names: 'hosts', text: 'A host: all keys of users on it; may be repeated' },
   key: { kind: 'list', value: 'FINGERPRINT', text: 'A single key; may be repeated' },
 } as const;
 

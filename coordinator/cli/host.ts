@@ -12,7 +12,7 @@ import { parseShared, type TargetArguments } from './add/option.js';
 import { ansibleInventory } from './ansible.js';
 import { answer } from './answer.js';
 import { runChange } from './change.js';
-import { defineCommand, on, type Noun } from './command.js';
+import { defineCommand, hostPositional, on, type Noun } from './command.js';
 import { sure } from './confirm.js';
 import type { Context } from './context.js';
 import { parseDuration, parseTtl } from '../../shared/model/duration.js';
@@ -25,7 +25,7 @@ import { hostService } from './service.js';
 import { formatTime } from './time.js';
 
 const presets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
-const hostPositional = { host: { text: 'Name or id of the host' } } as const;
+const named = { host: hostPositional } as const;
 const yes = { kind: 'flag', text: 'Ask nothing' } as const;
 
 const invite = defineCommand({
@@ -38,7 +38,7 @@ const invite = defineCommand({
     ttl: { kind: 'value', value: 'TIME', text: 'How long the token is good, 1m to 24h (default: 30m)' },
     policy: { kind: 'value', value: 'PRESET', choices: presets, text: 'Policy preset that the join line installs (default: observe)' },
     label: { kind: 'list', value: 'KEY=VALUE', text: 'A label; may be repeated' },
-    parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
+    parent: { kind: 'value', value: 'HOST', names: 'hosts', text: 'The host that this one lives on' },
     link: { kind: 'value', value: 'LINK', choices: linkKinds, text: 'How the coordinator reaches it: direct, through its parent, or through a connection that its agent keeps (default: direct)' },
     rejoin: { kind: 'flag', text: 'Let a host that has joined before join again with a new key' },
     ...fileOptions,
@@ -113,7 +113,7 @@ const list = defineCommand({
 const show = defineCommand({
   path: 'host show',
   summary: 'Show a host: state, facts, agent',
-  positionals: hostPositional,
+  positionals: named,
   options: {},
   examples: [{ line: 'reeve host show web1', text: 'Everything known of web1' }],
   run: async (context, args) => {
@@ -126,13 +126,13 @@ const set = defineCommand({
   path: 'host set',
   summary: 'Alter name, address, labels, parent, link, owners or break-glass keys of a host',
   text: 'What is not named stays as it is. Owners and labels alter who gets in by SSH key; apart from that nothing changes on the host itself. It hears of another link when it renews its certificate, or at once by "dial-out yes" or "no" in its agent.conf.',
-  positionals: hostPositional,
+  positionals: named,
   options: {
     name: { kind: 'value', value: 'NAME', text: 'New name' },
     address: { kind: 'value', value: 'IP[:PORT]', text: 'New address of its agent' },
     label: { kind: 'list', value: 'KEY=VALUE', text: 'A label to add or replace; may be repeated' },
     unlabel: { kind: 'list', value: 'KEY', text: 'A label to take away; may be repeated' },
-    parent: { kind: 'value', value: 'HOST', text: 'The host that this one lives on' },
+    parent: { kind: 'value', value: 'HOST', names: 'hosts', text: 'The host that this one lives on' },
     link: { kind: 'value', value: 'LINK', choices: linkKinds, text: 'How the coordinator reaches it: direct, through its parent, or through a connection that its agent keeps' },
     'no-parent': { kind: 'flag', text: 'It lives on no other host' },
     owner: { kind: 'list', value: 'PERSON', text: 'A person who may log in to all its managed users; may be repeated' },
@@ -170,7 +170,7 @@ const retire = defineCommand({
   path: 'host retire',
   summary: 'Take a host out of the fleet for ever',
   text: 'Its certificate is revoked and its id is never used again; its name is free. Nothing changes on the host itself.',
-  positionals: hostPositional,
+  positionals: named,
   options: { yes },
   examples: [{ line: 'reeve host retire web1', text: 'Retire web1, after a question' }],
   run: async (context, args) => {
@@ -185,7 +185,7 @@ const release = defineCommand({
   path: 'host release',
   summary: 'Let go of a host: what Reeve manages there stays, and works without it',
   text: 'Accounts stay exactly as they are, also locked ones. When the agent has acknowledged it, the host is retired, and "apt purge reeve-agent" on it leaves nothing running. A host that cannot be reached stays, and is released when it returns; to only forget it: reeve host retire',
-  positionals: hostPositional,
+  positionals: named,
   options: {
     noun: { kind: 'value', value: 'NOUN', text: 'Only this noun; the host stays managed for the rest' },
     cancel: { kind: 'flag', text: 'Take back a release that is still pending' },
@@ -208,7 +208,7 @@ const revoke = defineCommand({
   path: 'host revoke',
   summary: 'Revoke the certificates of a host at once',
   text: 'Its connections are closed within 15 seconds. Nothing changes on the host itself. It comes back with: reeve host invite HOST --rejoin',
-  positionals: hostPositional,
+  positionals: named,
   options: { yes },
   examples: [{ line: 'reeve host revoke web1 --yes', text: 'Cut web1 off without a question' }],
   run: async (context, args) => {
@@ -223,7 +223,7 @@ const readmit = defineCommand({
   path: 'host readmit',
   summary: 'Let hosts with a long expired certificate come back',
   text: 'Needed when a certificate expired more than 30 days ago. The hosts may come back with their last key for one hour.',
-  positionals: { selector: { text: 'Which hosts: NAME, LABEL=VALUE or all', optional: true } },
+  positionals: { selector: { text: 'Which hosts: NAME, LABEL=VALUE or all', optional: true, names: 'hosts' } },
   options: { all: { kind: 'flag', text: 'All hosts' } },
   examples: [
     { line: 'reeve host readmit web1', text: 'Let web1 come back' },
@@ -243,7 +243,7 @@ const hold = defineCommand({
   text:
     'Until the hold ends, nothing but removal of access (locking and removing users, taking groups away) is applied to the host. Commands plan, show and store as ever; what they ' +
     'store stays pending and is applied when the hold has ended, which it does by itself. A hold that root of the host has set with "reeve-agent hold" is ended there only.',
-  positionals: hostPositional,
+  positionals: named,
   options: {
     for: { kind: 'value', value: 'TIME', text: 'How long, 1m to 30d' },
     reason: { kind: 'value', value: 'TEXT', text: 'Why, at most 200 characters' },

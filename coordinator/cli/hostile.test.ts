@@ -15,7 +15,7 @@ const unsafe = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u20
 
 /** The same answer with the corpus in every text that is not an enum. */
 function poison(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') return /^(?:OUTCOME|HOST_STATE|HOST_LINK|CHANGE_KIND|USER_KIND|USER_PRESENCE)_/.test(value) || key === 'planId' ? value : `${value}${corpus}`;
+  if (typeof value === 'string') return /^(?:OUTCOME|HOST_STATE|HOST_LINK|CHANGE_KIND|USER_KIND|USER_PRESENCE|NAT_PROTOCOL)_/.test(value) || key === 'planId' ? value : `${value}${corpus}`;
   if (value instanceof Uint8Array || typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => poison(item, key));
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === 'code' ? item : poison(item, name)]));
@@ -24,7 +24,8 @@ function poison(value: unknown, key = ''): unknown {
 const lines: readonly (readonly string[])[] = [
   ['init', '--address', 'a'], ['status'], ['host', 'add', 'web1', '--ssh', 'root@192.0.2.1', '--identity', '/nowhere/key'], ['host', 'invite', 'web1'], ['host', 'list'], ['host', 'show', 'web1'], ['host', 'set', 'web1', '--name', 'b'], ['host', 'readmit', '--all'],
   ['user', 'add', 'ada', '--on', 'all', '--yes'], ['user', 'add', 'ada', '--on', 'all', '--plan'], ['user', 'remove', 'ada', '--on', 'all', '--stage'], ['plan'], ['apply', '--yes'],
-  ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
+  ['nat', 'add', 'web1', '--proto', 'tcp', '--port', '8080', '--to', 'web2:80', '--yes'], ['nat', 'list'], ['nat', 'show', 'web1'], ['nat', 'adopt', 'web1', '--plan'], ['nat', 'trace', 'web1', 'tcp/8080', '--from', '203.0.113.9'],
+  ['why', 'nat', 'web1:tcp/8080'], ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
   ['operator', 'list'], ['operator', 'add', 'ada', '--role', 'viewer'], ['whoami'], ['audit', 'list'], ['audit', 'verify'],
 ];
 

@@ -13,6 +13,7 @@ const enums: Readonly<Record<string, readonly string[]>> = {
   kind: ['CHANGE_KIND_', 'USER_KIND_'],
   presence: ['USER_PRESENCE_'],
   link: ['HOST_LINK_'],
+  protocol: ['NAT_PROTOCOL_'],
 };
 
 /** One JSON document with a newline. What a terminal or a reader could take for something else (control, bidirectional, invisible) is escaped. */

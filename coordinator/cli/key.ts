@@ -5,13 +5,12 @@ import { parsePersonName } from '../../shared/model/person.js';
 import { parseAccountName } from '../../shared/model/user.js';
 import { answer } from './answer.js';
 import { requireDecided, runChange } from './change.js';
-import { changeExclusive, changeOptions, defineCommand, force, type Noun } from './command.js';
+import { changeExclusive, changeOptions, defineCommand, force, hostPositional, type Noun } from './command.js';
 import { formatNewKey, readKeys } from './key-file.js';
 import { renderForeignKeys, renderKey, renderKeys } from './key-text.js';
 import { keyService } from './service.js';
 
 const fingerprint = { text: 'Fingerprint of the key: SHA256:...' } as const;
-const hostPositional = { text: 'Name or id of the host' } as const;
 
 /** A fingerprint as it was typed, when it is one. */
 export function fingerprintText(text: string): string {
@@ -26,7 +25,7 @@ const add = defineCommand({
     'FILE is a .pub file, or has authorized_keys lines with the options restrict, no-*, from and expiry-time. A key of a user on a host is one that this user has to log in elsewhere; ' +
     'it lets in nobody by itself. To read standard input: -',
   positionals: { person: { text: 'Name of the person; not with --host', optional: true }, file: { text: 'File of public keys, or -', optional: true } },
-  options: { host: { kind: 'value', value: 'HOST', text: 'Instead of a person: the host of --user' }, user: { kind: 'value', value: 'NAME', text: 'With --host: whose the keys are' }, ...changeOptions },
+  options: { host: { kind: 'value', value: 'HOST', names: 'hosts', text: 'Instead of a person: the host of --user' }, user: { kind: 'value', value: 'NAME', text: 'With --host: whose the keys are' }, ...changeOptions },
   exclusive: changeExclusive,
   examples: [
     { line: 'reeve key add ada -', text: 'Add the keys on standard input, e.g. those of "ssh-add -L"' },
@@ -73,7 +72,7 @@ const list = defineCommand({
   path: 'key list',
   summary: 'List the keys of the inventory',
   positionals: {},
-  options: { person: { kind: 'value', value: 'NAME', text: 'Only keys of this person' }, host: { kind: 'value', value: 'HOST', text: 'Only keys of users on this host' } },
+  options: { person: { kind: 'value', value: 'NAME', text: 'Only keys of this person' }, host: { kind: 'value', value: 'HOST', names: 'hosts', text: 'Only keys of users on this host' } },
   exclusive: [['person', 'host']],
   examples: [{ line: 'reeve key list --person ada', text: 'The keys of ada' }],
   run: async (context, args) => {

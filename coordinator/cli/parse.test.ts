@@ -30,7 +30,13 @@ describe('the command line', () => {
     ['user add ada --on all --home --system', 'FIELD_INVALID: --system "given" is not allowed: it cannot stand with --home'],
     ['user add ada --on all --plan --stage', 'FIELD_INVALID: --stage "given" is not allowed: it cannot stand with --plan'],
     ['operator add ada --role root', 'FIELD_INVALID: --role "root" is not allowed: one of viewer, operator, admin'],
-    ['completion fish', 'FIELD_INVALID: shell "fish" is not allowed: one of bash, zsh'],
+    ['completion fish', 'FIELD_INVALID: what "fish" is not allowed: one of bash, zsh'],
+    ['nat add web1 --port 80 --to a:1', 'FIELD_MISSING: --proto is missing: see "reeve nat add --help"'],
+    ['nat add web1 --proto icmp --port 80 --to a:1', 'FIELD_INVALID: --proto "icmp" is not allowed: one of tcp, udp'],
+    ['nat add web1 --proto tcp --port 80 --to a:1 --listen 192.0.2.1 --interface eth0', 'FIELD_INVALID: --interface "given" is not allowed: it cannot stand with --listen'],
+    ['nat remove web1 1 --stage --confirm manual', 'FIELD_INVALID: --confirm "given" is not allowed: it cannot stand with --stage'],
+    ['nat remove web1 1 2', 'FIELD_UNKNOWN: "2" is not known here'],
+    ['nat adopt web1 --confirm never', 'FIELD_INVALID: --confirm "never" is not allowed: one of auto, manual'],
     ['host list --no-json', 'FIELD_UNKNOWN: '],
   ])('"%s" is refused', (line, expected) => {
     expect(codeOf(line)).toContain(expected);
@@ -40,6 +46,11 @@ describe('the command line', () => {
     expect(parse('host invite 007 --label a.b=1 --label c=0x10 --parent 1e3')).toMatchObject({ args: { name: '007', label: ['a.b=1', 'c=0x10'], parent: '1e3' } });
     expect(parse('host list --on=a=b --json')).toMatchObject({ args: { on: 'a=b', retired: false }, json: true });
     expect(parse('whoami --socket /x')).toMatchObject({ socket: '/x', json: false });
+  });
+
+  it('gives a positional that may be repeated all that is left', () => {
+    expect(parse('nat adopt web1')).toMatchObject({ args: { host: 'web1', which: [] } });
+    expect(parse('nat adopt web1 tcp/1 --all tcp/2 --json')).toMatchObject({ args: { host: 'web1', which: ['tcp/1', 'tcp/2'], all: true }, json: true });
   });
 
   it('has a summary that begins with a verb and ends without a full stop, and unique paths', () => {

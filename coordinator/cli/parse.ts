@@ -1,7 +1,7 @@
 import yargs, { type Argv, type Options } from 'yargs';
 import { reeveError } from '../../shared/errors/error.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
-import { exitCodes, globalOptions, type Command, type Noun, type Option } from './command.js';
+import { exitCodes, globalOptions, positionalNames, type Command, type Noun, type Option } from './command.js';
 
 /** What a command line asks for: a text to show (help, version), or a command to run. Mistakes are thrown. */
 export type Parsed =
@@ -84,9 +84,9 @@ function verbsOf(noun: Noun): string[] {
 
 function addCommand(parser: Argv, command: Command, select: (command: Command) => (values: Readonly<Record<string, unknown>>) => void): Argv {
   const positionals = Object.entries(command.positionals);
-  const shape = positionals.map(([name, { optional }]) => (optional === true ? `[${name}]` : `<${name}>`)).join(' ');
+  const shape = positionals.map(([name, { optional, many }]) => (many === true ? `[${name}..]` : optional === true ? `[${name}]` : `<${name}>`)).join(' ');
   const verb = command.path.split(' ').at(-1) ?? '';
-  const names = positionals.map(([name, { optional }]) => (optional === true ? `[${name.toUpperCase()}]` : name.toUpperCase())).join(' ');
+  const names = positionalNames(command.positionals).join(' ');
   return parser.command(
     `${verb} ${shape}`.trim(),
     command.summary,
@@ -94,7 +94,7 @@ function addCommand(parser: Argv, command: Command, select: (command: Command) =
       const text = command.text === undefined ? '' : `\n\n${command.text}`;
       let built = nested.usage(`Usage: $0 ${`${command.path} ${names}`.trim()} [OPTION]...\n\n${command.summary}.${text}`).options(mapOptions(command.options));
       for (const [name, positional] of positionals) {
-        built = built.positional(name, { type: 'string', describe: describeChoices(positional.text, positional.choices), ...(positional.optional === true ? {} : { demandOption: true }) });
+        built = built.positional(name, { type: 'string', describe: describeChoices(positional.text, positional.choices), ...(positional.many === true ? { defaultDescription: 'none' } : positional.optional === true ? {} : { demandOption: true }) });
       }
       if (Object.keys(command.options).length > 0) built = built.group(Object.keys(command.options), 'Options:');
       for (const { line, text: meaning } of command.examples) built = built.example(line, meaning);
@@ -124,7 +124,7 @@ function describeChoices(text: string, choices: readonly string[] | undefined): 
 }
 
 function readValues(command: Command, values: Readonly<Record<string, unknown>>): Record<string, Value> {
-  const positionals = Object.entries(command.positionals).map(([name, positional]) => [name, checkChoice(name, single(name, values[name]), positional.choices)] as const);
+  const positionals = Object.entries(command.positionals).map(([name, positional]) => [name, positional.many === true ? several(values[name]) : checkChoice(name, single(name, values[name]), positional.choices)] as const);
   for (const [first, second] of command.exclusive ?? []) {
     if (isGiven(values[first]) && isGiven(values[second])) throw fieldInvalid(`--${second}`, 'given', `it cannot stand with --${first}`);
   }
@@ -149,10 +149,15 @@ function readOption(name: string, option: Option, value: unknown): Value {
     case 'flag':
       return Array.isArray(value) ? value.includes(true) : value === true;
     case 'list':
-      return Array.isArray(value) ? value.map(String) : [];
+      return several(value);
     case 'value':
       return checkChoice(name, single(name, value), option.choices);
   }
+}
+
+/** A value that may be given several times. */
+function several(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** A value that may be given once. */

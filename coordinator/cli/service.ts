@@ -8,6 +8,7 @@ import type { GroupServiceDefinition } from '../../shared/gen/proto/reeve/coordi
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import type { KeyServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/KeyService.js';
 import type { LoginServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/LoginService.js';
+import type { NatServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/NatService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
 import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
 import type { PackageServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PackageService.js';
@@ -30,6 +31,7 @@ export const groupService = named<GroupServiceDefinition>('reeve.coordinator.v1.
 export const hostService = named<HostServiceDefinition>('reeve.coordinator.v1.HostService');
 export const keyService = named<KeyServiceDefinition>('reeve.coordinator.v1.KeyService');
 export const loginService = named<LoginServiceDefinition>('reeve.coordinator.v1.LoginService');
+export const natService = named<NatServiceDefinition>('reeve.coordinator.v1.NatService');
 export const operationService = named<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
 export const operatorService = named<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
 export const packageService = named<PackageServiceDefinition>('reeve.coordinator.v1.PackageService');

@@ -25,6 +25,17 @@ export function widthOf(text: string): number {
   return width;
 }
 
+/** A text of at most so many columns; what is cut off it shows as `…`. */
+export function cutText(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = '';
+  for (const char of text) {
+    if (widthOf(kept + char) > columns - 1) break;
+    kept += char;
+  }
+  return `${kept}…`;
+}
+
 /** Rows as aligned lines, two spaces between columns, nothing at line ends. Every cell is escaped before its width counts. */
 export function renderRows(terminal: Pick<Terminal, 'color'>, rows: readonly (readonly Cell[])[]): string {
   const clean = rows.map((row) => row.map((cell) => (typeof cell === 'string' ? { text: vis(cell), tone: undefined } : { text: vis(cell.text), tone: cell.tone })));

@@ -12,6 +12,8 @@ export interface Terminal {
   readonly color: boolean;
   /** Whether a line that updates itself can be shown on standard error. */
   readonly progress: boolean;
+  /** How many columns that line has. */
+  readonly columns: number;
   /** All that comes on standard input; undefined when a person would have to type it. Errors: LIMIT_EXCEEDED. */
   input(mostBytes: number): Promise<string | undefined>;
   /** Puts a question and gives the answer, without white space around it; empty when the input ends. Rejects when the signal ends it. */
@@ -30,6 +32,10 @@ export function systemTerminal(environment: Readonly<Record<string, string | und
     interactive: stdin.isTTY && stdout.isTTY,
     color: stdout.isTTY && !plain,
     progress: stderr.isTTY && environment['TERM'] !== 'dumb',
+    get columns() {
+      // It is undefined where standard error is no terminal, and 0 on some that do not tell their size.
+      return (stderr.columns as number | undefined) || 80;
+    },
     input: async (mostBytes) => {
       if (stdin.isTTY) return undefined;
       const chunks: Buffer[] = [];

@@ -1,4 +1,4 @@
-import { accessNoun, whyNoun } from './access.js';
+import { accessNoun } from './access.js';
 import { auditNoun } from './audit.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
@@ -10,6 +10,7 @@ import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
 import { keyNoun } from './key.js';
 import { loginNoun, logoutNoun } from './login.js';
+import { natNoun } from './nat.js';
 import { operationNoun } from './operation.js';
 import { operatorNoun, whoamiNoun } from './operator.js';
 import { personNoun } from './person.js';
@@ -18,6 +19,7 @@ import { policyNoun } from './policy.js';
 import { revokeNoun } from './revoke.js';
 import { statusNoun } from './status.js';
 import { userNoun } from './user.js';
+import { whyNoun } from './why.js';
 
 /** All nouns, in the order of the help. One row per noun. */
 export const nouns: readonly Noun[] = [
@@ -34,6 +36,7 @@ export const nouns: readonly Noun[] = [
   accessNoun,
   whyNoun,
   revokeNoun,
+  natNoun,
   planNoun,
   applyNoun,
   policyNoun,

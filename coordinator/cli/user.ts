@@ -2,7 +2,7 @@ import { parseHostName } from '../../shared/model/host.js';
 import { formatUser, parseAccountName, parseComment, parseGroups, parseShell, parseUid, parseUserName } from '../../shared/model/user.js';
 import { answer } from './answer.js';
 import { runChange } from './change.js';
-import { changeExclusive, changeOptions, defineCommand, force, on, type Noun } from './command.js';
+import { changeExclusive, changeOptions, defineCommand, force, hostPositional, on, type Noun } from './command.js';
 import { parseNumber } from './number.js';
 import { selectorText } from './selector.js';
 import { userService } from './service.js';
@@ -94,7 +94,7 @@ const adopt = defineCommand({
   path: 'user adopt',
   summary: 'Manage keys and lock of an account that a host already has',
   text: 'Everything else of the account stays as it is, and as its host wants it.',
-  positionals: { host: { text: 'Name or id of the host' }, name },
+  positionals: { host: hostPositional, name },
   options: changeOptions,
   exclusive: changeExclusive,
   examples: [{ line: 'reeve user adopt web1 debian', text: 'Adopt the account debian of web1' }],
@@ -120,7 +120,7 @@ const list = defineCommand({
 const observe = defineCommand({
   path: 'user observe',
   summary: 'List all accounts of a host as they are, asked of it now',
-  positionals: { host: { text: 'Name or id of the host' } },
+  positionals: { host: hostPositional },
   options: {},
   examples: [{ line: 'reeve user observe web1', text: 'The accounts of web1' }],
   run: async (context, args) => {

@@ -44,6 +44,8 @@ export interface Fleet {
   refresh(hostId: string): void;
   /** The agent of a host dialled in; see Attachments. */
   attach(hostId: string, peer: string, onClosed: (reason: string) => void): Attached;
+  /** Ends what a host's agent has dialled in with: it dials in anew. A host that is dialled is left alone. */
+  hangUp(hostId: string): void;
   /** Something else is wanted of a host: it is brought to that in the background, if it is connected. */
   tell(hostId: string): void;
   /** Hosts that are reached through this one and are not connected are dialled at once. */
@@ -180,6 +182,7 @@ export function createFleet(world: World): Fleet {
     },
     refresh,
     attach: (hostId, peer, onClosed) => attachments.attach(hostId, { peer, now: clock.now() }, onClosed),
+    hangUp: (hostId) => attachments.end(hostId, 'it is to dial in anew'),
     tell(hostId) {
       if (lives.get(hostId)?.state === 'connected') up(hostId);
     },

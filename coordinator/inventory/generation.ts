@@ -18,6 +18,8 @@ export interface Generation {
   readonly sinceMs: number;
   /** Whether what should be is that the host lets go of it; what was wanted of it before is forgotten when it has. */
   readonly released: boolean;
+  /** The generation that the host took back because it could not be confirmed; 0: none. It is sent again only when somebody asks for it. */
+  readonly reverted: number;
 }
 
 interface Sql {
@@ -30,6 +32,7 @@ interface Sql {
   reason: string;
   since_ms: number;
   released: number;
+  reverted: number;
 }
 
 const fromSql = (row: Sql): Generation => ({
@@ -42,6 +45,7 @@ const fromSql = (row: Sql): Generation => ({
   reason: row.reason,
   sinceMs: row.since_ms,
   released: row.released === 1,
+  reverted: row.reverted,
 });
 
 /** All nouns of a host that were ever wanted, sorted. */
@@ -93,6 +97,11 @@ export function setApplied(db: Database, applied: { hostId: string; noun: string
 /** Why a noun is still pending. */
 export function setPendingReason(db: Database, hostId: string, noun: string, reason: string): void {
   db.prepare('UPDATE generation SET reason = ? WHERE host_id = ? AND noun = ? AND applied < wanted').run(reason, hostId, noun);
+}
+
+/** A host took a generation back because it could not be confirmed. */
+export function setReverted(db: Database, reverted: { hostId: string; noun: string; generation: number }): void {
+  db.prepare('UPDATE generation SET reverted = ? WHERE host_id = ? AND noun = ? AND applied < ?').run(reverted.generation, reverted.hostId, reverted.noun, reverted.generation);
 }
 
 /** The digest a host reported. Writes only when it is another. */

@@ -8,6 +8,7 @@ import type { Database } from './database.js';
 import { revokeKeys } from './key.js';
 import { retireKeys } from './key-forget.js';
 import { raiseKeys, touchedHosts } from './key-touched.js';
+import { forgetNat } from './nat-forget.js';
 import { voidTokens } from './token.js';
 
 /** A host as the inventory has it. */
@@ -186,6 +187,22 @@ export function childrenOf(db: Database, id: string): HostRow[] {
   return (db.prepare(`SELECT * FROM host WHERE parent_id = ? AND state <> 'retired' ORDER BY name`).all(id) as Sql[]).map(fromSql);
 }
 
+/** The hosts that have an address, without the retired. */
+export function hostsAt(db: Database, address: string): HostRow[] {
+  return (db.prepare(`SELECT * FROM host WHERE address = ? AND state <> 'retired' ORDER BY name`).all(address) as Sql[]).map(fromSql);
+}
+
+/** Ids of the hosts that live on this one, or on one that does, at whatever depth; without the retired. */
+export function idsBehind(db: Database, id: string): string[] {
+  return db
+    .prepare(
+      `WITH RECURSIVE behind (id) AS (SELECT id FROM host WHERE parent_id = @id UNION SELECT host.id FROM host JOIN behind ON host.parent_id = behind.id)
+       SELECT host.id FROM behind JOIN host USING (id) WHERE state <> 'retired' AND host.id <> @id ORDER BY name`,
+    )
+    .pluck()
+    .all({ id }) as string[];
+}
+
 /** Notes where the children of a host reach the coordinator; undefined: nowhere. */
 export function setRelayAddress(db: Database, id: string, address: string | undefined): void {
   db.prepare('UPDATE host SET relay_address = ? WHERE id = ? AND relay_address IS NOT ?').run(address ?? null, id, address ?? null);
@@ -205,7 +222,10 @@ export function setJoined(db: Database, id: string, join: { now: number; from: E
  */
 export function setHostState(db: Database, id: string, state: 'revoked' | 'retired', now: number): string[] {
   const touched = touchedHosts(db, { kind: 'host', hostId: id });
-  if (state === 'retired') retireKeys(db, id, now);
+  if (state === 'retired') {
+    retireKeys(db, id, now);
+    forgetNat(db, id);
+  }
   db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);
   return raiseKeys(db, touched, { now, removed: { purge: false, endSessions: false } });
 }

@@ -1,4 +1,5 @@
 import { keyTables } from './migration-key.js';
+import { natTables } from './migration-nat.js';
 import { revocationTables } from './migration-revocation.js';
 
 /**
@@ -257,4 +258,5 @@ export const migrations: readonly string[] = [
   `,
   keyTables,
   revocationTables,
+  natTables,
 ];

@@ -130,6 +130,20 @@ export function setOperationHost(db: Database, part: OperationHostRow): void {
   );
 }
 
+/** Which part of an operation. */
+type PartKey = Pick<OperationHostRow, 'operationId' | 'hostId' | 'noun'>;
+
+/** Notes what has to be so before a host's part is confirmed, as JSON. */
+export function setWatch(db: Database, part: PartKey, watch: string): void {
+  db.prepare('UPDATE operation_host SET watch = ? WHERE operation_id = ? AND host_id = ? AND noun = ?').run(watch, part.operationId, part.hostId, part.noun);
+}
+
+/** What was noted so; undefined: nothing. */
+export function watchOf(db: Database, part: PartKey): string | undefined {
+  const watch = db.prepare('SELECT watch FROM operation_host WHERE operation_id = ? AND host_id = ? AND noun = ?').pluck().get(part.operationId, part.hostId, part.noun) as string | null | undefined;
+  return watch ?? undefined;
+}
+
 /** The one word for what several hosts came to. */
 export function worstOutcome(words: readonly OutcomeWord[]): OutcomeWord {
   return (['running', 'failed', 'unknown', 'pending'] as const).find((word) => words.includes(word)) ?? 'ok';

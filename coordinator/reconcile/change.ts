@@ -15,8 +15,9 @@ import { addOperation, addOperationHost, closeOperation, getOperation, operation
 import { addPlan, findPlan, type PlanHostRow } from '../inventory/plan.js';
 import { asIf, isUnwritable, writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import type { Waiting } from './guard.js';
 import type { Applied, Noun } from './noun.js';
-import { answeredPart, recordAnswer, sendIntent, type Answer, type Part } from './send.js';
+import { answeredPart, recordAnswer, sendIntent, type Answer, type Part, type SendRequest } from './send.js';
 import { storeWanted, type ChangeRequest, type Target, type Wanted } from './wanted.js';
 
 /** Hosts that are spoken to at a time. */
@@ -45,6 +46,8 @@ export interface HostOutcome {
 /** One step of a command, as it happens. */
 export type ChangeStep =
   | { readonly kind: 'planned'; readonly planId: string; readonly hosts: readonly HostOutcome[]; readonly inventory: readonly Change[] }
+  | { readonly kind: 'waiting'; readonly host: HostRow; readonly noun: string; readonly waiting: Waiting }
+  | { readonly kind: 'confirmed'; readonly host: HostRow; readonly noun: string }
   | { readonly kind: 'host'; readonly result: HostOutcome }
   | { readonly kind: 'finished'; readonly operationId: string; readonly outcome: OutcomeWord; readonly stored: boolean };
 
@@ -189,9 +192,14 @@ async function planAll(run: Run, targets: readonly Target[]): Promise<(Target & 
   const answers = new Map<Target, Answer>();
   await forEachLimited(targets, fanOut, async (target) => {
     const intent: IntentInput = { mode: 'MODE_PLAN', operationId: newId(world.clock.now()), generation: target.generation, epoch: world.epoch };
-    answers.set(target, run.signal.aborted ? cancelled : await sendIntent(world, fleet, { ...target, intent }));
+    answers.set(target, run.signal.aborted ? cancelled : await sendIntent(world, fleet, { ...target, intent, ...confirming(run) }));
   });
   return targets.map((target) => ({ ...target, answer: answers.get(target) ?? cancelled }));
+}
+
+/** How changes that hosts take back by themselves are confirmed, where the command says so. */
+function confirming({ request }: Run): Pick<SendRequest, 'confirmation'> {
+  return request.confirmation === undefined ? {} : { confirmation: request.confirmation };
 }
 
 const cancelled: Answer = { outcome: 'failed', errors: [{ code: 'CANCELLED', fields: {} }], durationMs: 0 };
@@ -229,7 +237,12 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
       failpoint('coordinator.change.sent');
       // The host was lost and came back while this waited: it was brought to this state then, and is no longer as it was planned from.
       const overtaken = behind.has(target) && reached(target);
-      const answer = await sendIntent(world, fleet, { ...target, intent: overtaken ? { ...intent, expectedDigest: Buffer.alloc(0) } : intent });
+      const sending = { ...target, ...confirming(run), signal: run.closing, intent: overtaken ? { ...intent, expectedDigest: Buffer.alloc(0) } : intent };
+      const answer = await sendIntent(world, fleet, {
+        ...sending,
+        waiting: (waiting) => queue.push({ kind: 'waiting', host, noun: noun.name, waiting }),
+        confirmed: () => queue.push({ kind: 'confirmed', host, noun: noun.name }),
+      });
       return { ...record(part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
     };
     const result = await perHost.run(host.id, send, request.urgent === true ? 'urgent' : 'normal');

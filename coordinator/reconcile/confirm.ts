@@ -3,22 +3,16 @@ import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/OperationService.js';
 import { waitFor } from '../../shared/kit/deadline.js';
 import { formatIdentity } from '../../shared/model/identity.js';
-import { serviceName } from '../../shared/rpc/client.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import { certificateProblem, clientCredentials, keyFingerprint } from '../../shared/rpc/tls.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { HostRow } from '../inventory/host.js';
 import { getHostKey } from '../inventory/key.js';
 import type { World } from '../world.js';
+import type { PendingChange } from './guard.js';
+import type { Destination } from './noun.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
-
-/** A change that its host takes back by itself unless it is confirmed. */
-export interface PendingChange {
-  readonly operationId: string;
-  readonly noun: string;
-  /** When it is taken back, by the host's clock, unix ms. */
-  readonly deadlineMs: number;
-}
 
 /** Longest time of one try, and the wait between two, ms. */
 const tryMs = { deadline: 10_000, wait: 500 };
@@ -42,7 +36,13 @@ export async function confirmPending(world: World, fleet: Fleet, host: HostRow, 
   }
 }
 
-async function confirmOnce(world: World, fleet: Fleet, host: HostRow, pending: PendingChange): Promise<void> {
+/** Confirms over a connection that is opened for it, once. Errors: CONFIRM_UNKNOWN, HOST_UNREACHABLE. */
+export async function confirmOnce(world: World, fleet: Fleet, host: HostRow, pending: PendingChange): Promise<void> {
+  await overNewConnection({ world, fleet, host }, (channel) => channel.unary(operationService, 'Confirm', { operationId: pending.operationId, noun: pending.noun }, { deadlineMs: tryMs.deadline }));
+}
+
+/** Does something over a connection to a host's agent that is opened for it. Errors: HOST_UNREACHABLE, those of `work`. */
+export async function overNewConnection<T>({ world, fleet, host }: Destination, work: (channel: Channel) => Promise<T>): Promise<T> {
   const link = fleet.link(host.id);
   if (link.kind === 'none') throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: link.reason });
   const credentials = clientCredentials(world.authority.coordinator(), (certificate) => {
@@ -51,7 +51,7 @@ async function confirmOnce(world: World, fleet: Fleet, host: HostRow, pending: P
   });
   const channel = await link.open(credentials);
   try {
-    await channel.unary(operationService, 'Confirm', { operationId: pending.operationId, noun: pending.noun }, { deadlineMs: tryMs.deadline });
+    return await work(channel);
   } finally {
     channel.close();
   }

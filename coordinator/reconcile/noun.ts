@@ -5,7 +5,7 @@ import type { Fleet } from '../fleet/fleet.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
 import type { World } from '../world.js';
-import type { PendingChange } from './confirm.js';
+import type { Confirmation, PendingChange, Waiting, Watch } from './guard.js';
 
 /** What an agent answered to an intent. */
 export interface Applied {
@@ -18,6 +18,8 @@ export interface Applied {
   readonly held: Held | undefined;
   /** A part of it that the host takes back by itself unless it is confirmed; absent: none. */
   readonly pending?: PendingChange;
+  /** Ports on which sshd of the host listens; absent: not told. */
+  readonly sshPorts?: readonly number[];
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
   readonly settle: (db: Database, hostId: string, generation: number) => void;
   /** The same for an answer of which a hold kept a part back: what removes access was done. */
@@ -31,6 +33,29 @@ export interface Destination {
   readonly host: HostRow;
 }
 
+/** A change that was made and is not confirmed yet. */
+export interface Unconfirmed {
+  readonly applied: Applied;
+  readonly pending: PendingChange;
+  readonly watch: Watch;
+  /** It was made before this process knew of it: it may have been confirmed or taken back since. */
+  readonly resumed: boolean;
+  /** Nothing is waited for any more. */
+  readonly signal: AbortSignal;
+  /** Hears at once, and about once a second, what is waited for. */
+  readonly waiting?: (waiting: Waiting) => void;
+}
+
+/** How a noun makes sure that a change of it cuts nobody off, before it is confirmed. */
+export interface Guard {
+  /** Refuses what nobody could confirm. */
+  require(to: Destination, confirmation: Confirmation): void;
+  /** Looks, before a change is made, at what has to be so after it. Errors: as `require`. */
+  prepare(to: Destination, planned: Applied, confirmation: Confirmation): Promise<Watch>;
+  /** Confirms a change when all is as it was before, or a person says so. Errors: CONFIRM_REVERTED with what is missing; HOST_UNREACHABLE when nobody knows what became of it. */
+  confirm(to: Destination, change: Unconfirmed): Promise<void>;
+}
+
 /** One declarative noun as the engine sees it: what a host should have, and the one RPC that makes it so. */
 export interface Noun {
   readonly name: string;
@@ -40,6 +65,8 @@ export interface Noun {
   readonly needs?: { readonly capability: string; readonly lack: string };
   /** Longest time one host may take, ms. */
   readonly deadlineMs: number;
+  /** What has to be so before a change of it is confirmed; absent: that the host can be reached. */
+  readonly guard?: Guard;
   /** What a host should have, from the inventory; given to `send` as it is. */
   desired(db: Database, hostId: string): unknown;
   /** What `desired` gives for a host that has nothing: sent with an intent that lets go of the noun. */

@@ -1,11 +1,12 @@
 import { hostNoun } from './host.js';
 import { keyNoun } from './key.js';
+import { natNoun } from './nat.js';
 import type { Noun } from './noun.js';
 import { relayNoun } from './relay.js';
 import { userNoun } from './user.js';
 
 /** All nouns that are managed, in the order in which they are converged and let go of: one import and one row each. */
-export const nouns: readonly Noun[] = [relayNoun, userNoun, keyNoun];
+export const nouns: readonly Noun[] = [relayNoun, userNoun, keyNoun, natNoun];
 
 /** What hosts are told of: all nouns, and last the host itself. */
 export const allNouns: readonly Noun[] = [...nouns, hostNoun];

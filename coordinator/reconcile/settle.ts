@@ -14,11 +14,10 @@ import { removedKeysOf } from '../inventory/key-removed.js';
 import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
-import { confirmPending } from './confirm.js';
 import { keyNoun } from './key.js';
 import type { Noun } from './noun.js';
 import { allNouns, findNoun } from './nouns.js';
-import { recordAnswer, sendIntent, sortApplied, type Answer } from './send.js';
+import { confirmResumed, recordAnswer, sendIntent, sortApplied, type Answer } from './send.js';
 import { userNoun } from './user.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
@@ -30,10 +29,10 @@ const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1
 export async function settleHost(world: World, fleet: Fleet, perHost: KeyedQueue, hostId: string, signal: AbortSignal): Promise<void> {
   const host = getHost(world.db, hostId);
   if (host?.state !== 'joined') return;
-  if (owesRemoval(world, hostId)) await perHost.run(hostId, () => tellNoun(world, fleet, host, keyNoun), 'urgent');
+  if (owesRemoval(world, hostId)) await perHost.run(hostId, () => tellNoun(world, fleet, { host, noun: keyNoun }, signal), 'urgent');
   await perHost.run(hostId, async () => {
     for (const part of openParts(world.db, hostId)) await settlePart(world, fleet, host, part, signal);
-    await catchUp(world, fleet, host);
+    await catchUp(world, fleet, host, signal);
   });
 }
 
@@ -48,7 +47,7 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
   const noun = findNoun(part.noun);
   if (noun === undefined) return;
   for (let delayMs = 200; !signal.aborted; delayMs = Math.min(5_000, delayMs * 2)) {
-    const answer = await askOperation(world, fleet, host, { part, noun });
+    const answer = await askOperation(world, fleet, host, { part, noun, signal });
     if (answer === 'gone') return;
     if (answer === 'running') {
       await waitFor(delayMs, signal);
@@ -61,7 +60,7 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
   }
 }
 
-async function askOperation(world: World, fleet: Fleet, host: HostRow, { part, noun }: { part: OperationHostRow; noun: Noun }): Promise<Answer | 'running' | 'gone'> {
+async function askOperation(world: World, fleet: Fleet, host: HostRow, { part, noun, signal }: { part: OperationHostRow; noun: Noun; signal: AbortSignal }): Promise<Answer | 'running' | 'gone'> {
   try {
     const found = await fleet.call(host, operationService, 'GetOperation', { operationId: part.operationId, method: noun.method }, { deadlineMs: 10_000 });
     // An older agent tells of the newest entry whatever its method.
@@ -69,11 +68,12 @@ async function askOperation(world: World, fleet: Fleet, host: HostRow, { part, n
     if (found.outcome === 'OUTCOME_RUNNING') return 'running';
     if (found.outcome === 'OUTCOME_OK') {
       const applied = noun.decode(found.response);
-      if (applied.pending !== undefined) await confirmPending(world, fleet, host, applied.pending);
+      await confirmResumed({ world, fleet, host }, noun, { part, applied, signal });
       return sortApplied(applied, { host, noun, hold: undefined, able: true, durationMs: part.durationMs });
     }
     return { outcome: 'failed', errors: fromDetails(found.errors, part.operationId), durationMs: part.durationMs };
   } catch (error) {
+    if (signal.aborted) return 'gone';
     if (error instanceof ReeveError && error.code === 'OPERATION_UNKNOWN') return { outcome: 'pending', errors: error.items, durationMs: 0 };
     if (error instanceof ReeveError && error.code === 'CONFIRM_REVERTED') return { outcome: 'failed', errors: error.items, durationMs: part.durationMs };
     return 'gone';
@@ -81,24 +81,25 @@ async function askOperation(world: World, fleet: Fleet, host: HostRow, { part, n
 }
 
 /** Brings each noun that is behind to its newest state, as one operation of the coordinator's own. */
-async function catchUp(world: World, fleet: Fleet, host: HostRow): Promise<void> {
+async function catchUp(world: World, fleet: Fleet, host: HostRow, signal: AbortSignal): Promise<void> {
   let usersTold = false;
   for (const noun of allNouns) {
     const owed = isOwed(world, host, noun);
     // Keys that were told first, because some were taken away, had to leave out the accounts that are made only now.
     const again = noun === keyNoun && usersTold && getGeneration(world.db, host.id, noun.name) !== undefined;
-    if (owed || again) await tellNoun(world, fleet, host, noun);
+    if (owed || again) await tellNoun(world, fleet, { host, noun }, signal);
     usersTold ||= noun === userNoun && owed;
   }
 }
 
 function isOwed({ db }: World, host: HostRow, noun: Noun): boolean {
   const generation = getGeneration(db, host.id, noun.name);
-  return generation !== undefined && generation.applied < generation.wanted;
+  // What the host took back because it could not be confirmed is sent again when somebody asks for it, or wants something else.
+  return generation !== undefined && generation.applied < generation.wanted && generation.reverted < generation.wanted;
 }
 
 /** Brings one noun of a host to its newest state. */
-async function tellNoun(world: World, fleet: Fleet, host: HostRow, noun: Noun): Promise<void> {
+async function tellNoun(world: World, fleet: Fleet, { host, noun }: { host: HostRow; noun: Noun }, signal: AbortSignal): Promise<void> {
   const { db, clock } = world;
   const generation = getGeneration(db, host.id, noun.name);
   if (generation === undefined) return;
@@ -112,7 +113,7 @@ async function tellNoun(world: World, fleet: Fleet, host: HostRow, noun: Noun): 
     addOperationHost(db, part);
   });
   const intent = { mode: 'MODE_APPLY', operationId, generation: generation.wanted, epoch: world.epoch } as const;
-  const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id), release: generation.released });
+  const answer = await sendIntent(world, fleet, { host, noun, intent, desired: noun.desired(db, host.id), release: generation.released, signal });
   recordAnswer(world, fleet, part, answer);
   writing(db, () => closeOperation(db, operationId, clock.now()));
   world.log.info({ host: host.name, noun: noun.name, outcome: answer.outcome }, 'a host was brought to the newest state, as far as no hold stands in the way');

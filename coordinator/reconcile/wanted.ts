@@ -4,6 +4,7 @@ import type { Database } from '../inventory/database.js';
 import { getGeneration, raiseGeneration } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import type { World } from '../world.js';
+import type { Confirmation } from './guard.js';
 import { hostNoun } from './host.js';
 import type { Noun } from './noun.js';
 
@@ -31,6 +32,8 @@ export interface ChangeRequest {
   readonly release?: boolean;
   /** Access is taken away: it is stored and told to hosts before they are asked for a plan, whatever one of them says, and before all else that they wait for. */
   readonly urgent?: boolean;
+  /** How changes that hosts take back by themselves are confirmed; absent: the usual way. */
+  readonly confirmation?: Confirmation;
 }
 
 /** What was stored that is not of one host. */

@@ -26,22 +26,35 @@
 
 #define STATE "/var/lib/reeve-privd"
 
-static void tell_running_sshd(void)
+#define NAT_UNIT "reeve-nat.service"
+#define NAT_MS 120000 /* longer than its own limits together */
+
+/* It has its old configuration on disk; telling it is not what taking back depends on. */
+static bool tell_running_sshd(void)
 {
     char problem[300];
     if (tell_sshd(problem, sizeof problem) < 0) fprintf(stderr, "reeve-deadman: sshd has its old configuration on disk, but could not be told: %s\n", problem);
+    return true;
 }
 
-/* One row for each noun that can have a change pending. */
-static const struct noun { const char *name, *reverting; bool (*revert)(int state, const char *reason, void (*tell)(void)); void (*tell)(void); } nouns[] = {
-    {PENDING_KEY, PENDING_KEY_REVERTING, pending_revert_key, tell_running_sshd},
-};
+/* The table is as it was only when the loader has run. */
+static bool load_nat(void)
+{
+    char *const restart[] = {SYSTEMCTL, "restart", NAT_UNIT, NULL};
+    char problem[300];
+    if (run(restart, NAT_MS, problem, sizeof problem) == 0) return true;
+    fprintf(stderr, "reeve-deadman: the rules confirmed last could not be loaded: %s\n", problem);
+    return false;
+}
+
+/* How the running programs learn of a revert, in the order of pending_nouns. */
+static bool (*const tell[])(void) = {tell_running_sshd, load_nat};
 
 enum verdict { GONE, WAITS, TO_REVERT };
 enum mode { STAY, BOOT, NOW };
 
 /* Whether a change is to be taken back now, and why; else until when it waits. */
-static enum verdict judge(int pending, const struct noun *noun, enum mode mode, const char *mark, const char **reason, int64_t *deadline)
+static enum verdict judge(int pending, const struct pending_noun *noun, enum mode mode, const char *mark, const char **reason, int64_t *deadline)
 {
     struct pending change;
     bool begun = faccessat(pending, noun->reverting, F_OK, 0) == 0; /* and was interrupted */
@@ -59,9 +72,9 @@ static enum verdict judge(int pending, const struct noun *noun, enum mode mode, 
 }
 
 /* True when it went well; nothing is done when it was confirmed at the last moment. */
-static bool revert(int state, const struct noun *noun, const char *reason, enum mode mode)
+static bool revert(int state, const struct pending_noun *noun, const char *reason, enum mode mode)
 {
-    if (noun->revert(state, reason, mode == BOOT ? NULL : noun->tell)) {
+    if (pending_revert(state, noun, reason, mode == BOOT ? NULL : tell[noun - pending_nouns])) {
         fprintf(stderr, "reeve-deadman: the change of noun %s was taken back: %s\n", noun->name, reason);
         return true;
     }
@@ -76,11 +89,11 @@ static bool look(int state, int pending, const char *mark, enum mode mode, bool 
     bool good = true;
     *waiting = false;
     *deadline = 0;
-    for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++) {
+    for (const struct pending_noun *noun = pending_nouns; noun->name != NULL; noun++) {
         const char *reason;
-        enum verdict verdict = judge(pending, &nouns[i], mode, mark, &reason, deadline);
+        enum verdict verdict = judge(pending, noun, mode, mark, &reason, deadline);
         if (verdict == WAITS) *waiting = true;
-        if (verdict == TO_REVERT) good = revert(state, &nouns[i], reason, mode) && good;
+        if (verdict == TO_REVERT) good = revert(state, noun, reason, mode) && good;
     }
     return good;
 }

@@ -2,11 +2,6 @@
 #define REEVE_TABLE_DATA
 #include "reeve.h"
 
-bool is_listed(const char *const *list, const char *s) {
-  for (; *list; list++) if (!strcmp(*list, s)) return true;
-  return false;
-}
-
 bool has_listed_prefix(const char *const *list, const char *s) {
   for (; *list; list++) if (!strncmp(*list, s, strlen(*list))) return true;
   return false;

@@ -4,30 +4,35 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 
-struct row { uint16_t verb; verb_fn *check, *work; };
+/* allow: what the policy says of more than the verb itself. */
+struct row { uint16_t verb; verb_fn *check, *work, *allow; };
 static const struct row verbs[] = {
-  {REEVE_VERB_STATUS_GET, NULL, op_status_get},
-  {REEVE_VERB_OBSERVE_USER, NULL, op_observe_user},
-  {REEVE_VERB_USER_ADD, check_user_add, op_user_add},
-  {REEVE_VERB_USER_SET, NULL, op_user_set},
-  {REEVE_VERB_USER_LOCK, NULL, op_user_lock},
-  {REEVE_VERB_USER_UNLOCK, NULL, op_user_unlock},
-  {REEVE_VERB_USER_REMOVE, NULL, op_user_remove},
-  {REEVE_VERB_USER_ADOPT, check_user_adopt, op_user_adopt},
-  {REEVE_VERB_USER_RELEASE, NULL, op_user_release},
-  {REEVE_VERB_GROUP_MEMBER, NULL, op_group_member},
+  {REEVE_VERB_STATUS_GET, NULL, op_status_get, NULL},
+  {REEVE_VERB_OBSERVE_USER, NULL, op_observe_user, NULL},
+  {REEVE_VERB_USER_ADD, check_user_add, op_user_add, NULL},
+  {REEVE_VERB_USER_SET, NULL, op_user_set, NULL},
+  {REEVE_VERB_USER_LOCK, NULL, op_user_lock, NULL},
+  {REEVE_VERB_USER_UNLOCK, NULL, op_user_unlock, NULL},
+  {REEVE_VERB_USER_REMOVE, NULL, op_user_remove, NULL},
+  {REEVE_VERB_USER_ADOPT, check_user_adopt, op_user_adopt, NULL},
+  {REEVE_VERB_USER_RELEASE, NULL, op_user_release, NULL},
+  {REEVE_VERB_GROUP_MEMBER, NULL, op_group_member, NULL},
 
-  {REEVE_VERB_OBSERVE_KEY, check_observe_key, op_observe_key},
-  {REEVE_VERB_KEY_PUT, check_key_put, op_key_put},
-  {REEVE_VERB_KEY_REMOVE, check_key_remove, op_key_remove},
-  {REEVE_VERB_KEY_PURGE, check_key_purge, op_key_purge},
-  {REEVE_VERB_KEY_RELEASE, check_key_release, op_key_release},
-  {REEVE_VERB_OBSERVE_SSHD, NULL, op_observe_sshd},
-  {REEVE_VERB_KEY_SSHD, check_key_sshd, op_key_sshd},
-  {REEVE_VERB_PENDING_GET, NULL, op_pending_get},
-  {REEVE_VERB_PENDING_CONFIRM, check_pending_confirm, op_pending_confirm},
-  {REEVE_VERB_OBSERVE_SESSION, NULL, op_observe_session},
-  {REEVE_VERB_SESSION_END, NULL, op_session_end},
+  {REEVE_VERB_OBSERVE_KEY, check_observe_key, op_observe_key, NULL},
+  {REEVE_VERB_KEY_PUT, check_key_put, op_key_put, NULL},
+  {REEVE_VERB_KEY_REMOVE, check_key_remove, op_key_remove, NULL},
+  {REEVE_VERB_KEY_PURGE, check_key_purge, op_key_purge, NULL},
+  {REEVE_VERB_KEY_RELEASE, check_key_release, op_key_release, NULL},
+  {REEVE_VERB_OBSERVE_SSHD, NULL, op_observe_sshd, NULL},
+  {REEVE_VERB_KEY_SSHD, check_key_sshd, op_key_sshd, NULL},
+  {REEVE_VERB_PENDING_GET, NULL, op_pending_get, NULL},
+  {REEVE_VERB_PENDING_CONFIRM, check_pending_confirm, op_pending_confirm, NULL},
+  {REEVE_VERB_OBSERVE_SESSION, NULL, op_observe_session, NULL},
+  {REEVE_VERB_SESSION_END, NULL, op_session_end, NULL},
+
+  {REEVE_VERB_OBSERVE_NAT, NULL, op_observe_nat, NULL},
+  {REEVE_VERB_NAT_APPLY, check_nat_apply, op_nat_apply, allow_nat_apply},
+  {REEVE_VERB_NAT_RELEASE, NULL, op_nat_release, NULL},
 };
 
 static const struct row *row_of(const struct call *c) {
@@ -74,23 +79,29 @@ static bool keys_of_root(const struct call *c) {
   return policy_evaluate(&c->policy, c->verb->policy, args).allowed;
 }
 
-static uint16_t ask_policy(struct call *c) {
+/* With the line that would allow it. */
+uint16_t policy_refused(struct call *c, int op, const char *const *values, struct verdict v) {
   char line[1024], args[512] = "";
-  policy_load(&c->policy, config.policy);
-  if (c->verb->policy == REEVE_P_NONE) return REEVE_OK;
-  if (c->policy.state != POLICY_OK) return fail(c, REEVE_E_POLICY_UNUSABLE, "reason", c->policy.reason, NULL);
-  struct verdict v = policy_evaluate(&c->policy, c->verb->policy, c->args);
-  if (v.allowed) return REEVE_OK;
-  bool joins = c->verb->number == REEVE_VERB_GROUP_MEMBER && !strcmp(c->f[REEVE_F_GROUP_MEMBER_ACTION].text, "add");
-  if (joins && !v.denied && group_dangerous(c->f[REEVE_F_GROUP_MEMBER_GROUP].text))
-    return fail(c, REEVE_E_GROUP_DANGEROUS, "value", c->f[REEVE_F_GROUP_MEMBER_GROUP].text, NULL);
-  if (c->verb->number == REEVE_VERB_KEY_PUT && !v.denied && keys_of_root(c)) return fail(c, REEVE_E_KEY_ROOT, NULL);
-  policy_wanted_line(line, sizeof line, c->verb->policy, c->args, v);
+  policy_wanted_line(line, sizeof line, op, values, v);
   const char *from = strchr(strchr(line, ' ') + 1, ' ');
   if (from) snprintf(args, sizeof args, "%.*s", (int)strcspn(from + 1, "#"), from + 1);
   size_t n = strlen(args);
   if (n > 0 && args[n - 1] == ' ') args[n - 1] = 0;
-  return fail(c, REEVE_E_POLICY_DENIED, "op", c->verb->name, "args", args, "line", line, NULL);
+  return fail(c, REEVE_E_POLICY_DENIED, "op", op == c->verb->policy ? c->verb->name : policy_operation_name(op), "args", args, "line", line, NULL);
+}
+
+static uint16_t ask_policy(struct call *c) {
+  policy_load(&c->policy, config.policy);
+  if (c->verb->policy == REEVE_P_NONE) return REEVE_OK;
+  if (c->policy.state != POLICY_OK) return fail(c, REEVE_E_POLICY_UNUSABLE, "reason", c->policy.reason, NULL);
+  struct verdict v = policy_evaluate(&c->policy, c->verb->policy, c->args);
+  const struct row *row = row_of(c);
+  if (v.allowed) return row->allow ? row->allow(c) : REEVE_OK;
+  bool joins = c->verb->number == REEVE_VERB_GROUP_MEMBER && !strcmp(c->f[REEVE_F_GROUP_MEMBER_ACTION].text, "add");
+  if (joins && !v.denied && group_dangerous(c->f[REEVE_F_GROUP_MEMBER_GROUP].text))
+    return fail(c, REEVE_E_GROUP_DANGEROUS, "value", c->f[REEVE_F_GROUP_MEMBER_GROUP].text, NULL);
+  if (c->verb->number == REEVE_VERB_KEY_PUT && !v.denied && keys_of_root(c)) return fail(c, REEVE_E_KEY_ROOT, NULL);
+  return policy_refused(c, c->verb->policy, c->args, v);
 }
 
 /* Writing verbs of all children take turns: lock order of the house is users < keys < files < units < nft, and this is the first. */

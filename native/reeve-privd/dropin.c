@@ -73,18 +73,12 @@ uint16_t dropin_read(struct call *c, struct dropin *d) {
   return REEVE_OK;
 }
 
-/* Whether a change of noun key waits to be confirmed, or is being taken back. */
-bool is_pending(void) {
-  AUTO_FD dir = state_folder(PENDING_DIR);
-  return dir >= 0 && (!faccessat(dir, PENDING_KEY, F_OK, 0) || !faccessat(dir, PENDING_KEY_REVERTING, F_OK, 0));
-}
-
 /* absent, pending, confirmed (it is as it was when it was confirmed) or altered. */
 const char *dropin_state(const struct dropin *d) {
   struct pending p;
   char sum[65];
   AUTO_FD dir = state_folder(OWNED_DIR);
-  if (is_pending()) return "pending";
+  if (is_pending(NOUN_KEY)) return "pending";
   if (!d->there) return "absent";
   hex(sum, d->sha256, sizeof d->sha256);
   return dir >= 0 && pending_get(dir, OWNED_SSHD, &p) && !strcmp(p.sha256, sum) ? "confirmed" : "altered";

@@ -3,20 +3,6 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 
-/* Behind AUTO_FD and AUTO_TEXT; errno stays what it was. */
-void end_fd(const int *fd) {
-  int problem = errno;
-  if (*fd >= 0) close(*fd);
-  errno = problem;
-}
-void end_text(char *const *text) { free(*text); }
-
-/* What scandirat gave. */
-void end_names(struct dirent **names, int n) {
-  for (int i = 0; i < n; i++) free(names[i]);
-  free(names);
-}
-
 uint16_t io_failed(struct call *c, const char *what) {
   char text[160];
   snprintf(text, sizeof text, "%s (%s)", what, strerrorname_np(errno) ? strerrorname_np(errno) : "?");
@@ -46,7 +32,7 @@ static bool private_folder(const char *path) {
 
 /* Makes the folders; false (and a line in the log) when one of them is not ours alone. */
 bool state_prepare(void) {
-  static const char *const folders[] = {"", "/owned", "/owned/user", "/owned/key", "/undo", "/pending", "/sshd-check", "/audit", NULL};
+  static const char *const folders[] = {"", "/owned", "/owned/user", "/owned/key", "/undo", "/pending", "/nat", "/sshd-check", "/audit", NULL};
   for (const char *const *f = folders; *f; f++) {
     char path[512];
     snprintf(path, sizeof path, "%s%s", config.state, *f);

@@ -61,6 +61,17 @@ export const forbiddenRequests: readonly ((random: Random) => Buffer)[] = [
   ...['/etc/shadow', '/etc/pve/priv/authorized_keys', '/root/../etc/passwd', '/rooted/x', '/', '', 'x', '/root/.bashrc', '/root/\n', `/root/${'x'.repeat(5000)}`].map((path) =>
     request('key.purge', { name: 'root', path, blobs: new Uint8Array(32) })),
   ...['/etc/ssh/reeve-keys.d/%u', 'a\tb', 'x\n'.repeat(100)].map((patterns) => request('observe.key', { scope: 'own', name: 'root', patterns })),
+  ...[
+    'forward 1 tcp - - 7420 10.0.0.2 80 - -', 'forward 1 tcp - - 1-65535 10.0.0.2 1-65535 - -', 'forward 1 tcp - - 80 127.0.0.1 80 - -', 'forward 1 tcp - - 80 203.0.113.9 80 - -',
+    'forward 1 tcp - eth0"; 80 10.0.0.2 80 - -', 'forward 1 tcp - - 80 10.0.0.2 80 0.0.0.0/0 -', 'forward 1 tcp - - 80;flush 10.0.0.2 80 - -', 'forward -1 tcp - - 80 10.0.0.2 80 - -',
+    'forward 1 tcp - $(id) 80 10.0.0.2 80 - -', 'include "/etc/shadow"', 'flush ruleset', 'masquerade 1 0.0.0.0/0 - -', 'masquerade 1 203.0.113.0/24 - -', 'masquerade 1 10.0.0.1/8 - -', '', '\r', '\0',
+  ].flatMap((line) => [
+    request('nat.apply', { rules: Buffer.from(`${line}\n`) }), request('nat.apply', { rules: Buffer.from(line === '' ? 'x' : line) }),
+    request('nat.apply', { rules: Buffer.alloc(0), adopt: Buffer.from(`${line}\n`) }),
+  ]),
+  ...['inet reeve forward 1', 'ip nat PREROUTING 0', 'ip nat PREROUTING;flush 4', 'ip nat -x 4', 'netdev x y 4', 'ip nat PREROUTING 99999999999999999999'].map((rule) =>
+    request('nat.apply', { rules: Buffer.alloc(0), adopt: Buffer.from(`${rule} ${'0'.repeat(64)}\n`) })),
+  ...[0, 1, 9, 601, 4294967295].map((confirmS) => request('nat.apply', { rules: Buffer.alloc(0), confirmS })),
   ...[0, 1, 33, 999, 65534, 65535, 4294967295].map((uid) => request('user.add', { name: 'mallory', uid, shell: '/bin/sh', kind: 'home' })),
   ...['/bin/../bin/sh', '/tmp/evil', 'sh', '/bin/sh -c id', '/bin/sh;id', '/dev/null', '/etc/passwd', '', '/', '--', '/bin/sh\n'].map((shell) =>
     request('user.add', { name: 'mallory', shell, kind: 'home' })),
@@ -88,6 +99,11 @@ const seeds: readonly ((random: Random) => Buffer)[] = [
   request('key.remove', { name: 'zz-a', content: keyFile(goodLine) }),
   request('key.purge', { name: 'zz-a', path: '/home/zz-a/.ssh/authorized_keys', blobs: new Uint8Array(64) }),
   request('key.release', { name: 'zz-a', content: keyFile(goodLine) }),
+  request('observe.nat', { scope: 'generation' }),
+  request('observe.nat', { scope: 'foreign' }),
+  // An address that no preset has.
+  request('nat.apply', { rules: Buffer.from('forward 1 tcp - - 8080 203.0.113.9 80 10.0.0.0/8,192.168.1.1 -\nmasquerade 2 203.0.113.0/24 eth0 -\n'), confirmS: 60 }),
+  request('nat.release', {}),
 ];
 
 const pick = <T>(random: Random, list: readonly T[]): T => {

@@ -79,17 +79,6 @@ uint16_t key_read(struct call *c, int dir, const char *name, char **text, size_t
   return *text ? REEVE_OK : io_failed(c, "a key file cannot be read");
 }
 
-bool write_whole(int fd, const void *p, size_t n) {
-  for (const char *at = p; n > 0;) {
-    ssize_t put = write(fd, at, n);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return false;
-    at += put;
-    n -= (size_t)put;
-  }
-  return true;
-}
-
 static bool is_written(int dir, const char *name, const char *text, size_t n) {
   struct stat st;
   size_t now;

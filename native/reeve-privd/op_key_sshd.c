@@ -1,8 +1,6 @@
 /* key.sshd: make sshd read the managed key files, so that a mistake locks nobody out: undo and pending change on the disk, drop-in, checks, a login, reload. */
 #include "reeve.h"
 #include "pending.h"
-#include <stdio.h>
-#include <time.h>
 
 #define F(c, field) (&(c)->f[REEVE_F_KEY_SSHD_##field])
 #define UNARMED_MS 180000  /* longer than all checks together */
@@ -27,11 +25,10 @@ static bool names_sorted(const char *s) {
 }
 
 uint16_t check_key_sshd(struct call *c) {
-  const struct value *probe = F(c, PROBE), *exclusive = F(c, EXCLUSIVE), *confirm = F(c, CONFIRM_S);
+  const struct value *probe = F(c, PROBE), *exclusive = F(c, EXCLUSIVE);
   if (probe->set && !grammar_name(probe->text)) return bad_field(c, "probe", probe->text, "the name of an account is wanted");
   if (exclusive->set && *exclusive->text && !names_sorted(exclusive->text)) return bad_field(c, "exclusive", exclusive->text, "sorted names with a comma between are wanted");
-  if (confirm->set && (confirm->number < 10 || confirm->number > 600)) return bad_field(c, "confirm_s", confirm->text, "10 to 600 is wanted");
-  return REEVE_OK;
+  return bad_confirm(c, F(c, CONFIRM_S));
 }
 
 static bool is_exclusive(const char *list, const char *name) {
@@ -41,19 +38,6 @@ static bool is_exclusive(const char *list, const char *name) {
     list += length;
   }
   return false;
-}
-
-static uint16_t still_pending(struct call *c, int64_t deadline_ms) {
-  char when[40];
-  time_t seconds = (time_t)(deadline_ms / 1000);
-  struct tm utc;
-  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
-  return fail(c, REEVE_E_CONFIRM_PENDING, "noun", PENDING_KEY, "when", when, NULL);
-}
-
-static bool mark_equal(const char *mark) {
-  char now[64];
-  return boot_mark(now, false) && !strcmp(now, mark);
 }
 
 /* What the logins of one user look like: the key files that sshd reads for it. */
@@ -211,21 +195,13 @@ static void take_back(struct call *c, const struct pending *p, bool touched) {
   bool restored = undo >= 0 && dir >= 0 && restore_dropin(undo, p);
   if (touched && restored && outside_check(c, "restore", "", &o)) log_line("sshd could not be told of its old configuration: %s", o.reason);
   /* Where it could not be restored, the dead-man service goes on trying. */
-  if (restored) (void)(unlinkat(dir, PENDING_KEY, 0) || fsync(dir));
+  if (restored) (void)(unlinkat(dir, NOUN_KEY->name, 0) || fsync(dir));
   buf_free(&c->errors);
   c->errors = why;
 }
 
-/* With the whole time to confirm from now on. It takes the place of the one that is there only if that still is: the dead-man service may have been faster. */
 static uint16_t arm(struct call *c, struct pending *p) {
-  AUTO_FD dir = state_folder(PENDING_DIR);
-  int64_t confirm_ms = F(c, CONFIRM_S)->set ? (int64_t)F(c, CONFIRM_S)->number * 1000 : 60000;
-  p->armed = true;
-  p->deadline_boot_ms = now_ms() + confirm_ms;
-  p->deadline_ms = wall_ms() + confirm_ms;
-  bool ok = dir >= 0 && pending_put(dir, ".armed", p) && !renameat2(dir, ".armed", dir, PENDING_KEY, RENAME_EXCHANGE) && !fsync(dir);
-  if (dir >= 0) (void)unlinkat(dir, ".armed", 0);
-  if (!ok) return sshd_refused(c, "the dead-man service could not be armed (%s)", strerrorname_np(errno));
+  if (!pending_arm(NOUN_KEY, p, F(c, CONFIRM_S))) return sshd_refused(c, "the dead-man service could not be armed (%s)", strerrorname_np(errno));
   reply_bool(&c->reply, REEVE_R_KEY_SSHD_PENDING, true);
   reply_u64(&c->reply, REEVE_R_KEY_SSHD_DEADLINE_MS, (uint64_t)p->deadline_ms);
   return REEVE_OK;
@@ -238,14 +214,14 @@ static uint16_t write_change(struct call *c, struct pending *p, const struct dro
   AUTO_FD pending = state_folder(PENDING_DIR);
   if (mkdir(SSHD_DROPIN_DIR, 0755) == 0 && chmod(SSHD_DROPIN_DIR, 0755)) return io_failed(c, SSHD_DROPIN_DIR " cannot be made");
   AUTO_FD dir = open(SSHD_DROPIN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  *p = (struct pending){.noun = PENDING_KEY, .had = d->there, .deadline_boot_ms = now_ms() + UNARMED_MS, .deadline_ms = wall_ms() + UNARMED_MS};
-  hex(p->operation, c->op, OP_BYTES);
+  pending_begin(p, c, NOUN_KEY, UNARMED_MS);
+  p->had = d->there;
   sha256_of(text, strlen(text), sum);
   hex(p->sha256, sum, sizeof sum);
   bool ok = undo >= 0 && pending >= 0 && dir >= 0 && boot_mark(p->mark, true);
   ok = ok && (d->there ? small_put(undo, UNDO_KEY, d->text, d->n, 0600) : !unlinkat(undo, UNDO_KEY, 0) || errno == ENOENT);
   FAILPOINT("sshd.undo");
-  ok = ok && pending_put(pending, PENDING_KEY, p);
+  ok = ok && pending_put(pending, NOUN_KEY->name, p);
   FAILPOINT("sshd.pending");
   if (!ok) return io_failed(c, "the undo cannot be saved");
   ok = small_put(dir, SSHD_DROPIN, text, strlen(text), 0644);
@@ -273,19 +249,19 @@ static uint16_t earlier(struct call *c, const struct dropin *d, bool *done) {
   AUTO_FD dir = state_folder(PENDING_DIR);
   AUTO_FD state = open(config.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir < 0 || state < 0) return io_failed(c, "the pending changes cannot be read");
-  if (!faccessat(dir, PENDING_KEY_REVERTING, F_OK, 0)) return still_pending(c, wall_ms());
-  if (!pending_get(dir, PENDING_KEY, &p)) return errno == ENOENT ? REEVE_OK : still_pending(c, wall_ms());
+  if (!faccessat(dir, NOUN_KEY->reverting, F_OK, 0)) return still_pending(c, NOUN_KEY, wall_ms());
+  if (!pending_get(dir, NOUN_KEY->name, &p)) return errno == ENOENT ? REEVE_OK : still_pending(c, NOUN_KEY, wall_ms());
   hex(op, c->op, OP_BYTES);
   hex(sum, d->sha256, sizeof d->sha256);
-  if (p.armed && d->there && !strcmp(p.operation, op) && !strcmp(p.sha256, sum) && mark_equal(p.mark)) {
+  if (p.armed && d->there && !strcmp(p.operation, op) && !strcmp(p.sha256, sum) && is_boot(p.mark)) {
     reply_bool(&c->reply, REEVE_R_KEY_SSHD_PENDING, true);
     reply_u64(&c->reply, REEVE_R_KEY_SSHD_DEADLINE_MS, (uint64_t)p.deadline_ms);
     *done = true;
     return REEVE_OK;
   }
-  if (p.armed) return still_pending(c, p.deadline_ms);
+  if (p.armed) return still_pending(c, NOUN_KEY, p.deadline_ms);
   take_back(c, &p, true);
-  return is_pending() ? still_pending(c, p.deadline_ms) : REEVE_OK;
+  return is_pending(NOUN_KEY) ? still_pending(c, NOUN_KEY, p.deadline_ms) : REEVE_OK;
 }
 
 static uint16_t set(struct call *c, struct dropin *d) {
@@ -319,7 +295,7 @@ static uint16_t set(struct call *c, struct dropin *d) {
 static uint16_t release(struct call *c, const struct dropin *d) {
   AUTO_FD owned = state_folder(OWNED_DIR);
   AUTO_FD dir = open(SSHD_DROPIN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (is_pending()) return still_pending(c, wall_ms());
+  if (is_pending(NOUN_KEY)) return still_pending(c, NOUN_KEY, wall_ms());
   if (owned < 0) return io_failed(c, "the marker store cannot be opened");
   if (d->canonical && !faccessat(owned, OWNED_SSHD, F_OK, 0)) {
     AUTO_TEXT text = dropin_render(d->paths, d->exclusive, true);

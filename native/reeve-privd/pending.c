@@ -17,6 +17,17 @@
 #define NO_OPERATION "00000000000000000000000000000000"
 #define NO_SUM NO_OPERATION NO_OPERATION
 
+const struct pending_noun pending_nouns[] = {
+  {"key", "key.reverting", OWNED_SSHD, "reverted.key", restore_dropin},
+  {"nat", "nat.reverting", OWNED_NAT, "reverted.nat", NULL},
+  {0},
+};
+
+const struct pending_noun *pending_noun(const char *name) {
+  for (const struct pending_noun *noun = pending_nouns; noun->name; noun++) if (!strcmp(noun->name, name)) return noun;
+  return NULL;
+}
+
 static bool is_hex(const char *s, size_t n) { return strlen(s) == n && strspn(s, "0123456789abcdef") == n; }
 
 static bool take_number(const char *s, int64_t *out) {
@@ -43,7 +54,7 @@ bool pending_parse(struct pending *p, const char *text) {
     if (!line || strncmp(line, keys[i], strlen(keys[i]))) return false;
     v[i] = line + strlen(keys[i]);
   }
-  if (!rest || *rest || strcmp(v[0], PENDING_KEY) || !is_hex(v[1], 32) || strlen(v[2]) >= sizeof p->mark || !is_hex(v[7], 64)) return false;
+  if (!rest || *rest || !pending_noun(v[0]) || !is_hex(v[1], 32) || strlen(v[2]) >= sizeof p->mark || !is_hex(v[7], 64)) return false;
   if (!take_number(v[3], &p->deadline_boot_ms) || !take_number(v[4], &p->deadline_ms) || !take_number(v[8], &p->at_ms)) return false;
   if (!take_word(v[5], &p->armed) || !take_word(v[6], &p->had) || strlen(v[9]) >= sizeof p->reason) return false;
   strcpy(p->noun, v[0]);
@@ -146,23 +157,30 @@ bool restore_dropin(int undo, const struct pending *p) {
   return ok;
 }
 
-/* Takes the change of noun key back; `tell` is called when the drop-in is as it was. False with ENOENT: it was confirmed first, or is back already. */
-bool pending_revert_key(int state, const char *reason, void (*tell)(void)) {
+/* Takes the change of a noun back; `tell` is called when its files are as they were, and is done again when it fails. False with ENOENT: it was confirmed first,
+ * or is back already. */
+bool pending_revert(int state, const struct pending_noun *noun, const char *reason, bool (*tell)(void)) {
   struct pending p;
   struct timespec now;
   int pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), undo = openat(state, UNDO_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool ok = pending >= 0 && undo >= 0;
-  if (ok && faccessat(pending, PENDING_KEY_REVERTING, F_OK, 0)) ok = move_file(pending, PENDING_KEY, pending, PENDING_KEY_REVERTING);
-  if (ok && !pending_get(pending, PENDING_KEY_REVERTING, &p)) p = (struct pending){.noun = PENDING_KEY, .operation = NO_OPERATION, .sha256 = NO_SUM, .had = true};
-  ok = ok && restore_dropin(undo, &p);
+  if (ok && faccessat(pending, noun->reverting, F_OK, 0)) ok = move_file(pending, noun->name, pending, noun->reverting);
+  if (ok && !pending_get(pending, noun->reverting, &p)) {
+    p = (struct pending){.operation = NO_OPERATION, .sha256 = NO_SUM, .had = true};
+    snprintf(p.noun, sizeof p.noun, "%s", noun->name);
+  }
+  ok = ok && (!noun->restore || noun->restore(undo, &p));
+  if (ok && tell && !tell()) {
+    errno = EIO;
+    ok = false;
+  }
   if (ok) {
-    if (tell) tell();
     clock_gettime(CLOCK_REALTIME, &now);
     p.at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     snprintf(p.reason, sizeof p.reason, "%s", reason);
-    ok = pending_put(undo, UNDO_KEY_REVERTED, &p);
+    ok = pending_put(undo, noun->reverted, &p);
   }
-  ok = ok && !unlinkat(pending, PENDING_KEY_REVERTING, 0) && !fsync(pending);
+  ok = ok && !unlinkat(pending, noun->reverting, 0) && !fsync(pending);
   int problem = errno;
   if (pending >= 0) close(pending);
   if (undo >= 0) close(undo);

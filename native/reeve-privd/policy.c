@@ -8,24 +8,14 @@ const char *policy_state_name(enum policy_state state) {
   return names[state];
 }
 
-/* A decimal number without sign or leading zero. */
-bool parse_number(const char *s, size_t n, uint64_t max, uint64_t *out) {
-  uint64_t v = 0;
-  if (n < 1 || n > 19 || (n > 1 && s[0] == '0')) return false;
-  for (size_t i = 0; i < n; i++) {
-    if (s[i] < '0' || s[i] > '9') return false;
-    v = v * 10 + (uint64_t)(s[i] - '0');
-  }
-  *out = v;
-  return v <= max;
-}
-
 int policy_operation(const char *name, size_t n) {
   for (size_t i = 0; i < reeve_noperations; i++) {
     if (strlen(reeve_operations[i].name) == n && !memcmp(reeve_operations[i].name, name, n)) return (int)i;
   }
   return -1;
 }
+
+const char *policy_operation_name(int op) { return reeve_operations[op].name; }
 
 #define VALUE_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@:+-"
 

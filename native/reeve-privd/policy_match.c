@@ -43,6 +43,30 @@ struct verdict policy_evaluate(const struct policy *p, int op, const char *const
   return v;
 }
 
+/* The first of the numbers `first` to `last` as key `key` that is not allowed, in `text`; or the verdict on the last one. What a policy says changes only where a
+ * range of one of its lines begins or is over. */
+struct verdict policy_evaluate_range(const struct policy *p, int op, const char **args, size_t key, uint64_t first, uint64_t last, char text[24]) {
+  struct verdict v;
+  for (uint64_t at = first, next; ; at = next) {
+    snprintf(text, 24, "%llu", (unsigned long long)at);
+    args[key] = text;
+    v = policy_evaluate(p, op, args);
+    next = last + 1;
+    for (size_t i = 0; v.allowed && i < p->nlines; i++) {
+      const char *list = p->lines[i].values[key];
+      if (p->lines[i].op != op) continue;
+      if (!list) list = reeve_operations[op].keys[key].fallback;
+      for EACH_VALUE(list, n) {
+        uint64_t low, high;
+        if (!parse_range(list, n, &low, &high)) continue;
+        if (low > at && low < next) next = low;
+        if (high + 1 > at && high + 1 < next) next = high + 1;
+      }
+    }
+    if (!v.allowed || next > last) return v;
+  }
+}
+
 /* The line that root would add to allow exactly this request. */
 void policy_wanted_line(char *out, size_t room, int op, const char *const *args, struct verdict v) {
   const struct reeve_operation *row = &reeve_operations[op];

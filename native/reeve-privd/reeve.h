@@ -56,6 +56,7 @@ struct buf { uint8_t *p; size_t n, room, limit; bool full; };
 void buf_init(struct buf *b, size_t limit);
 void buf_free(struct buf *b);
 void buf_put(struct buf *b, const void *p, size_t n);
+void buf_say(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 uint64_t get_number(const uint8_t *p, size_t n);
 void put_u16(struct buf *b, uint16_t v);
 void put_u32(struct buf *b, uint32_t v);
@@ -79,7 +80,9 @@ bool policy_parse(struct policy *p, const char *text, size_t n, policy_report *r
 void policy_load(struct policy *p, const char *path);
 void policy_free(struct policy *p);
 int policy_operation(const char *name, size_t n);
+const char *policy_operation_name(int op);
 struct verdict policy_evaluate(const struct policy *p, int op, const char *const *args);
+struct verdict policy_evaluate_range(const struct policy *p, int op, const char **args, size_t key, uint64_t first, uint64_t last, char text[24]);
 void policy_wanted_line(char *out, size_t room, int op, const char *const *args, struct verdict v);
 bool policy_next_uid(const struct policy *p, int op, const char *const *args, size_t key, uint64_t from, uint64_t *uid);
 bool parse_number(const char *s, size_t n, uint64_t max, uint64_t *out);
@@ -135,6 +138,7 @@ void reply_end(struct buf *b, size_t at);
 void frame_reply(struct buf *out, uint16_t verb, const uint8_t *op, uint16_t status, const struct buf *body);
 uint16_t serve_call(struct call *c, const uint8_t *p, size_t n);
 uint16_t check_call(struct call *c);
+uint16_t policy_refused(struct call *c, int op, const char *const *args, struct verdict v);
 
 /* Grammar of single values. */
 bool grammar_name(const char *s);
@@ -209,6 +213,10 @@ verb_fn op_observe_key, op_key_put, op_key_remove, op_key_purge, op_key_release;
 verb_fn check_key_sshd, check_pending_confirm;
 verb_fn op_observe_sshd, op_key_sshd, op_pending_get, op_pending_confirm, op_observe_session, op_session_end;
 
+/* Noun nat. */
+verb_fn check_nat_apply, allow_nat_apply;
+verb_fn op_observe_nat, op_nat_apply, op_nat_release;
+
 /* sshd: what it says of itself, our drop-in, and the check that runs outside of this sandbox. */
 #define KEYS_DIR "/etc/ssh/reeve-keys.d"
 #define KEYS_PATH KEYS_DIR "/%u"
@@ -225,9 +233,18 @@ void dropin_parse(struct dropin *d, char *text, size_t n);
 uint16_t dropin_read(struct call *c, struct dropin *d);
 void dropin_free(struct dropin *d);
 const char *dropin_state(const struct dropin *d);
-bool is_pending(void);
 struct outside { bool good, touched; char reason[300]; };  /* touched: the real sshd may have another configuration now */
 uint16_t outside_check(struct call *c, const char *mode, const char *lines, struct outside *o);
+
+/* Changes that revert by themselves, as far as a request is concerned. */
+struct pending;
+struct pending_noun;
+bool is_pending(const struct pending_noun *noun);
+bool is_boot(const char *mark);
+uint16_t still_pending(struct call *c, const struct pending_noun *noun, int64_t deadline_ms);
+uint16_t bad_confirm(struct call *c, const struct value *confirm_s);
+void pending_begin(struct pending *p, const struct call *c, const struct pending_noun *noun, int64_t within_ms);
+bool pending_arm(const struct pending_noun *noun, struct pending *p, const struct value *confirm_s);
 
 /* Sessions of sshd. */
 struct session { uint32_t pid; char user[NAME_MAX_LEN + 1]; uint64_t since_ms; };
@@ -270,6 +287,7 @@ uint16_t account_delete(struct call *c, const char *name);
 /* The machine. */
 uint16_t run_tool(struct call *c, const char *const *argv);
 uint16_t run_tool_text(struct call *c, const char *const *argv, char **text);
+bool run_tool_save(const char *name, size_t most, struct buf *out);
 uint16_t end_processes(struct call *c, const char *name, uint32_t uid, uint32_t *ended);
 uint16_t home_free(struct call *c, const char *name);
 uint16_t home_to_trash(struct call *c, const char *name, uint32_t uid, bool half_made, char *entry, size_t room);

@@ -3,24 +3,6 @@
 #include "reeve.h"
 #include <stdarg.h>
 
-void buf_init(struct buf *b, size_t limit) { *b = (struct buf){.limit = limit}; }
-void buf_free(struct buf *b) { free(b->p); *b = (struct buf){0}; }
-
-void buf_put(struct buf *b, const void *p, size_t n) {
-  if (b->full || n == 0) return;
-  if (n > b->limit || b->n > b->limit - n) { b->full = true; return; }
-  if (b->n + n > b->room) {
-    size_t room = b->room ? b->room : 256;
-    while (room < b->n + n) room *= 2;
-    uint8_t *grown = realloc(b->p, room);
-    if (!grown) { b->full = true; return; }
-    b->p = grown;
-    b->room = room;
-  }
-  memcpy(b->p + b->n, p, n);
-  b->n += n;
-}
-
 void put_u16(struct buf *b, uint16_t v) { buf_put(b, (uint8_t[]){(uint8_t)(v >> 8), (uint8_t)v}, 2); }
 void put_u32(struct buf *b, uint32_t v) { buf_put(b, (uint8_t[]){(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v}, 4); }
 

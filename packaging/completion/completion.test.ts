@@ -10,7 +10,8 @@ const zshFile = fileURLToPath(new URL('_reeve', import.meta.url));
 
 /** What bash offers for the last word of a line. */
 function complete(...words: string[]): string[] {
-  const script = 'source "$0"; COMP_WORDS=(reeve "$@"); COMP_CWORD=$#; _reeve; printf "%s\\n" "${COMPREPLY[@]}"';
+  const names = 'reeve() { case $2 in hosts) printf "%s\\n" web1 web2.example.org ;; *) [[ $3 != web1 ]] || printf "%s\\n" tcp/8080 udp/5000 ;; esac; };';
+  const script = `${names} source "$0"; COMP_WORDS=(reeve "$@"); COMP_CWORD=$#; _reeve; printf "%s\\n" "\${COMPREPLY[@]}"`;
   return execFileSync('/bin/bash', ['--norc', '-c', script, bashFile, ...words], { encoding: 'utf8' }).split('\n').filter((line) => line !== '');
 }
 
@@ -27,11 +28,19 @@ describe('completion scripts', () => {
     [['host', 'invite', 'web1', '--pol'], ['--policy']],
     [['host', 'invite', 'web1', '--policy', 's'], ['standard']],
     [['operator', 'add', '--role', ''], ['viewer', 'operator', 'admin']],
-    [['user', 'add', '--on', ''], []],
+    [['user', 'add', '--uid', ''], []],
     [['user', 'remove', 'ada', '--k'], ['--keep-home']],
-    [['completion', ''], ['bash', 'zsh', '--json', '--socket', '--help']],
+    [['completion', ''], ['bash', 'zsh', 'hosts', 'forwards', '--json', '--socket', '--help']],
     [['plan', '--no'], ['--noun']],
     [['nonsense', ''], []],
+    [['nat', 'add', 'web1', '--proto', ''], ['tcp', 'udp']],
+    [['nat', 'add', 'web1', '--confirm', ''], ['auto', 'manual']],
+    [['nat', 'tr'], ['trace']],
+    [['nat', 'remove', 'w'], ['web1', 'web2.example.org']],
+    [['nat', 'remove', 'web1', ''], ['--confirm', '--confirm-timeout', '--plan', '--stage', '--yes', '--json', '--socket', '--help', 'tcp/8080', 'udp/5000']],
+    [['nat', 'trace', '--from', '192.0.2.1', 'web1', 't'], ['tcp/8080']],
+    [['nat', 'remove', 'web2.example.org', 't'], []],
+    [['user', 'add', 'ada', '--on', 'w'], ['web1', 'web2.example.org']],
   ])('of bash offer for %j what fits', (words, expected) => {
     expect(complete(...words)).toEqual(expected);
   });

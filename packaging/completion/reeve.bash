@@ -1,21 +1,25 @@
 # Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.
 _reeve() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip=
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip= depth=0
+  local -a said=() names=()
   COMPREPLY=()
   case $previous in
     --policy) COMPREPLY=($(compgen -W 'observe minimal web standard full' -- "$current")); return ;;
     --link) COMPREPLY=($(compgen -W 'direct parent dial-out' -- "$current")); return ;;
     --format) COMPREPLY=($(compgen -W 'list ini yaml' -- "$current")); return ;;
+    --proto) COMPREPLY=($(compgen -W 'tcp udp' -- "$current")); return ;;
+    --confirm) COMPREPLY=($(compgen -W 'auto manual' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --address|--agents-port|--at|--break-glass|--comment|--enrolment-port|--for|--from|--group|--group-label|--groups|--host|--host-key|--identity|--jump|--jump-host-key|--key|--label|--limit|--mail|--name|--no-break-glass|--no-owner|--noun|--on|--operators-port|--out|--owner|--package-dir|--parallel|--parent|--person|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel|--until|--user) return ;;
+    --host|--on|--parent) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;
+    --address|--agents-port|--at|--break-glass|--comment|--confirm-timeout|--enrolment-port|--for|--from|--group|--group-label|--groups|--host-key|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-break-glass|--no-owner|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--port|--reason|--shell|--source|--ssh|--to|--to-address|--ttl|--uid|--unlabel|--until|--user) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--role|--address|--agents-port|--at|--break-glass|--comment|--enrolment-port|--for|--from|--group|--group-label|--groups|--host|--host-key|--identity|--jump|--jump-host-key|--key|--label|--limit|--mail|--name|--no-break-glass|--no-owner|--noun|--on|--operators-port|--out|--owner|--package-dir|--parallel|--parent|--person|--port|--reason|--shell|--ssh|--ttl|--uid|--unlabel|--until|--user) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--proto|--confirm|--role|--host|--on|--parent|--address|--agents-port|--at|--break-glass|--comment|--confirm-timeout|--enrolment-port|--for|--from|--group|--group-label|--groups|--host-key|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-break-glass|--no-owner|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--port|--reason|--shell|--source|--ssh|--to|--to-address|--ttl|--uid|--unlabel|--until|--user) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user person key group grant access why revoke plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke nat plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -23,26 +27,26 @@ _reeve() {
     'fleet moved'*) words='--json --socket --help' ;;
     'fleet rekey'*) words='--yes --json --socket --help' ;;
     'status '*) words='--json --socket --help' ;;
-    'doctor '*) words='--json --socket --help' ;;
+    'doctor '*) words='--json --socket --help' depth=1 names=(hosts) ;;
     'host ') words='add invite list show set release retire revoke readmit hold --help' ;;
     'host add'*) words='--ssh --port --host-key --address --identity --agent --password-stdin --jump --jump-host-key --sudo --policy --label --parent --link --ttl --rejoin --package-dir --from --format --group-label --parallel --json --socket --help' ;;
     'host invite'*) words='--address --ttl --policy --label --parent --link --rejoin --from --format --group-label --out --json --socket --help' ;;
     'host list'*) words='--on --retired --ansible --json --socket --help' ;;
-    'host show'*) words='--json --socket --help' ;;
-    'host set'*) words='--name --address --label --unlabel --parent --link --no-parent --owner --no-owner --break-glass --no-break-glass --json --socket --help' ;;
-    'host release'*) words='--noun --cancel --plan --yes --json --socket --help' ;;
-    'host retire'*) words='--yes --json --socket --help' ;;
-    'host revoke'*) words='--yes --json --socket --help' ;;
-    'host readmit'*) words='--all --json --socket --help' ;;
-    'host hold'*) words='--for --reason --noun --end --json --socket --help' ;;
+    'host show'*) words='--json --socket --help' depth=2 names=(hosts) ;;
+    'host set'*) words='--name --address --label --unlabel --parent --link --no-parent --owner --no-owner --break-glass --no-break-glass --json --socket --help' depth=2 names=(hosts) ;;
+    'host release'*) words='--noun --cancel --plan --yes --json --socket --help' depth=2 names=(hosts) ;;
+    'host retire'*) words='--yes --json --socket --help' depth=2 names=(hosts) ;;
+    'host revoke'*) words='--yes --json --socket --help' depth=2 names=(hosts) ;;
+    'host readmit'*) words='--all --json --socket --help' depth=2 names=(hosts) ;;
+    'host hold'*) words='--for --reason --noun --end --json --socket --help' depth=2 names=(hosts) ;;
     'user ') words='add lock unlock remove adopt list observe --help' ;;
     'user add'*) words='--on --uid --shell --groups --comment --home --system --plan --stage --yes --json --socket --help' ;;
     'user lock'*) words='--on --force --plan --stage --yes --json --socket --help' ;;
     'user unlock'*) words='--on --plan --stage --yes --json --socket --help' ;;
     'user remove'*) words='--on --keep-home --force --plan --stage --yes --json --socket --help' ;;
-    'user adopt'*) words='--plan --stage --yes --json --socket --help' ;;
+    'user adopt'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
     'user list'*) words='--on --name --json --socket --help' ;;
-    'user observe'*) words='--json --socket --help' ;;
+    'user observe'*) words='--json --socket --help' depth=2 names=(hosts) ;;
     'person ') words='add set remove list show --help' ;;
     'person add'*) words='--name --mail --for --until --plan --stage --yes --json --socket --help' ;;
     'person set'*) words='--name --mail --for --until --no-end --active --inactive --force --plan --stage --yes --json --socket --help' ;;
@@ -54,8 +58,8 @@ _reeve() {
     'key remove'*) words='--force --plan --stage --yes --json --socket --help' ;;
     'key list'*) words='--person --host --json --socket --help' ;;
     'key show'*) words='--json --socket --help' ;;
-    'key foreign'*) words='--user --json --socket --help' ;;
-    'key adopt'*) words='--plan --stage --yes --json --socket --help' ;;
+    'key foreign'*) words='--user --json --socket --help' depth=2 names=(hosts) ;;
+    'key adopt'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
     'group ') words='add remove list show --help' ;;
     'group add'*) words='--person --host --key --for --until --plan --stage --yes --json --socket --help' ;;
     'group remove'*) words='--person --host --key --with-grants --force --plan --stage --yes --json --socket --help' ;;
@@ -68,9 +72,21 @@ _reeve() {
     'grant list'*) words='--person --group --key --on --json --socket --help' ;;
     'grant show'*) words='--json --socket --help' ;;
     'access '*) words='--host --user --at --json --socket --help' ;;
-    'why ') words='access --help' ;;
+    'why ') words='access nat --help' ;;
     'why access'*) words='--json --socket --help' ;;
+    'why nat'*) words='--json --socket --help' ;;
     'revoke '*) words='--purge-foreign --end-sessions --report --force --plan --yes --json --socket --help' ;;
+    'nat ') words='add masquerade remove enable disable list show adopt trace confirm --help' ;;
+    'nat add'*) words='--proto --port --to --listen --interface --source --no-hairpin --comment --disabled --confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts) ;;
+    'nat masquerade'*) words='--source --interface --address --comment --disabled --confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts) ;;
+    'nat remove'*) words='--confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts forwards) ;;
+    'nat enable'*) words='--confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts forwards) ;;
+    'nat disable'*) words='--confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts forwards) ;;
+    'nat list'*) words='--on --json --socket --help' depth=2 names=(hosts) ;;
+    'nat show'*) words='--json --socket --help' depth=2 names=(hosts) ;;
+    'nat adopt'*) words='--all --confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
+    'nat trace'*) words='--from --to-address --json --socket --help' depth=2 names=(hosts forwards) ;;
+    'nat confirm'*) words='--json --socket --help' depth=2 names=(hosts) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
@@ -94,8 +110,13 @@ _reeve() {
     'audit ') words='list verify --help' ;;
     'audit list'*) words='--limit --json --socket --help' ;;
     'audit verify'*) words='--json --socket --help' ;;
-    'completion '*) words='bash zsh --json --socket --help' ;;
+    'completion '*) words='bash zsh hosts forwards --json --socket --help' ;;
   esac
+  read -ra said <<< "$path"
+  if [[ $current != -* ]]; then case ${names[${#said[@]}-depth]-} in
+    hosts) words="$words $(reeve completion hosts 2>/dev/null)" ;;
+    forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;
+  esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -F _reeve reeve

@@ -1,4 +1,4 @@
-import { changeOptions, exitCodes, globalOptions, type Command, type Noun, type Option, type Positional } from '../../coordinator/cli/command.js';
+import { changeOptions, exitCodes, globalOptions, positionalNames, type Command, type Noun, type Option, type Positional } from '../../coordinator/cli/command.js';
 
 /** reeve(1) in the language of man(7), from the command tree and the prose below. */
 export function renderManual(nouns: readonly Noun[]): string {
@@ -53,6 +53,7 @@ const selectors = ['A selector names hosts: a host by its NAME, all hosts with a
 const changes = [
   'Every command that changes hosts asks each of them what would change, shows it, asks, applies it and waits. The answer is a line per change: + for what is made, ~ for what is altered, - for what is removed. Hosts on which nothing changes are only counted.',
   'If a host refuses, nothing is stored. If a host cannot be reached, what should be is stored, and is applied when the host returns: see reeve pending. If a host changed between plan and yes, it refuses, and the command is to be run again.',
+  'A host takes some changes (the first keys of a host, all of nat) back by itself unless they are confirmed. The coordinator confirms when all that it reached before answers again; until then a line says what is missing and how long the host still waits.',
   'Where standard input or standard output is not a terminal, or with --json, nobody can be asked: one of these options is needed.',
 ];
 
@@ -60,7 +61,7 @@ const exits = ['With several hosts the worst counts: 1 before 2 before 3. --stag
 
 const json = [
   'With --json the answer on standard output is one document. Its keys are those of the API, and only get more. Times are ISO 8601 in UTC, bytes are hexadecimal, states and outcomes are lower-case words, what is absent is null or empty.',
-  'A change answers planId, operationId, outcome (ok, failed, pending, unknown), stored, and hosts with hostName, outcome, changes and errors. A command that fails answers error with code, message, fields, remedy and errors; programs branch on the code, never on the text.',
+  'A change answers planId, operationId, outcome (ok, failed, pending, unknown), stored, and hosts with hostName, outcome, changes and errors; where a host waited for a confirmation also confirmations with hostName, noun, manual, state (confirmed, reverted, waiting, unknown) and missing. A command that fails answers error with code, message, fields, remedy and errors; programs branch on the code, never on the text.',
 ];
 
 function commandLines(command: Command): string[] {
@@ -69,7 +70,7 @@ function commandLines(command: Command): string[] {
   const changing = Object.hasOwn(command.options, 'plan') ? ' [--plan|--stage|--yes]' : '';
   const required = options.filter(([, option]) => option.required === true).map(([name, option]) => ` --${name} ${option.kind === 'value' ? option.value : ''}`).join('');
   const free = options.some(([, option]) => option.required !== true) ? ' [OPTION]...' : '';
-  const names = positionals.map(([name, { optional }]) => (optional === true ? ` [${name.toUpperCase()}]` : ` ${name.toUpperCase()}`)).join('');
+  const names = positionalNames(command.positionals).map((name) => ` ${name}`).join('');
   return [
     `.SS ${escapeText(`reeve ${command.path}${names}${required}${free}${changing}`)}`,
     escapeLine(`${command.summary}.`),

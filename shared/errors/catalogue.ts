@@ -168,7 +168,7 @@ export const catalogue = {
   NAT_ABSENT: row(217, 'FAILED_PRECONDITION', 1, 'Host "{host}" has no nft(8): {rule}', 'Install the package nftables on the host.'),
   NAT_EXISTS: row(218, 'ALREADY_EXISTS', 2, '{value} of host "{host}" is forwarded already: {rule}', 'See: reeve nat list {host}'),
   NAT_UNKNOWN: row(219, 'NOT_FOUND', 2, 'Host "{host}" has no forward or masquerade {value}', 'See: reeve nat list {host}'),
-  NAT_DESTINATION: row(220, 'FAILED_PRECONDITION', 2, '"{value}" is no destination for host "{host}": {rule}'),
+  NAT_DESTINATION: row(220, 'FAILED_PRECONDITION', 2, 'Nothing of host "{host}" can be forwarded to "{value}": {rule}'),
   NAT_NO_WITNESS: row(221, 'FAILED_PRECONDITION', 2, 'Nobody outside could tell whether host "{host}" is still reached after the change: {rule}', 'Look yourself, and confirm it with "reeve nat confirm {host}": give the command --confirm manual.'),
   NAT_ADOPT: row(222, 'FAILED_PRECONDITION', 1, '{value} of host "{host}" cannot be taken over: {rule}', 'See: reeve nat adopt {host} --plan'),
 

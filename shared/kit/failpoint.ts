@@ -21,6 +21,7 @@ export const failpoints = {
   'agent.journal.started': 'agent',
   'agent.user.step': 'agent',
   'agent.key.step': 'agent',
+  'agent.nat.step': 'agent',
   'agent.journal.done': 'agent',
   'agent.identity.key': 'agent',
   'agent.identity.staged': 'agent',

@@ -2,6 +2,7 @@ import type { Canonical } from './canonical.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
 import { expandIpv6, isIpv4, isIpv6 } from './host.js';
 import { formatNetwork, parseNetwork } from './network.js';
+import { hasUnsafeCharacter } from './vis.js';
 
 /** The protocol of a forward. */
 export type NatProtocol = 'tcp' | 'udp';
@@ -58,7 +59,7 @@ export interface NatRules {
 export const noNat: NatRules = { forwards: [], masquerades: [] };
 
 /** Most of each in one host. */
-export const mostNat = { forwards: 2000, masquerades: 256, sources: 64, range: 1024 } as const;
+export const mostNat = { forwards: 2000, masquerades: 256, sources: 64, range: 1024, comment: 200 } as const;
 
 /** Ports of Reeve itself, which no forward takes (TCP). */
 export const reevePorts: PortRange = { first: 7420, last: 7424 };
@@ -191,11 +192,11 @@ export function formatNatRules({ forwards, masquerades }: NatRules): { forwards:
 }
 
 /** One forward for the wire. */
-export function formatForward(forward: NatForward) {
+export function formatForward(forward: NatForward): WireForward & { protocol: 'NAT_PROTOCOL_TCP' | 'NAT_PROTOCOL_UDP'; sources: string[] } {
   const { listen } = forward;
   return {
     id: forward.id,
-    protocol: forward.protocol === 'tcp' ? ('NAT_PROTOCOL_TCP' as const) : ('NAT_PROTOCOL_UDP' as const),
+    protocol: forward.protocol === 'tcp' ? 'NAT_PROTOCOL_TCP' : 'NAT_PROTOCOL_UDP',
     listenAddress: listen.kind === 'address' ? listen.address : '',
     listenInterface: listen.kind === 'interface' ? listen.name : '',
     ports: { ...forward.ports },
@@ -249,15 +250,42 @@ export function parseNatPort(field: string, text: string): { protocol: NatProtoc
   return { protocol: match[1] as NatProtocol, port };
 }
 
-/** What the digest of noun nat is made of: one object for each rule; what a take-over still has to delete is no part of it. */
-export function natDigestModel({ forwards, masquerades }: NatRules, altered: boolean): Canonical[] {
-  return [
-    ...forwards.map((row): Canonical => ({
-      name: `forward ${String(row.id)}`, protocol: row.protocol, listen: { ...row.listen }, ports: formatPorts(row.ports), to: row.to, toPorts: formatPorts(row.toPorts), sources: [...row.sources], hairpin: row.hairpin,
-    })),
-    ...masquerades.map((row): Canonical => ({ name: `masquerade ${String(row.id)}`, source: row.source, interface: row.outInterface ?? null, address: row.toAddress ?? null })),
-    ...(altered ? [{ name: 'table', altered }] : []),
-  ];
+/** The comment of a forward or masquerade: letters, marks, numbers, punctuation, symbols and spaces in NFC, at most 200, or none. Errors: FIELD_INVALID. */
+export function parseNatComment(field: string, text: string): string {
+  const fits = text.normalize('NFC') === text && text.trim() === text && Array.from(text).length <= mostNat.comment && /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u.test(text);
+  if (!fits || hasUnsafeCharacter(text)) throw fieldInvalid(field, text, `letters, marks, numbers, punctuation and spaces, at most ${String(mostNat.comment)} characters`);
+  return text;
+}
+
+/**
+ * The rules that lines of formatNatLines stand for; `hairpin` where a line has a network for it. Errors: FIELD_INVALID, FIELD_MISSING for what is not in canonical form: they are data
+ * of another process.
+ */
+export function parseNatLines(text: string): NatRules {
+  const forwards: WireForward[] = [];
+  const masquerades: WireMasquerade[] = [];
+  for (const line of text.split('\n').filter((part) => part !== '')) {
+    const [kind, id = '', ...fields] = line.split(' ');
+    const [a = '', b = '', c = '', d = '', e = '', f = '', g = '', h = ''] = fields.map((field) => (field === '-' ? '' : field));
+    if (kind === 'forward' && fields.length === 8) {
+      forwards.push({
+        id: Number(id), protocol: `NAT_PROTOCOL_${a.toUpperCase()}`, listenAddress: b, listenInterface: c, ports: parsePortText('port', d), toAddress: e, toPorts: parsePortText('destination port', f),
+        sources: g === '' ? [] : g.split(','), hairpin: h !== '', adopt: false,
+      });
+    } else if (kind === 'masquerade' && fields.length === 3) masquerades.push({ id: Number(id), source: a, outInterface: b, toAddress: c, adopt: false });
+    else throw fieldInvalid('line of nat', line, 'a forward or a masquerade in canonical form');
+  }
+  return parseNatRules({ forwards, masquerades });
+}
+
+/** What the digest of noun nat is made of: the lines that are loaded, and whether the table is not as they made it. */
+export function natDigestModel(lines: readonly string[], altered: boolean): Canonical[] {
+  return [...lines.map((line): Canonical => ({ name: natLineName(line), line })), ...(altered ? [{ name: 'table', altered }] : [])];
+}
+
+/** `forward 12` or `masquerade 3`: the object that a line is about. */
+export function natLineName(line: string): string {
+  return line.split(' ', 2).join(' ');
 }
 
 function parseProtocol(text: string): NatProtocol {

@@ -38,7 +38,7 @@ describe.skipIf(!hosts.ok)('a program that dies', () => {
     for (const [round, signal] of SIGNALS.entries()) {
       const started = performance.now();
       takes.push(await killOnce(host, unit, signal));
-      await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 20_000, what: 'reeved to answer' });
+      await fleet.waitCoordinator();
       await fleet.waitState('web', 'connected', 60_000);
       whole.push(Math.round(performance.now() - started));
       const comment = `round ${String(round)} of ${name}`;

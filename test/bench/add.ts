@@ -6,7 +6,6 @@ import { executeOk } from '../lab/process.js';
 import type { TestFleet } from '../support/fleet.js';
 import { debs } from '../support/packages.js';
 import { add, allowKey, bootBare, installDebian, prepareOperator } from '../support/ssh-host.js';
-import { until } from '../support/until.js';
 import type { Figure } from './report.js';
 import { inTurns } from './round.js';
 
@@ -59,7 +58,7 @@ async function forget(fleet: TestFleet, bare: LabHost): Promise<void> {
   await bare.run(['dpkg', '--purge', 'reeve-agent', 'reeve-runtime'], { timeoutMs: 60_000 });
   // Joins from one address are limited to a few a minute; the limit is in memory.
   await fleet.hub.run(['systemctl', 'restart', 'reeved'], { timeoutMs: 60_000 });
-  await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+  await fleet.waitCoordinator();
 }
 
 async function addOnce(fleet: TestFleet, bare: LabHost): Promise<void> {

@@ -5,11 +5,12 @@ import { benchAdd } from './add.js';
 import { benchCommandLine } from './command-line.js';
 import { measureIdle, measureStart, sizeOfPackages } from './footprint.js';
 import { benchJoin } from './join.js';
+import { benchNat } from './nat.js';
 import type { Figure, Skipped } from './report.js';
 import { watchSteadyState } from './steady.js';
 
 /** Benches on real hosts with the packages installed; they need root. */
-export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line'];
+export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat'];
 
 /** How long an agent has been left alone before its memory is read, s. */
 const idleS = 60;
@@ -32,13 +33,14 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
     if (benches.includes('join')) tell(joined);
     const quietSince = Date.now();
     if (benches.includes('command-line')) tell(await benchCommandLine(fleet));
-    await rest(quietSince + idleS * 1000 - Date.now());
+    if (benches.some((name) => ['footprint', 'steady'].includes(name))) await rest(quietSince + idleS * 1000 - Date.now());
     if (benches.includes('footprint')) {
       tell(sizeOfPackages(files));
       tell(await measureIdle(fleet.hub, names.map((name) => fleet.host(name)), idleS));
     }
     if (benches.includes('steady')) tell(await watchSteadyState(fleet.lab, first(fleet, names), steadyS));
     if (benches.includes('footprint')) tell([await measureStart(first(fleet, names))]);
+    if (benches.includes('nat')) tell(await benchNat(fleet, names[0] ?? ''));
     return [];
   } finally {
     fleet.close();

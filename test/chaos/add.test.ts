@@ -30,7 +30,7 @@ describe.skipIf(!hosts.ok)('kill -9 while a machine is taken in', () => {
     else await web.run(['/bin/sh', '-c', 'systemctl stop reeve-agent; rm -rf /var/lib/reeve-agent/identity; cp /usr/share/reeve/policy/observe /etc/reeve/policy']);
     // Joins are limited to a few a minute from one address; the limit is in memory.
     await fleet.hub.run(['systemctl', 'restart', 'reeved'], { timeoutMs: 60_000 });
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+    await fleet.waitCoordinator();
   }
 
   /** The same command again takes it in: one identity, one host, the wanted policy, and nothing left of either try. */
@@ -59,12 +59,12 @@ describe.skipIf(!hosts.ok)('kill -9 while a machine is taken in', () => {
   test.each(joinPoints.coordinator)('the coordinator, while the machine joins, at %s: the answer is lost, and the token with it', async (point) => {
     await forget('packages');
     await arm(fleet.hub, 'reeved', point);
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+    await fleet.waitCoordinator();
     const broken = await add(fleet, 'web', web, ['--policy', 'standard']);
     expect(broken.code, broken.stderr).toBe(1);
     expect(broken.stderr).toMatch(/could not be taken in, at join: .*may be spent/);
     await waitRestarted(fleet.hub, 'reeved');
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+    await fleet.waitCoordinator();
     await finish(point);
   });
 

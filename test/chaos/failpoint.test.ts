@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failpoints } from '../../shared/kit/failpoint.js';
-import { addPoints, agentKeyPoints, agentUserPoints, coordinatorChangePoints, helperPoints, joinPoints, keyPoints, loginPoints, loginRenewPoints, releasePoints, renewPoints } from '../support/chaos-points.js';
+import { addPoints, agentKeyPoints, agentUserPoints, coordinatorChangePoints, helperPoints, joinPoints, keyPoints, loginPoints, loginRenewPoints, natPoints, releasePoints, renewPoints } from '../support/chaos-points.js';
 import { debs, type PackageKind } from '../support/packages.js';
 
 const top = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,7 +29,7 @@ describe('failpoints', () => {
 
   test('every failpoint of the helper is killed at by a chaos test', () => {
     expect(inHelper.length).toBeGreaterThan(15);
-    expect(sorted([...Object.values(helperPoints), ...Object.values(keyPoints)].flat()), 'add what is new to test/support/chaos-points.ts').toEqual(inHelper);
+    expect(sorted([...Object.values(helperPoints), ...Object.values(keyPoints), ...Object.values(natPoints)].flat()), 'add what is new to test/support/chaos-points.ts').toEqual(inHelper);
   });
 
   describe('in packages', () => {

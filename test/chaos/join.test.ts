@@ -100,7 +100,7 @@ describe.skipIf(!hosts.ok)('kill -9 while a host joins or renews', () => {
       expect(broken.code, point).not.toBe(0);
       expect(broken.stderr, 'the host’s administrator is told that the token may be spent').toMatch(/may be spent/);
       await waitRestarted(fleet.hub, 'reeved');
-      await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+      await fleet.waitCoordinator();
       await checkJoin(line, joinOutcome[point], point);
     }
   });

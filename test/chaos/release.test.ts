@@ -90,7 +90,7 @@ describe.skipIf(!hosts.ok)('kill -9 while a host is released or reset', () => {
       await waitReachable(fleet, name);
       expect((await fleet.reeve(['host', 'release', name, '--yes'])).code, point).not.toBe(0);
       await waitRestarted(fleet.hub, 'reeved');
-      await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'reeved to answer' });
+      await fleet.waitCoordinator();
       await checkReleased(name, round, 'reeved');
     }
   });

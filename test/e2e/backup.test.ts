@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
-import { until } from '../support/until.js';
 
 describe.skipIf(!hosts.ok)("the coordinator's database on a real host", () => {
   let fleet: TestFleet;
@@ -23,7 +22,7 @@ describe.skipIf(!hosts.ok)("the coordinator's database on a real host", () => {
     await fleet.hub.run(['systemctl', 'stop', 'reeved']);
     expect(await fleet.hub.run(asReeved('restore', '/var/lib/reeved/saved.db'))).toMatch(/epoch was raised/);
     await fleet.hub.run(['systemctl', 'start', 'reeved']);
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 20_000, what: 'reeved to answer' });
+    await fleet.waitCoordinator();
     await fleet.waitState('web1', 'connected');
     await fleet.json(['user', 'add', 'after', '--on', 'web1', '--yes']);
     const users = (await fleet.json<{ users: { user: { name: string } }[] }>(['user', 'list'])).users.map((row) => row.user.name);

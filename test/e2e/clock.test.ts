@@ -27,7 +27,7 @@ describe.skipIf(!hosts.ok)('clocks of real hosts', () => {
     (await fleet.json<{ health: { code: string; hostName: string; text: string }[] }>(['status'])).health.filter((item) => item.code === 'CLOCK_SKEW').map((item) => item.text);
 
   const answers = async (): Promise<void> => {
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+    await fleet.waitCoordinator();
     await fleet.waitState('web1', 'connected');
   };
   /** Gives one of the two another clock, and waits until the coordinator knows the difference. */

@@ -51,7 +51,7 @@ describe.skipIf(!hosts.ok)('the doctor on real hosts', () => {
   const reeved = async (verb: string): Promise<void> => {
     const { code } = await fleet.hub.exec(['systemctl', verb, 'reeved'], { timeoutMs: 60_000 });
     if (code !== 0) throw new Error(`reeved: ${await fleet.hub.run(['journalctl', '--no-pager', '--output=cat', '--lines=15', '--unit=reeved'])}`);
-    if (verb !== 'stop') await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'the coordinator to answer' });
+    if (verb !== 'stop') await fleet.waitCoordinator();
   };
   /** Puts what is in a folder on a small file system of its own, and fills it. */
   const fill = (host: LabHost, unit: string, folder: string, size: string): Promise<string> =>

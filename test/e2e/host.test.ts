@@ -60,7 +60,7 @@ describe.skipIf(!hosts.ok)('hosts of a real fleet', () => {
     await fleet.waitState('web1', 'connected');
     const pid = (await fleet.hub.run(['systemctl', 'show', '--property=MainPID', '--value', 'reeved'])).trim();
     await fleet.hub.run(['kill', '-9', pid]);
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 20_000, what: 'systemd to start reeved again' });
+    await fleet.waitCoordinator();
     await fleet.waitState('web1', 'connected');
     await fleet.json(['user', 'add', 'after', '--on', 'web1', '--yes']);
     expect((await web1.exec(['getent', 'passwd', 'after'])).code).toBe(0);

@@ -45,7 +45,7 @@ describeUsers({
       await both('lost');
       await both('connected');
       await fleet.hub.run(['systemctl', 'restart', 'reeved']);
-      await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 20_000, what: 'reeved to answer' });
+      await fleet.waitCoordinator();
       await both('connected');
       await fleet.json(['user', 'add', 'again', '--on', 'guest=yes', '--yes']);
     });

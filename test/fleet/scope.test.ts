@@ -53,6 +53,16 @@ const about: Record<string, (host: string) => object> = {
   'KeyService/ListKey': (host) => ({ host }),
   'KeyService/ObserveForeignKey': (host) => ({ host }),
   'KeyService/AdoptKey': (host) => ({ host, options: apply }),
+  'NatService/AddForward': (host) => ({ host, options: apply, forward: { protocol: 'NAT_PROTOCOL_TCP', ports: { first: 80, last: 80 }, toAddress: '198.19.200.2' } }),
+  'NatService/AddMasquerade': (host) => ({ host, options: apply, masquerade: { source: '198.19.200.0/24' } }),
+  'NatService/RemoveNat': (host) => ({ host, options: apply, which: '1' }),
+  'NatService/SetNat': (host) => ({ host, options: apply, which: '1', enabled: true }),
+  'NatService/AdoptNat': (host) => ({ host, options: apply }),
+  'NatService/ConfirmNat': (host) => ({ host }),
+  'NatService/ListNat': (selector) => ({ selector }),
+  'NatService/ObserveNat': (host) => ({ host }),
+  'NatService/TraceNat': (host) => ({ host, protocol: 'NAT_PROTOCOL_TCP', port: 80, from: '192.0.2.9' }),
+  'NatService/ExplainNat': (host) => ({ host, protocol: 'NAT_PROTOCOL_TCP', port: 80 }),
   'GrantService/AddGrant': (selector) => ({ selector, person: 'grace', options: apply }),
   'GrantService/ListGrant': (selector) => ({ selector }),
   'AccessService/ListAccess': (host) => ({ host }),
@@ -100,7 +110,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../support/until.js';
-import { renderNetworkFile, requireLabAddress } from './network.js';
+import { renderNetworkFile, renderPortFile, requireLabAddress, type LabNetwork, type LabPort } from './network.js';
 import { childrenOf, execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import type { LabRecord } from './record.js';
 import { killGroup, removeGroups, unmountBelow } from './teardown.js';
@@ -34,6 +34,10 @@ export interface LabHostOptions {
   readonly address: string;
   /** Bridge that it is plugged into; default br0, where everybody is. */
   readonly bridge?: string;
+  /** Other prefix, gateways, IPv6. */
+  readonly network?: LabNetwork;
+  /** More interfaces, which it has again after each start. */
+  readonly ports?: readonly LabPort[];
   /** Extra arguments of systemd-nspawn, such as --bind=... */
   readonly nspawn?: readonly string[];
   /** In a user namespace of its own, as an unprivileged container is. */
@@ -53,7 +57,10 @@ export class LabHost {
   readonly #options: LabHostOptions;
   readonly #cgroupDir: string;
   #address: string;
+  readonly #ports: readonly LabPort[];
   #nspawn: ChildProcess | undefined;
+  /** Plugging the ports in after the last start. */
+  #plugging: Promise<void> = Promise.resolve();
 
   constructor(record: LabRecord, options: LabHostOptions) {
     this.name = options.name;
@@ -63,6 +70,7 @@ export class LabHost {
     this.#options = options;
     this.#cgroupDir = join(record.cgroupDir, `host-${options.name}`);
     this.#address = options.address;
+    this.#ports = options.ports ?? [];
   }
 
   get address(): string {
@@ -74,18 +82,19 @@ export class LabHost {
     return this.#nspawn !== undefined;
   }
 
-  /** Lays the host's own layer over the base tree and gives it name, machine-id, ssh host key and address. Called once, by `lab.boot`. */
-  async create(base: string): Promise<void> {
+  /** Lays the host's own layer over what is below it, uppermost first, and gives it name, machine-id, ssh host key and address. Called once, by `lab.boot`. */
+  async create(below: readonly string[]): Promise<void> {
     const layer = join(this.rootDir, '..');
     for (const folder of ['upper', 'work', 'root']) mkdirSync(join(layer, folder), { recursive: true });
     // A guest with ids of its own is given all files of the base: with metacopy that copies no content.
     const metacopy = this.#options.unprivileged === true ? ',metacopy=on,redirect_dir=on' : '';
-    const layers = `lowerdir=${base},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}${metacopy}`;
+    const layers = `lowerdir=${below.join(':')},upperdir=${join(layer, 'upper')},workdir=${join(layer, 'work')}${metacopy}`;
     await executeOk(['mount', '-t', 'overlay', '-o', layers, `reeve-lab-${this.#record.id}`, this.rootDir]);
     this.#writeRoot('etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
     this.#writeRoot('etc/hostname', `${this.name}\n`);
     this.#writeRoot('etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${this.name}\n`);
-    this.#writeRoot(NETWORK_FILE, renderNetworkFile(this.#address));
+    this.#writeRoot(NETWORK_FILE, renderNetworkFile(this.#address, this.#options.network));
+    for (const port of this.#ports) this.#writeRoot(`etc/systemd/network/20-${port.name}.network`, renderPortFile(port));
     if (this.#options.init !== undefined) copyFileSync(this.#options.init, join(this.rootDir, INIT));
     await executeOk(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', `root@${this.name}`, '-f', join(this.rootDir, 'etc/ssh/ssh_host_ed25519_key')]);
   }
@@ -100,6 +109,7 @@ export class LabHost {
   /** Waits until the host's systemd has started everything; throws with the failed units' names when one failed. */
   async waitRunning(timeoutMs = BOOT_DEADLINE_MS): Promise<void> {
     try {
+      await this.#plugging;
       const state = await until(async () => {
         if (this.#nspawn === undefined) return 'off';
         const answer = (await this.exec(['systemctl', 'is-system-running', '--wait'], { timeoutMs })).stdout.trim();
@@ -129,6 +139,11 @@ export class LabHost {
     return spawn(file, args, { env: labEnv(options.env), stdio: 'pipe', cwd: '/' });
   }
 
+  /** The path by which this machine reaches a file or a socket of the running host, also on the host's own mounts. */
+  outside(path: string): string {
+    return `/proc/${String(this.#leaderPid())}/root${path}`;
+  }
+
   /** Copies a file of this machine into the host. */
   async put(localFile: string, path: string, mode = 0o644): Promise<void> {
     await this.write(path, readFileSync(localFile), mode);
@@ -147,7 +162,7 @@ export class LabHost {
   /** Gives the host another address, live, and takes the old one away. */
   async setAddress(address: string): Promise<void> {
     requireLabAddress(address);
-    await this.write(`/${NETWORK_FILE}`, renderNetworkFile(address));
+    await this.write(`/${NETWORK_FILE}`, renderNetworkFile(address, this.#options.network));
     await this.run(['networkctl', 'reload']);
     await until(async () => {
       const shown = await this.run(['ip', '-4', '-oneline', 'address', 'show', 'dev', 'host0']);
@@ -202,6 +217,7 @@ export class LabHost {
     const trust = this.#options.unprivileged === true ? UNPRIVILEGED : PRIVILEGED;
     const boot = [
       join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, this.#options.bridge ?? 'br0', ...trust, ...(this.#options.nspawn ?? []),
+      ...this.#ports.map((port, index) => `--network-veth-extra=${this.#outsideOf(index)}:${port.name}`),
       ...(this.#options.init === undefined ? ['--boot'] : ['--', INIT]),
     ];
     const child = spawn('unshare', ['--mount', '--propagation', 'private', ...boot], { env: labEnv(), stdio: ['ignore', log, log], detached: true });
@@ -213,6 +229,20 @@ export class LabHost {
       if (code === NSPAWN_REBOOT) this.#start();
     });
     this.#nspawn = child;
+    this.#plugging = this.#plugPorts(child);
+    this.#plugging.catch(() => undefined); // waitRunning tells
+  }
+
+  /** Connects what nspawn makes for the ports to their bridges, as soon as it is there. */
+  async #plugPorts(child: ChildProcess): Promise<void> {
+    for (const [index, port] of this.#ports.entries()) {
+      const plug = ['ip', '-n', this.#record.netns, 'link', 'set', this.#outsideOf(index), 'master', port.bridge, 'up'];
+      await until(async () => this.#nspawn !== child || (await execute(plug)).code === 0, { timeoutMs: BOOT_DEADLINE_MS, everyMs: 20, what: `host ${this.name} to have interface ${port.name}` });
+    }
+  }
+
+  #outsideOf(index: number): string {
+    return `x${String(index)}-${this.name}`;
   }
 
   /** The command by which root of this machine runs something in the host, for people. */

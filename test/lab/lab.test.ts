@@ -84,6 +84,26 @@ describe.skipIf(!available.ok)('hosts of a lab', () => {
     await two.run(['ping', '-c1', '-W5', one.address]);
   });
 
+  test('have more interfaces when they are asked for, and IPv6, also after a reboot, a cut of power, and beside each other', async () => {
+    await Promise.all(['br1', 'br2'].map((bridge) => lab.addBridge(bridge)));
+    const [front, inner] = await Promise.all([
+      lab.boot('front', { ports: [{ bridge: 'br1', name: 'lan', address: '198.19.77.1/24', address6: 'fd00:77::1/64' }, { bridge: 'br2', name: 'dmz', address: '198.19.78.1/24' }] }),
+      lab.boot('inner', { bridge: 'br1', address: '198.19.77.2', network: { prefix: 24, gateway: '198.19.77.1', address6: 'fd00:77::2/64', gateway6: 'fd00:77::1' } }),
+    ]);
+    const reached = async (): Promise<void> => {
+      for (const target of [inner.address, 'fd00:77::2']) await front.run(['ping', '-c1', '-W5', target]);
+      for (const target of ['198.19.78.1', front.address]) await inner.run(['ping', '-c1', '-W5', target]);
+    };
+    await reached();
+    expect((await two.exec(['ping', '-c1', '-W1', inner.address])).code).not.toBe(0);
+    await front.reboot();
+    await reached();
+    await front.kill();
+    await front.powerOn();
+    await inner.reboot();
+    await reached();
+  });
+
   test('hold a sandboxed unit to what its lines say', async () => {
     await two.run(['useradd', '--system', '--user-group', '--no-create-home', 'reeve-agent']);
     await two.put(join(UNITS, 'reeve-agent.service'), '/etc/systemd/system/reeve-agent.service');

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBase } from './base.js';
 import { LabHost } from './host.js';
-import { addressOfIndex, createBridge, createNetwork, LAB_ADDRESS, requireLabAddress } from './network.js';
+import { addressOfIndex, createBridge, createNetwork, LAB_ADDRESS, requireLabAddress, type LabNetwork, type LabPort } from './network.js';
 import { execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import { createRecord, type LabRecord } from './record.js';
 import type { Suite } from './suite.js';
@@ -20,6 +20,12 @@ export interface BootOptions {
   /** Bridge that it is plugged into; default br0, where everybody is. */
   readonly bridge?: string;
   readonly address?: string;
+  /** Other prefix, gateways, IPv6. */
+  readonly network?: LabNetwork;
+  /** More interfaces on bridges of the lab, which it has again after each start. */
+  readonly ports?: readonly LabPort[];
+  /** A folder of files that is laid between the base tree and what is the host's own; see layer.ts. */
+  readonly layer?: string;
   /** Extra arguments of systemd-nspawn. */
   readonly nspawn?: readonly string[];
   readonly suite?: Suite;
@@ -57,10 +63,12 @@ export class Lab {
     requireLabAddress(address);
     const host = new LabHost(this.record, {
       name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false, ...(options.bridge === undefined ? {} : { bridge: options.bridge }),
-      ...(options.init === undefined ? {} : { init: options.init }),
+      ...(options.init === undefined ? {} : { init: options.init }), ...(options.network === undefined ? {} : { network: options.network }),
+      ports: options.ports ?? [],
     });
     this.hosts.set(name, host);
-    await host.create(options.suite === undefined ? this.#base : await ensureBase(options.suite));
+    const base = options.suite === undefined ? this.#base : await ensureBase(options.suite);
+    await host.create(options.layer === undefined ? [base] : [options.layer, base]);
     await host.powerOn();
     return host;
   }

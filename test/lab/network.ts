@@ -34,7 +34,43 @@ export function requireLabAddress(address: string): void {
   if (address === LAB_ADDRESS) throw new Error(`Host address ${address} is the lab's own`);
 }
 
+/** What a host has besides its own address. */
+export interface LabNetwork {
+  /** Length of the prefix of its own address; default 15, all of the lab. */
+  readonly prefix?: number;
+  readonly gateway?: string;
+  /** IPv6 address with its prefix. */
+  readonly address6?: string;
+  readonly gateway6?: string;
+}
+
+/** One more interface of a host, for as long as the host is there. */
+export interface LabPort {
+  readonly bridge: string;
+  /** Its name in the host. */
+  readonly name: string;
+  /** With its prefix. */
+  readonly address: string;
+  readonly address6?: string;
+}
+
 /** The systemd-networkd file that gives a host its address. */
-export function renderNetworkFile(address: string): string {
-  return `[Match]\nName=host0\n\n[Network]\nAddress=${address}/${String(PREFIX_LENGTH)}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n`;
+export function renderNetworkFile(address: string, network: LabNetwork = {}): string {
+  const addresses = [`${address}/${String(network.prefix ?? PREFIX_LENGTH)}`, ...(network.address6 === undefined ? [] : [network.address6])];
+  return renderInterface('host0', addresses, [network.gateway, network.gateway6].filter((gateway) => gateway !== undefined));
+}
+
+/** The systemd-networkd file of one more interface. */
+export function renderPortFile(port: LabPort): string {
+  return renderInterface(port.name, [port.address, ...(port.address6 === undefined ? [] : [port.address6])], []);
+}
+
+/** IPv6 addresses serve at once: nobody in a lab has one twice. */
+function renderInterface(name: string, addresses: readonly string[], gateways: readonly string[]): string {
+  const has6 = addresses.some((address) => address.includes(':'));
+  return [
+    `[Match]\nName=${name}\n\n[Network]\nLinkLocalAddressing=${has6 ? 'ipv6' : 'no'}\nIPv6AcceptRA=no\n`,
+    ...gateways.map((gateway) => `Gateway=${gateway}\n`),
+    ...addresses.map((address) => `\n[Address]\nAddress=${address}\n${address.includes(':') ? 'DuplicateAddressDetection=none\n' : ''}`),
+  ].join('');
 }

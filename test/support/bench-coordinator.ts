@@ -11,6 +11,7 @@ import { addToken } from '../../coordinator/inventory/token.js';
 import { writing } from '../../coordinator/inventory/write.js';
 import { createAuthority } from '../../coordinator/pki/authority.js';
 import { settleHost } from '../../coordinator/reconcile/settle.js';
+import { createWaits } from '../../coordinator/reconcile/wait.js';
 import type { World } from '../../coordinator/world.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import { sha256 } from '../../shared/kit/digest.js';
@@ -48,7 +49,7 @@ export function createBenchCoordinator(stateDir: string): BenchCoordinator {
   const db = openDatabase(join(stateDir, 'reeve.db'), { nativeBinding: fileURLToPath(new URL('better_sqlite3.node', import.meta.url)) });
   const authority = createAuthority(join(stateDir, 'pki'), id, clock.now());
   addFleet(db, { id, addresses: ['127.0.0.1'], agentsPort: 7421, enrolmentPort: 7422, operatorsPort: 7423, epoch: 1, createdAtMs: clock.now() });
-  const world: World = { db, authority, clock, log: createLog('reeved'), linkDir: join(stateDir, 'link'), epoch: 1 };
+  const world: World = { db, authority, clock, log: createLog('reeved'), linkDir: join(stateDir, 'link'), epoch: 1, ownAddresses: () => [], waits: createWaits() };
   const perHost = createKeyedQueue();
 
   const issue = (hostId: string): { key: string; certificate: string; publicKey: Buffer; notAfterMs: number } => {

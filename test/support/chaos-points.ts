@@ -37,6 +37,13 @@ export const keyPoints = {
   release: ['key.left', 'sshd.left'],
 } as const;
 
+/** Points of the helper in verbs of forwards and masquerades, by what passes them. */
+export const natPoints = {
+  apply: ['nat.written', 'nat.pending', 'nat.loaded', 'nat.armed'],
+  confirm: ['nat.confirmed', 'nat.cleaned'],
+  release: ['nat.left', 'nat.released'],
+} as const;
+
 /** Points of joining, by the program that dies. */
 export const joinPoints = {
   agent: ['agent.identity.key', 'agent.enrol.sent', 'agent.identity.staged', 'agent.identity.swapped'],

@@ -1,6 +1,14 @@
+import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
+import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
+import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
+import { serviceName } from '../../shared/rpc/client.js';
 import type { ExecResult, LabHost } from '../lab/lab.js';
 import type { TestFleet } from './fleet.js';
 import { until } from './until.js';
+
+const operationService = serviceName<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
+const planService = serviceName<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
+const userService = serviceName<UserServiceDefinition>('reeve.coordinator.v1.UserService');
 
 /** The services that can be made to die at a failpoint by their environment. */
 export type ChaosUnit = 'reeve-agent' | 'reeved';
@@ -38,7 +46,7 @@ export async function waitRestarted(host: LabHost, unit: ChaosUnit): Promise<voi
 
 /** Waits until the coordinator has a connection to the host that carries a call. */
 export async function waitReachable(fleet: TestFleet, name: string): Promise<void> {
-  await until(async () => (await fleet.reeve(['user', 'observe', name, '--json'])).code === 0, { timeoutMs: 90_000, everyMs: 200, what: `${name} to answer` });
+  await until(() => fleet.api.call(userService, 'ObserveUser', { host: name }).then(() => true), { timeoutMs: 90_000, everyMs: 100, what: `${name} to answer` });
 }
 
 /** What the host's own files say about one account, and what a crash may have left. */
@@ -135,10 +143,10 @@ export function answerOf(result: ExecResult): CommandAnswer | undefined {
 export async function waitSettled(fleet: TestFleet): Promise<void> {
   await until(
     async () => {
-      const { operations } = await fleet.json<{ operations: { outcome: string }[] }>(['operation', 'list', '--limit', '20']);
-      if (operations.some((row) => row.outcome === 'running' || row.outcome === 'unknown')) return false;
-      return (await fleet.json<{ pending: unknown[] }>(['pending'])).pending.length === 0;
+      const { operations } = await fleet.api.call(operationService, 'ListOperation', { limit: 20 });
+      if (operations.some((row) => row.outcome === 'OUTCOME_RUNNING' || row.outcome === 'OUTCOME_UNKNOWN')) return false;
+      return (await fleet.api.call(planService, 'ListPending', {})).pending.length === 0;
     },
-    { timeoutMs: 90_000, everyMs: 200, what: 'everything to be settled' },
+    { timeoutMs: 90_000, everyMs: 100, what: 'everything to be settled' },
   );
 }

@@ -1,5 +1,9 @@
-import { basename } from 'node:path';
-import { labAvailable, startLab, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
+import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
+import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
+import { serviceName } from '../../shared/rpc/client.js';
+import { labAvailable, startLab, type BootOptions, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
+import { ensureLayer } from '../lab/layer.js';
+import { hubApi, type HubApi } from './hub-api.js';
 import { debs, type PackageKind } from './packages.js';
 import { until } from './until.js';
 
@@ -10,11 +14,11 @@ export interface TestFleet {
   readonly hub: LabHost;
   /** A managed host. */
   host(name: string): LabHost;
-  /** Boots a host and installs the agent's packages; it has not joined. */
-  addHost(name: string, options?: { address?: string; bridge?: string }): Promise<LabHost>;
-  /** Boots a host and installs what runs a coordinator; it has no fleet. */
+  /** Boots a host with the agent's packages; it has not joined. */
+  addHost(name: string, options?: Omit<BootOptions, 'layer'>): Promise<LabHost>;
+  /** Boots a host with what runs a coordinator; it has no fleet. */
   addHub(name: string): Promise<LabHost>;
-  /** Boots a host and installs the command line only. */
+  /** Boots a host with the command line only. */
   addDesk(name: string): Promise<LabHost>;
   /** Invites a host and runs the join command on it; waits until it is connected. */
   join(name: string, options?: { policy?: string; labels?: readonly string[]; invite?: readonly string[] }): Promise<void>;
@@ -22,49 +26,39 @@ export interface TestFleet {
   reeve(args: readonly string[], options?: { as?: string; input?: string }): Promise<ExecResult>;
   /** Runs the command line with --json; parses what it prints. Throws unless it exits with `code` (default 0). */
   json<T = Record<string, unknown>>(args: readonly string[], code?: number): Promise<T>;
-  /** Waits until a host has this state in `reeve host list`. */
+  /** The same coordinator without the command line. */
+  readonly api: HubApi;
+  /** Waits until the coordinator answers. */
+  waitCoordinator(): Promise<void>;
+  /** Waits until a host has this state in the coordinator's list. */
   waitState(name: string, state: string, timeoutMs?: number): Promise<void>;
   close(): void;
 }
+
+const hostService = serviceName<HostServiceDefinition>('reeve.coordinator.v1.HostService');
+const operatorService = serviceName<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
 
 /** Whether real hosts can be booted here; when not, tests say so by name. */
 export const hosts = labAvailable();
 if (!hosts.ok && process.env['REEVE_NO_SKIP'] !== undefined) throw new Error(`Nothing may be skipped here, but real hosts cannot be booted: ${hosts.reason}`);
 
-/** Boots and installs a hub and the named hosts (in parallel), sets the fleet up, and joins the hosts unless `join` is false. */
+/** Boots a hub and the named hosts (in parallel), sets the fleet up, and joins the hosts unless `join` is false. */
 export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean }): Promise<TestFleet> {
   const hostFiles = await debs(options.packages ?? 'normal');
   const hubFiles = options.hubPackages === undefined ? hostFiles : await debs(options.hubPackages);
   const lab = await startLab({ name: options.name });
-  const install = async (host: LabHost, files: ReadonlyMap<string, string>, names: readonly string[]): Promise<void> => {
-    const paths = names.map((name) => files.get(name) ?? name);
-    await Promise.all(paths.map((path) => host.put(path, `/root/${basename(path)}`)));
-    await host.run(['dpkg', '--install', ...paths.map((path) => `/root/${basename(path)}`)], { timeoutMs: 120_000 });
-  };
-  const addHub = async (name: string): Promise<LabHost> => {
-    const hub = await lab.boot(name);
-    await install(hub, hubFiles, ['reeve-runtime', 'reeve-coordinator', 'reeve-cli']);
-    return hub;
-  };
-  const addHost: TestFleet['addHost'] = async (name, bootOptions = {}) => {
-    const host = await lab.boot(name, bootOptions);
-    await install(host, hostFiles, ['reeve-runtime', 'reeve-agent']);
-    return host;
-  };
-  const addDesk = async (name: string): Promise<LabHost> => {
-    const host = await lab.boot(name);
-    await install(host, hubFiles, ['reeve-runtime', 'reeve-cli']);
-    return host;
-  };
+  const boot = async (name: string, files: ReadonlyMap<string, string>, names: readonly string[], bootOptions: Omit<BootOptions, 'layer'> = {}): Promise<LabHost> =>
+    lab.boot(name, { ...bootOptions, layer: await ensureLayer(['reeve-runtime', ...names].map((of) => files.get(of) ?? of)) });
+  const addHub = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-coordinator', 'reeve-cli']);
+  const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent'], bootOptions);
+  const addDesk = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-cli']);
   try {
     const [hub] = await Promise.all([addHub('hub'), ...options.hosts.map((name) => addHost(name))]);
     const fleet = makeFleet(lab, hub, { addHost, addHub, addDesk });
-    await until(async () => (await fleet.reeve(['whoami'])).code === 0, { timeoutMs: 30_000, what: 'reeved to answer' });
+    await fleet.waitCoordinator();
     const init = await fleet.reeve(['init', '--address', hub.address]);
     if (init.code !== 0) throw new Error(`reeve init failed: ${init.stderr}`);
-    if (options.join !== false) {
-      for (const name of options.hosts) await fleet.join(name, { policy: options.policy ?? 'standard' });
-    }
+    if (options.join !== false) await Promise.all(options.hosts.map((name) => fleet.join(name, { policy: options.policy ?? 'standard' })));
     return fleet;
   } catch (error) {
     lab.close();
@@ -73,6 +67,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
 }
 
 function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'addHub' | 'addDesk'>): TestFleet {
+  const api = hubApi(hub);
   const host = (name: string): LabHost => {
     const found = lab.hosts.get(name);
     if (found === undefined) throw new Error(`There is no host ${name} in this lab`);
@@ -89,18 +84,17 @@ function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'a
     return JSON.parse(result.stdout) as T;
   };
   const waitState: TestFleet['waitState'] = async (name, state, timeoutMs = 45_000) => {
-    await until(
-      async () => {
-        const listed = await json<{ hosts: { name: string; state: string }[] }>(['host', 'list']);
-        return listed.hosts.find((row) => row.name === name)?.state === state;
-      },
-      { timeoutMs, everyMs: 250, what: `host ${name} to be ${state}` },
-    );
+    const wanted = `HOST_STATE_${state.toUpperCase()}`;
+    await until(async () => (await api.call(hostService, 'ListHost', {})).hosts.some((row) => row.name === name && row.state === wanted), { timeoutMs, everyMs: 100, what: `host ${name} to be ${state}` });
   };
   return {
     lab,
     hub,
     host,
+    api,
+    async waitCoordinator() {
+      await until(() => api.call(operatorService, 'WhoAmI', {}).then(() => true), { timeoutMs: 30_000, everyMs: 100, what: 'the coordinator to answer' });
+    },
     ...boots,
     reeve,
     json,

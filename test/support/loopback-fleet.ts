@@ -60,6 +60,8 @@ export const peercred = join(import.meta.dirname, '..', '..', 'build', 'peercred
 export interface LoopbackOptions {
   readonly clock?: Clock;
   readonly enrolLimits?: EnrolLimits;
+  /** Addresses of the machine of the coordinator; absent: none, so that agents on loopback stand for other machines. */
+  readonly ownAddresses?: () => readonly string[];
   /** Whether it listens for operators on other machines; absent: yes. */
   readonly operators?: boolean;
   /** Undefined: a new folder, removed at the end. */
@@ -149,7 +151,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
   const log = pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' });
   const start = (): Promise<Coordinator> =>
     startCoordinator({
-      stateDir, socketPath, peercred, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log,
+      stateDir, socketPath, peercred, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log, ownAddresses: options.ownAddresses ?? (() => []),
       onBug: (error) => bugs.push(error),
       enrolLimits: options.enrolLimits ?? { perAddress: 10_000, total: 10_000 },
     });

@@ -8,6 +8,8 @@ import { evaluatePolicy, parsePolicy } from '../../shared/model/policy.js';
 import type { ObservedUser } from '../../shared/model/user.js';
 import { staleness } from '../../agent/key/stamp.js';
 import { parseKeyLine, rsaBits } from '../../shared/model/key.js';
+import { formatEndpoint } from '../../shared/model/host.js';
+import { answerNatVerb, createSimulatedNat, pendingNat, type SimulatedNat } from './simulated-nat.js';
 import { answerKeyVerb, createSimulatedKeys, type SimulatedKeys } from './simulated-key.js';
 
 /** What a simulated host is made of. */
@@ -31,6 +33,7 @@ export interface SimulatedHost extends Host {
   /** Folders in /home. */
   readonly homes: Set<string>;
   readonly keys: SimulatedKeys;
+  readonly nat: SimulatedNat;
   /** Every verb that was called, oldest first, with the name it was about. */
   readonly calls: string[];
   setPolicy(text: string): void;
@@ -62,6 +65,13 @@ allow key.purge
 allow key.sshd
 allow key.release
 allow session.end
+allow observe.nat
+allow nat.apply
+allow nat.forward to=*
+allow nat.masquerade source=*
+allow nat.adopt
+allow nat.release
+allow reach.check
 `;
 
 /** A new simulated host. */
@@ -74,6 +84,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   const watchers = new Set<(part: HostPart) => void>();
   const calls: string[] = [];
   const keys = createSimulatedKeys();
+  const nat = createSimulatedNat();
   const clock = options.clock ?? systemClock;
   let policyText = options.policy ?? openPolicy;
   let version = 0;
@@ -89,13 +100,14 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     else version += 1;
     for (const onTouched of watchers) onTouched(part);
   };
-  const machine: Machine = { users, groups, homes, usedUids, keys, clock, policy: () => policyText };
+  const machine: Machine = { users, groups, homes, usedUids, keys, nat, clock, policy: () => policyText };
 
   return {
     users,
     groups,
     homes,
     keys,
+    nat,
     calls,
     clock,
     helper: {
@@ -122,10 +134,13 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     homeExists: (name) => homes.has(name),
     readFacts: () => Promise.resolve(factsOf(clock, options.hostname ?? 'simulated')),
     readVolumes: () => Promise.resolve([{ path: '/var', state: 'ok' }]),
+    readNetwork: () => nat.network,
+    readBootFiles: () => nat.bootFiles,
+    checkReach: (address, port) => Promise.resolve(nat.reachable.has(formatEndpoint({ address, port })) ? '' : 'refused'),
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMark: () => 'this boot',
     monotonicMs: () => Math.round(clock.monotonic()),
-    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, own: 0 }[part]),
+    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, nat: 0, own: 0 }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
       return { close: () => void watchers.delete(onTouched) };
@@ -152,6 +167,7 @@ interface Machine {
   readonly homes: Set<string>;
   readonly usedUids: Set<number>;
   readonly keys: SimulatedKeys;
+  readonly nat: SimulatedNat;
   readonly clock: Clock;
   readonly policy: () => string;
 }
@@ -163,7 +179,10 @@ function answer<V extends PrivdVerbName>(machine: Machine, { verb, operationId, 
   const user = machine.users.get(name);
   checkPolicy(machine, verb, asked, user);
   const exists = (account: string): boolean => account === 'root' || machine.users.get(account)?.present === true;
+  const nat = answerNatVerb({ nat: machine.nat, now: () => machine.clock.now() }, verb, operationId, asked);
+  if (nat !== undefined) return nat as PrivdReply<V>;
   const keys = answerKeyVerb({ keys: machine.keys, exists, now: () => machine.clock.now() }, verb, operationId, asked);
+  if (keys !== undefined && verb === 'pending.get') return { ...keys, change: [...(keys as PrivdReply<'pending.get'>).change, ...pendingNat(machine.nat)] } as unknown as PrivdReply<V>;
   if (keys !== undefined) return keys as PrivdReply<V>;
   return change(machine, verb, asked, { name, user }) as PrivdReply<V>;
 }

@@ -115,6 +115,38 @@ const group = { name: 'ops', members: [{ person: 'ada' }, { person: 'bob', expir
 
 const user = { name: 'ada', presence: 'USER_PRESENCE_PRESENT', kind: 'USER_KIND_HOME', shell: '/bin/bash', comment: 'Ada', groups: ['adm', 'www-data'] } as const;
 
+/** A host that would forward a port. */
+export const forwarded: HostResultInput = {
+  hostId: id(1), hostName: 'web1', outcome: 'OUTCOME_OK', noun: 'nat',
+  changes: [{ kind: 'CHANGE_KIND_CREATE', noun: 'nat', subject: 'tcp/8080 -> 198.19.200.2:80', fields: [{ field: 'comment', to: 'the site' }] }],
+};
+/** A host that took a change back. */
+export const reverted: HostResultInput = { ...forwarded, outcome: 'OUTCOME_FAILED', changes: [], errors: [{ code: 'CONFIRM_REVERTED', fields: { host: 'web1', noun: 'nat', reason: 'agent web3 unreachable' } }] };
+/** A change of web1 that waits. */
+export const waiting = { hostName: 'web1', noun: 'nat', leftMs: 43_000, missing: ['agent web3 unreachable'] };
+
+const forward = { id: 7, protocol: 'NAT_PROTOCOL_TCP', ports: { first: 8080, last: 8080 }, toAddress: '198.19.200.2', toPorts: { first: 80, last: 80 }, hairpin: true } as const;
+const range = { ...forward, id: 8, protocol: 'NAT_PROTOCOL_UDP', listenInterface: 'eth0', ports: { first: 5000, last: 5090 }, toAddress: '2001:db8::7', toPorts: { first: 5000, last: 5090 }, sources: ['2001:db8:1::/48', '2001:db8:2::1'], hairpin: false } as const;
+const masquerade = { id: 9, source: '198.19.200.0/24', outInterface: 'eth0' };
+const managedNat = [
+  { hostName: 'web1', forward, toHost: 'web2', comment: 'the site', enabled: true, addedAt: ago(86_400), addedBy: 'ada', counter: { id: 7, connections: 1234, bytes: 74_040 } },
+  { hostName: 'web1', forward: range, comment: 'phones', enabled: false, addedAt: ago(60), addedBy: 'bob', pending: true, pendingReason: 'agent web3 unreachable' },
+  { hostName: 'web1', masquerade: { ...masquerade, toAddress: '192.0.2.1' }, enabled: true, addedAt: ago(60), addedBy: 'bob' },
+];
+const foreignNat = [
+  { rule: 'ip nat PREROUTING handle 4', forward: { ...forward, id: 0, ports: { first: 8081, last: 8081 }, toAddress: '198.19.200.3' }, owner: 'iptables', bootSources: ['/etc/network/interfaces:12', '/etc/rc.local:3'] },
+  { rule: 'ip nat DOCKER handle 9', forward: { ...forward, id: 0, ports: { first: 8082, last: 8082 }, sources: ['192.0.2.0/24'] }, owner: 'docker', problem: 'docker makes it, and makes it again', bootSources: ['/etc/docker/x:1'] },
+  { rule: 'ip nat POSTROUTING handle 5', masquerade: { ...masquerade, id: 0, source: '198.19.201.0/24' }, owner: 'iptables' },
+  { rule: 'ip nat POSTROUTING handle 6', owner: '', problem: 'it has a match that Reeve does not know' },
+];
+
+/** The events of a change of nat: where it is applied, the host waits first. */
+function natEvents(result: HostResultInput) {
+  const events = changeEvents([result]);
+  return (request: Parameters<typeof events>[0]): ChangeEventInput[] =>
+    request.options.mode === 'CHANGE_MODE_APPLY' ? [{ waiting }, { waiting: { ...waiting, leftMs: 42_000, missing: [] } }, { confirmed: { hostName: 'web1', noun: 'nat' } }, ...events(request)] : events(request);
+}
+
 /** What the canned coordinator answers when a test says nothing else. */
 export const answers: Handlers = {
   'FleetService.InitFleet': () => ({ fleetId: '5f0c9d5e-3c2b-4a1f-8e7d-6c5b4a392817', pin: 'ab'.repeat(32) }),
@@ -205,6 +237,29 @@ export const answers: Handlers = {
       { host: 'web2', reason: 'connection refused' },
       { host: 'web3', acknowledgedAt: ago(59), digest: Buffer.alloc(32, 6), remaining: 1, sessions: 1 },
     ],
+  }),
+  'NatService.AddForward': natEvents(forwarded),
+  'NatService.AddMasquerade': natEvents({ ...forwarded, changes: [{ kind: 'CHANGE_KIND_CREATE', noun: 'nat', subject: 'masquerade 198.19.200.0/24' }] }),
+  'NatService.RemoveNat': natEvents({ ...forwarded, changes: [{ kind: 'CHANGE_KIND_REMOVE', noun: 'nat', subject: 'tcp/8080 -> 198.19.200.2:80' }] }),
+  'NatService.SetNat': natEvents(forwarded),
+  'NatService.AdoptNat': natEvents({ ...forwarded, changes: [{ kind: 'CHANGE_KIND_CREATE', noun: 'nat', subject: 'tcp/8081 -> 198.19.200.3:80' }] }),
+  'NatService.ConfirmNat': () => ({ operationId: id(99) }),
+  'NatService.ListNat': () => ({ rows: managedNat }),
+  'NatService.ObserveNat': () => ({
+    forwards: [forward, range], masquerades: [masquerade], counters: [{ id: 7, connections: 1234, bytes: 74_040 }, { id: 9, masquerade: true, connections: 5, bytes: 300 }],
+    state: 'altered', foreign: foreignNat, unread: ['/etc/ufw/user.rules'], truncated: true,
+  }),
+  'NatService.TraceNat': () => ({
+    steps: [
+      { rule: 'inet reeve prerouting handle 17', verdict: 'dnat to 198.19.200.2:80', ours: true },
+      { rule: 'ip filter FORWARD handle 3', verdict: 'jump DOCKER-USER', maybe: true },
+      { rule: 'ip filter FORWARD policy', verdict: 'drop' },
+    ],
+    verdict: 'drop', arrives: '', interface: 'eth0',
+  }),
+  'NatService.ExplainNat': () => ({
+    rows: managedNat.slice(0, 1), state: 'altered', foreign: foreignNat.slice(0, 1),
+    records: [{ at: ago(86_400), by: 'ada', action: 'NatService/AddForward host=web1 tcp/8080 to=web2:80', phase: 'ok' }],
   }),
   'PlanService.Reconcile': changeEvents([created, removed]),
   'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),

@@ -7,8 +7,8 @@ import { systemClock } from '../../../shared/kit/clock.js';
 import { createRpcServer, type Caller, type Service } from '../../../shared/rpc/server.js';
 import { serviceDefinition } from '../../../shared/rpc/load.js';
 import {
-  accessService, auditService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, operationService, operatorService, packageService, personService,
-  planService, policyService, userService,
+  accessService, auditService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService, packageService,
+  personService, planService, policyService, userService,
 } from '../service.js';
 
 /** Answers of a method: gets the request, gives the response or the events of a stream, or throws. */
@@ -28,8 +28,8 @@ export interface CannedCoordinator {
 }
 
 const services = [
-  accessService, auditService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, operationService, operatorService, packageService, personService,
-  planService, policyService, userService,
+  accessService, auditService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService, packageService,
+  personService, planService, policyService, userService,
 ];
 
 /** Starts one on a socket in a temporary folder, behind the real RPC server. */

@@ -22,6 +22,10 @@ export interface RunOptions {
   readonly now?: () => number;
   readonly color?: boolean;
   readonly progress?: boolean;
+  /** Columns of the terminal (default: 120). */
+  readonly columns?: number;
+  /** A monotonic clock instead of one that goes a second further each time it is read. */
+  readonly monotonic?: () => number;
   readonly signal?: AbortSignal;
   /** What a person types where nothing is shown. */
   readonly secret?: string;
@@ -43,6 +47,7 @@ export async function runCaptured(socket: string, line: readonly string[], optio
     interactive: options.answer !== undefined,
     color: options.color ?? false,
     progress: options.progress ?? false,
+    columns: options.columns ?? 120,
     input: () => Promise.resolve(options.input),
     ask: (question, signal) => {
       asked.push(question);
@@ -55,7 +60,7 @@ export async function runCaptured(socket: string, line: readonly string[], optio
     },
   };
   let tick = 0;
-  const clock = { now: options.now ?? (() => nowMs), monotonic: () => (tick += 1000) };
+  const clock = { now: options.now ?? (() => nowMs), monotonic: options.monotonic ?? (() => (tick += 1000)) };
   const signal = options.signal ?? new AbortController().signal;
   const exit = await runLine({ terminal, clock, signal, environment: options.environment ?? { REEVE_SOCKET: socket, HOME: '/nonexistent' }, version: '1.2.3' }, line);
   return { out, err, exit, asked };

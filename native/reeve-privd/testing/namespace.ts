@@ -45,6 +45,11 @@ mount -t overlay none -o lowerdir=/etc,upperdir="$1/etc-up",workdir="$1/etc-work
 mount -t tmpfs -o mode=755 none /home
 for d in lib log mail spool; do mount -t tmpfs -o mode=755 none /var/$d; done
 mkdir -m 755 -p /etc/reeve
+if [ "$2" = network ]; then
+  for d in bin sbin; do mkdir "$1/$d-up" "$1/$d-work"; mount -t overlay none -o lowerdir=/usr/$d,upperdir="$1/$d-up",workdir="$1/$d-work" /usr/$d; done
+  mount -t tmpfs -o mode=755 none /run
+  mkdir -m 755 /run/reeve /run/sshd
+fi
 echo ready
 exec sleep 3600`;
 
@@ -88,7 +93,7 @@ export const sendRaw = (path: string, bytes: Buffer, end = true): Promise<number
 });
 
 /** Enters the namespaces of process `pid`. */
-const enter = (pid: number, command: readonly string[]): string[] => ['-t', String(pid), '-m', '-p', '--', ...command];
+const enter = (pid: number, command: readonly string[]): string[] => ['-t', String(pid), '-m', '-p', '-n', '--', ...command];
 
 /** What the namespace holds, read from outside. */
 export interface Readers {
@@ -123,8 +128,8 @@ function readersOf(root: string): Readers {
   };
 }
 
-async function startNamespace(folder: string): Promise<{ readonly pid: number; readonly close: () => Promise<void> }> {
-  const holder = spawn('unshare', ['--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c', setup, 'sh', folder],
+async function startNamespace(folder: string, network: boolean): Promise<{ readonly pid: number; readonly close: () => Promise<void> }> {
+  const holder = spawn('unshare', ['--mount', '--pid', ...(network ? ['--net'] : []), '--fork', '--mount-proc', 'sh', '-c', setup, 'sh', folder, network ? 'network' : ''],
     { stdio: ['ignore', 'pipe', 'pipe'] });
   let problems = '';
   holder.stderr.on('data', (chunk: Buffer) => { problems += chunk.toString(); });
@@ -164,6 +169,8 @@ export interface Privd extends Readers {
   /** A folder for the test's own files, and the root folder of the namespace, both as seen from outside. */
   readonly dir: string;
   readonly root: string;
+  /** First process of the namespaces, as this machine numbers it. */
+  readonly firstPid: number;
   readonly helper: () => Helper;
   /** Another helper beside the first, with its socket at `name` in `dir`. */
   readonly startHelper: (name: string, callerUid: number) => Promise<Helper>;
@@ -197,7 +204,7 @@ type Programs = Pick<Privd, 'inside' | 'spawnAs'>;
 
 function programsOf(namespace: number): Programs {
   return {
-    inside: (...command) => execFileSync('nsenter', enter(namespace, command), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
+    inside: (...command) => execFileSync('nsenter', enter(namespace, command), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 << 20 }),
     spawnAs: (uid, ...command) => {
       const asUser = ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--', ...command];
       return spawn('nsenter', enter(namespace, asUser), { stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' });
@@ -205,8 +212,14 @@ function programsOf(namespace: number): Programs {
   };
 }
 
+/** What a test needs beside. */
+export interface PrivdOptions {
+  /** A network namespace of its own too, an empty /run, and copies of /usr/bin and /usr/sbin. */
+  readonly network?: boolean;
+}
+
 /** Compiles the helper where that is needed and starts it in namespaces of its own; it answers root and has the policy `allowAll`. */
-export async function startPrivd(): Promise<Privd> {
+export async function startPrivd({ network = false }: PrivdOptions = {}): Promise<Privd> {
   /* The test files start at the same time: one of them compiles, the others wait. */
   if (packageBinary !== undefined) {
     execFileSync('flock', [sources, 'make', '-s', '-C', sources, 'all', 'test-build'], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -214,7 +227,7 @@ export async function startPrivd(): Promise<Privd> {
   const dir = mkdtempSync(join(tmpdir(), 'privd-'));
   chmodSync(dir, 0o755);
   mkdirSync(join(dir, 'over'));
-  const namespace = await startNamespace(join(dir, 'over'));
+  const namespace = await startNamespace(join(dir, 'over'), network);
   const root = `/proc/${String(namespace.pid)}/root`;
   const writePolicy = (text: string): void => {
     rmSync(`${root}/etc/reeve/policy`, { force: true, recursive: true });
@@ -228,7 +241,7 @@ export async function startPrivd(): Promise<Privd> {
   const client = createPrivdClient({ socketPath: helper.path, timeoutMs: 40_000 });
   const calls = callsOf(client);
   return {
-    ...readersOf(root), ...calls, ...programsOf(namespace.pid), dir, root, writePolicy,
+    ...readersOf(root), ...calls, ...programsOf(namespace.pid), dir, root, firstPid: namespace.pid, writePolicy,
     helper: () => helper,
     startHelper: (name, callerUid) => startHelper(namespace.pid, join(dir, name), callerUid),
     restart: async () => {

@@ -1,5 +1,6 @@
 /* Unit tests of the parts that touch no machine, and the table of policy cases that the TypeScript tests read too. Runs under ASan and UBSan. */
 #include "globals.h"
+#include "nat.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +32,8 @@ static bool ask(const struct policy *p, char *request, struct verdict *v) {
   static const char *const keys[][REEVE_MAX_KEYS] = {
     [REEVE_P_RELAY] = {"address", "port"}, [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
     [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"},
-    [REEVE_P_KEY_PUT] = {"name", "root-keys", "max-stale"}, [REEVE_P_KEY_REMOVE] = {"name"}, [REEVE_P_KEY_PURGE] = {"name"}, [REEVE_P_SESSION_END] = {"name"}};
+    [REEVE_P_KEY_PUT] = {"name", "root-keys", "max-stale"}, [REEVE_P_KEY_REMOVE] = {"name"}, [REEVE_P_KEY_PURGE] = {"name"}, [REEVE_P_SESSION_END] = {"name"},
+    [REEVE_P_NAT_FORWARD] = {"to", "port", "protocol"}, [REEVE_P_NAT_MASQUERADE] = {"source"}, [REEVE_P_REACH_CHECK] = {"address", "port"}};
   int op = policy_operation(name, strlen(name));
   if (op < 0) return false;
   for (char *word; (word = strsep(&request, " "));) {
@@ -45,6 +47,70 @@ static bool ask(const struct policy *p, char *request, struct verdict *v) {
   }
   *v = policy_evaluate(p, op, args);
   return true;
+}
+
+static bool rules_fit(const char *text) {
+  AUTO_RULES r = {0};
+  struct nat_problem p = {0};
+  return nat_rules_parse(&r, text, strlen(text), &p);
+}
+
+static void test_nat_rules(void) {
+  static const char *const good[] = {"", "forward 1 tcp - - 80 10.0.0.2 80 - -\n", "forward 2147483647 udp 10.0.0.1 - 1-65535 10.0.0.2 1-65535 10.0.0.0/8,10.0.0.1 10.0.0.0/24\n",
+    "forward 1 tcp - br-0.1 1-1024 fd00::2 2-1025 2001:db8::/32 fd00::/64\nmasquerade 1 fd00::/64 - 2001:db8::1\n", "masquerade 1 10.0.0.0/9 eth0 1.2.3.4\n", NULL};
+  static const char *const bad[] = {"\n", "forward 1 tcp - - 80 10.0.0.2 80 - -", "forward 1 tcp - - 80 10.0.0.2 80 - - \n", " forward 1 tcp - - 80 10.0.0.2 80 - -\n", "forward 2147483648 tcp - - 80 10.0.0.2 80 - -\n",
+    "forward 1 tcp - - 80 10.0.0.2 80 - 10.1.0.0/24\n", "forward 1 tcp - - 80 1.2.3.4.5 80 - -\n", "forward 1 tcp - - 80 ::1.2.3.4 80 - -\n", "masquerade 1 10.0.0.0/0 - -\n", "masquerade 1 10.0.0.0/08 - -\n", NULL};
+  for (const char *const *text = good; *text; text++) CHECK(rules_fit(*text));
+  for (const char *const *text = bad; *text; text++) CHECK(!rules_fit(*text));
+  AUTO_RULES r = {0};
+  struct nat_problem p = {0};
+  struct buf b;
+  buf_init(&b, 65536);
+  CHECK(nat_rules_parse(&r, good[1], strlen(good[1]), &p));
+  nat_batch(&b, &r);
+  buf_put(&b, "", 1);
+  CHECK(!strncmp((char *)b.p, "# forwarding=4\nadd table inet reeve\n", 36) && strstr((char *)b.p, "\nadd counter inet reeve f1\n"));
+  buf_free(&b);
+}
+
+static void test_range(void) {
+  static const char text[] = "version 1\nallow nat.forward port=1-100,200-300\nallow nat.forward port=150\ndeny nat.forward port=50\n";
+  static const struct { uint64_t first, last; const char *stops; } cases[] = {
+    {1, 49, NULL}, {1, 50, "50"}, {51, 100, NULL}, {51, 101, "101"}, {150, 150, NULL}, {149, 150, "149"}, {150, 151, "151"}, {200, 300, NULL}, {200, 65535, "301"}, {65535, 65535, "65535"}};
+  struct policy policy = {0};
+  struct seen seen = {""};
+  CHECK(policy_parse(&policy, text, strlen(text), collect, &seen));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *args[REEVE_MAX_KEYS] = {[REEVE_K_NAT_FORWARD_TO] = "10.0.0.2", [REEVE_K_NAT_FORWARD_PROTOCOL] = "tcp"};
+    char port[24];
+    struct verdict v = policy_evaluate_range(&policy, REEVE_P_NAT_FORWARD, args, REEVE_K_NAT_FORWARD_PORT, cases[i].first, cases[i].last, port);
+    CHECK(v.allowed == !cases[i].stops && (v.allowed || !strcmp(port, cases[i].stops)));
+  }
+  policy_free(&policy);
+}
+
+static void test_json(void) {
+  static const char text[] = "{\"nftables\": [{\"metainfo\": {\"version\": \"1\"}}, {\"table\": {\"family\": \"inet\", \"name\": \"reeve\", \"handle\": 1}}, "
+    "{\"counter\": {\"family\": \"inet\", \"name\": \"f12\", \"table\": \"reeve\", \"handle\": 5, \"packets\": 7, \"bytes\": 300}}, "
+    "{\"rule\": {\"family\": \"ip\", \"table\": \"nat\", \"chain\": \"PRE\", \"handle\": 4, \"comment\": \"} \\\" {\", \"expr\": [{\"accept\": null}]}}]}\n";
+  struct nat_counter counter;
+  struct nat_foreign f = {.family = "ip", .table = "nat", .chain = "PRE", .handle = "4"};
+  const char *rule = strstr(text, "{\"family\": \"ip\"");
+  uint8_t sum[32];
+  size_t at = 0;
+  struct buf b;
+  buf_init(&b, 4096);
+  buf_put(&b, text, strlen(text));
+  CHECK(nat_counter_next(&b, &at, &counter) && !strcmp(counter.name, "f12") && counter.packets == 7 && counter.bytes == 300 && !nat_counter_next(&b, &at, &counter));
+  sha256_of(rule, strlen(rule) - 4, sum);
+  hex(f.sha256, sum, sizeof sum);
+  CHECK(nat_foreign_is_there(&b, &f));
+  strcpy(f.handle, "5");
+  CHECK(!nat_foreign_is_there(&b, &f));
+  nat_without_ours(&b);
+  buf_put(&b, "", 1);
+  CHECK(!strstr((char *)b.p, "reeve") && strstr((char *)b.p, "PRE"));
+  buf_free(&b);
 }
 
 static void test_cases(const char *path) {
@@ -248,6 +314,9 @@ int main(int argc, char **argv) {
   test_markers();
   test_next_uid();
   test_key_lines();
+  test_nat_rules();
+  test_range();
+  test_json();
   test_cases(argv[1]);
   printf("%d checks, %d failures\n", checks, failures);
   return failures ? 1 : 0;

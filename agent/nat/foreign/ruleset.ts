@@ -1,0 +1,114 @@
+/** Families of tables that a forwarded packet comes through. */
+export type TableFamily = 'ip' | 'ip6' | 'inet';
+
+/** What of a packet a rule looks at. Numbers: addresses, ports, protocols, flags. Names: interfaces, states, kinds of addresses. */
+export type Field =
+  | 'iif' | 'oif' | 'saddr4' | 'daddr4' | 'saddr6' | 'daddr6' | 'sport' | 'dport' | 'tcp-sport' | 'tcp-dport' | 'udp-sport' | 'udp-dport'
+  | 'l4proto' | 'nfproto' | 'tcp-flags' | 'ct-state' | 'ct-status' | 'daddr-type' | 'saddr-type' | 'orig-daddr4' | 'orig-daddr6' | 'orig-dport'
+  /** Something that is not understood; no packet has a known value for it. */
+  | 'other';
+
+/** A field, with the bits that count. */
+export interface Key {
+  readonly field: Field;
+  readonly mask?: bigint;
+}
+
+/** One value: numbers from first to last, a name (with `prefix`: all that begin so), or anything. */
+export type Value =
+  | { readonly kind: 'range'; readonly first: bigint; readonly last: bigint }
+  | { readonly kind: 'name'; readonly text: string; readonly prefix: boolean }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'unknown' };
+
+/** What ends or moves the walk of a packet. */
+export type Verdict =
+  | { readonly kind: 'accept' | 'drop' | 'reject' | 'return' | 'continue' }
+  | { readonly kind: 'jump' | 'goto'; readonly chain: string };
+
+/** Where a packet is sent; undefined: as it was. */
+export interface Target {
+  readonly address: string | undefined;
+  readonly ports: { readonly first: number; readonly last: number } | undefined;
+}
+
+/** Elements of a set: each has a value for each key. */
+export type Tuple = readonly Value[];
+
+/** One piece of a rule, in the order of the rule. */
+export type Item =
+  /** `some`: the tuples are all that match, or (negated) none of them may. */
+  | { readonly kind: 'match'; readonly keys: readonly Key[]; readonly negated: boolean; readonly tuples: readonly Tuple[] }
+  /** As match, with a set of the table. */
+  | { readonly kind: 'lookup'; readonly keys: readonly Key[]; readonly negated: boolean; readonly set: string }
+  /** Not understood: may match. */
+  | { readonly kind: 'maybe' }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  | { readonly kind: 'vmap'; readonly keys: readonly Key[]; readonly entries: readonly { readonly tuple: Tuple; readonly verdict: Verdict }[] }
+  | { readonly kind: 'vmap-lookup'; readonly keys: readonly Key[]; readonly map: string }
+  /** `target` undefined: somewhere that is not understood. */
+  | { readonly kind: 'dnat'; readonly target: Target | undefined }
+  | { readonly kind: 'redirect'; readonly ports: Target['ports'] }
+  | { readonly kind: 'snat'; readonly target: Target | undefined }
+  | { readonly kind: 'masquerade' }
+  /** A statement that may do anything to the packet. */
+  | { readonly kind: 'unknown' };
+
+/** One rule. */
+export interface Rule {
+  /** Number in its table; 0: not known. */
+  readonly handle: number;
+  readonly items: readonly Item[];
+  /** Digest of the rule's JSON as nft wrote it; "" where there is none. */
+  readonly sha256: string;
+  readonly comment: string;
+  /** Something in it is left out of `items` although it changes nothing for the verdict (counters, logs). */
+  readonly extras: readonly string[];
+}
+
+/** What makes a chain part of a hook. */
+export interface Base {
+  readonly type: string;
+  readonly hook: string;
+  readonly priority: number;
+  readonly policy: 'accept' | 'drop';
+}
+
+/** One chain. */
+export interface Chain {
+  readonly name: string;
+  readonly base: Base | undefined;
+  readonly rules: Rule[];
+}
+
+/** A set or map of a table. `literal` false: its elements come and go by themselves or are not understood. */
+export interface SetOf {
+  readonly name: string;
+  readonly literal: boolean;
+  readonly tuples: readonly Tuple[];
+  /** For maps of verdicts: one for each tuple. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** One table. */
+export interface Table {
+  readonly family: TableFamily;
+  readonly name: string;
+  readonly chains: Map<string, Chain>;
+  readonly sets: Map<string, SetOf>;
+}
+
+/** All rules of a host. */
+export interface Rules {
+  /** Those of others. */
+  readonly foreign: readonly Table[];
+  /** Table `inet reeve`. */
+  readonly ours: Table | undefined;
+  /** False: the text was cut or could not be read to its end, so nothing that passes or is dropped is certain. */
+  readonly whole: boolean;
+}
+
+/** `ip filter FORWARD handle 12`. */
+export function ruleName(table: Table, chain: Chain, rule: Rule): string {
+  return `${table.family} ${table.name} ${chain.name} handle ${String(rule.handle)}`;
+}

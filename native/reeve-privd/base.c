@@ -1,0 +1,74 @@
+/* What all parts use, and reeve-nat too: ends of blocks, a growing buffer, numbers, lists. */
+#include "reeve.h"
+#include <stdarg.h>
+
+/* Behind AUTO_FD and AUTO_TEXT; errno stays what it was. */
+void end_fd(const int *fd) {
+  int problem = errno;
+  if (*fd >= 0) close(*fd);
+  errno = problem;
+}
+void end_text(char *const *text) { free(*text); }
+
+/* What scandirat gave. */
+void end_names(struct dirent **names, int n) {
+  for (int i = 0; i < n; i++) free(names[i]);
+  free(names);
+}
+
+bool write_whole(int fd, const void *p, size_t n) {
+  for (const char *at = p; n > 0;) {
+    ssize_t put = write(fd, at, n);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return false;
+    at += put;
+    n -= (size_t)put;
+  }
+  return true;
+}
+
+/* A decimal number without sign or leading zero. */
+bool parse_number(const char *s, size_t n, uint64_t max, uint64_t *out) {
+  uint64_t v = 0;
+  if (n < 1 || n > 19 || (n > 1 && s[0] == '0')) return false;
+  for (size_t i = 0; i < n; i++) {
+    if (s[i] < '0' || s[i] > '9') return false;
+    v = v * 10 + (uint64_t)(s[i] - '0');
+  }
+  *out = v;
+  return v <= max;
+}
+
+bool is_listed(const char *const *list, const char *s) {
+  for (; *list; list++) if (!strcmp(*list, s)) return true;
+  return false;
+}
+
+void buf_init(struct buf *b, size_t limit) { *b = (struct buf){.limit = limit}; }
+void buf_free(struct buf *b) { free(b->p); *b = (struct buf){0}; }
+
+void buf_put(struct buf *b, const void *p, size_t n) {
+  if (b->full || n == 0) return;
+  if (n > b->limit || b->n > b->limit - n) { b->full = true; return; }
+  if (b->n + n > b->room) {
+    size_t room = b->room ? b->room : 256;
+    while (room < b->n + n) room *= 2;
+    uint8_t *grown = realloc(b->p, room);
+    if (!grown) { b->full = true; return; }
+    b->p = grown;
+    b->room = room;
+  }
+  memcpy(b->p + b->n, p, n);
+  b->n += n;
+}
+
+void buf_say(struct buf *b, const char *format, ...) {
+  va_list list;
+  char *text = NULL;
+  va_start(list, format);
+  int n = vasprintf(&text, format, list);
+  va_end(list);
+  if (n < 0) b->full = true;
+  else buf_put(b, text, (size_t)n);
+  if (n >= 0) free(text);
+}

@@ -1,0 +1,92 @@
+import type { LabHost } from '../lab/lab.js';
+import { startFleet, type TestFleet } from './fleet.js';
+import { addFront, addGuest, bridgeOf, frontPolicy, insideOf } from './nat-fleet.js';
+import { installProbe, watch, type Watch } from './nat-probe.js';
+import { until } from './until.js';
+
+/** Until a change is taken back, s: the least there is. */
+export const confirmS = 10;
+/** What taking it back may take besides, s. */
+export const graceS = 5;
+
+/** A front whose guest's agent is reached by a forward of it, and by nothing else. */
+export interface Front {
+  readonly host: LabHost;
+  readonly guest: LabHost;
+  /** A port of the same forward, asked from outside all the time. */
+  readonly watch: Watch;
+  /** PROTOCOL/PORT of the forward. */
+  readonly forward: string;
+}
+
+/** A cut, as the desk saw it. */
+export interface Cut {
+  /** From the first connection that failed to the first that was made again, s. */
+  readonly seconds: number;
+  /** What `reeve` said of it. */
+  readonly code: number;
+  readonly said: string;
+}
+
+/** Fronts side by side, and a desk that is managed and sees all of them from outside. */
+export async function startFronts(name: string, count: number): Promise<{ fleet: TestFleet; fronts: readonly Front[] }> {
+  const fleet = await startFleet({ name, hosts: ['desk'], packages: 'test' });
+  try {
+    const desk = fleet.host('desk');
+    await installProbe(desk);
+    return { fleet, fronts: await Promise.all(Array.from({ length: count }, (_none, index) => startFront(fleet, desk, index + 1))) };
+  } catch (error) {
+    fleet.close();
+    throw error;
+  }
+}
+
+async function startFront(fleet: TestFleet, desk: LabHost, number: number): Promise<Front> {
+  const [name, guestName] = [`f${String(number)}`, `g${String(number)}`];
+  const inside = insideOf(number);
+  const { address } = inside.guest(1);
+  await fleet.lab.addBridge(bridgeOf(number));
+  const [host, guest] = await Promise.all([addFront(fleet, name, number), addGuest(fleet, guestName, number, 1)]);
+  await fleet.join(name);
+  await host.run(['sh', '-c', 'cat >>/etc/reeve/policy'], { input: frontPolicy });
+  await fleet.json(['nat', 'masquerade', name, '--source', inside.network, '--yes']);
+  // The second port is one that answers with a line; it is cut off and comes back with the agent's.
+  await fleet.json(['nat', 'add', name, '--proto', 'tcp', '--port', '17420-17421', '--to', `${address}:7420-7421`, '--yes']);
+  await fleet.join(guestName, { invite: ['--parent', name, '--address', `${host.address}:17420`] });
+  const watched = watch(desk, host.address, 17421);
+  await until(() => watched.open, { timeoutMs: 20_000, what: `the guest of ${name} to answer` });
+  return { host, guest, watch: watched, forward: 'tcp/17420' };
+}
+
+/** Cuts the guest's agent off, does what a test wants in the window, waits until it is back, and takes the wish back too: all is as before. */
+export async function cut(fleet: TestFleet, front: Front, meanwhile: () => Promise<unknown> = () => Promise.resolve()): Promise<Cut> {
+  const { host, watch: watched, forward } = front;
+  const seen = watched.changes.length;
+  const command = fleet.reeve(['nat', 'disable', host.name, forward, '--confirm-timeout', `${String(confirmS)}s`, '--yes', '--json']);
+  const shut = await until(() => watched.changes.slice(seen).find(({ open }) => !open), { timeoutMs: 60_000, everyMs: 20, what: `the guest of ${host.name} to be cut off` });
+  await meanwhile();
+  const back = await until(() => watched.changes.slice(seen).findLast(({ open, at }) => open && at > shut.at && watched.open), { timeoutMs: 60_000, what: `the guest of ${host.name} to be back` });
+  const { code, stdout, stderr } = await command;
+  await fleet.waitState(host.name, 'connected', 90_000);
+  await until(async () => (await fleet.reeve(['nat', 'enable', host.name, forward, '--yes'])).code === 0, { timeoutMs: 60_000, everyMs: 300, what: `${host.name} to be wanted as it is` });
+  await fleet.waitState(front.guest.name, 'connected', 90_000);
+  if (!watched.open) throw new Error(`The guest of ${host.name} was cut off again after the change had been taken back`);
+  return { seconds: (back.at - shut.at) / 1000, code, said: stdout + stderr };
+}
+
+/** Deals rounds out to the fronts, which work side by side; gives what each round came to. */
+export async function sideBySide<T>(fronts: readonly Front[], rounds: number, round: (front: Front, number: number) => Promise<T>): Promise<T[]> {
+  let next = 0;
+  const results: T[] = [];
+  await Promise.all(fronts.map(async (front) => {
+    for (let number = next++; number < rounds; number = next++) results.push(await round(front, number));
+  }));
+  return results;
+}
+
+/** "50 of 50, 10.2 to 11.9 s". */
+export function tell(cuts: readonly Cut[]): string {
+  const seconds = cuts.map((each) => each.seconds).sort((a, b) => a - b);
+  const good = seconds.filter((each) => each <= confirmS + graceS).length;
+  return `${String(good)} of ${String(cuts.length)} within ${String(confirmS + graceS)} s, ${(seconds[0] ?? 0).toFixed(1)} to ${(seconds.at(-1) ?? 0).toFixed(1)} s`;
+}
