@@ -22,14 +22,16 @@ const most = { places: 50, line: 4096 } as const;
  */
 export function bootSourcesOf(boot: readonly BootFile[], rule: NatForward | NatMasquerade): readonly string[] {
   const action = 'ports' in rule ? /\b(?:dnat|redirect)\b/i : /\b(?:masquerade|snat)\b/i;
-  const wanted = 'ports' in rule ? String(rule.ports.first) : rule.source.split('/')[0] ?? '';
-  const token = new RegExp(`(?:^|[^0-9a-f.:])${wanted.replaceAll('.', '\\.')}(?![0-9a-f]|\\.[0-9])`, 'i');
-  const spelled = 'ports' in rule ? new RegExp(`(?:^|[^0-9.])${wanted}(?![0-9]|\\.[0-9])`) : token;
+  const spelled = 'ports' in rule ? new RegExp(`(?:^|[^0-9.])${String(rule.ports.first)}(?![0-9]|\\.[0-9])`) : addressPattern(rule.source.split('/')[0] ?? '');
   const places = boot.flatMap(({ path, text }) => {
     if (text === undefined) return [`${path} (cannot be read)`];
     return joined(text).flatMap(({ line, number }) => (line.length <= most.line && !/^\s*(?:#|;|\/\/)/.test(line) && action.test(line) && spelled.test(line) ? [`${path}:${String(number)}`] : []));
   });
   return places.slice(0, most.places);
+}
+
+function addressPattern(address: string): RegExp {
+  return new RegExp(`(?:^|[^0-9a-f.:])${address.replaceAll('.', '\\.')}(?![0-9a-f:]|\\.[0-9])`, 'i');
 }
 
 /** Lines with those that go on after "\" joined, each with the number of its first. */

@@ -3,7 +3,7 @@ import { formatNetwork } from '../../../shared/model/network.js';
 import { formatAddress } from './address.js';
 import type { Field, Item, Rule, Value } from './ruleset.js';
 
-/** A rule read as what Reeve could have made; `problem` says what keeps it from being that, "" nothing. */
+/** A rule read as what Reeve could have made; `problem` says what keeps it from being just that, "" nothing. */
 export interface Read<T> {
   readonly row: T | undefined;
   readonly problem: string;
@@ -21,6 +21,8 @@ interface Parts {
   sources: readonly string[] | undefined;
   /** The one network that packets may not be for. */
   notTo: string | undefined;
+  /** What it is not for besides, as a problem. */
+  not: string;
 }
 
 /** A rule of a prerouting chain as a forward with id 0. A rule that sends nothing anywhere: undefined. */
@@ -28,7 +30,7 @@ export function readForward(rule: Rule): Read<NatForward> | undefined {
   const action = rule.items.find((item) => item.kind === 'dnat' || item.kind === 'redirect');
   if (action === undefined) return undefined;
   if (action.kind === 'redirect') return { row: undefined, problem: 'it leads to a port of the host itself' };
-  if (action.kind !== 'dnat' || action.target?.address === undefined) return { row: undefined, problem: 'where it leads is chosen by a map or a range, or is not an address' };
+  if (action.target?.address === undefined) return { row: undefined, problem: 'where it leads is chosen by a map or a range, or is not an address' };
   const parts = readParts(rule);
   if (typeof parts === 'string') return { row: undefined, problem: parts };
   const { protocol, ports, iif, address } = parts;
@@ -38,7 +40,7 @@ export function readForward(rule: Rule): Read<NatForward> | undefined {
   if (parts.notTo !== undefined && parts.notTo !== '127.0.0.0/8' && parts.notTo !== '::1') return { row: undefined, problem: `it is not for packets to ${parts.notTo}` };
   const listen: NatListen = iif !== undefined ? { kind: 'interface', name: iif } : address !== undefined ? { kind: 'address', address } : { kind: 'any' };
   const to = action.target;
-  return checked(() => {
+  return checked(parts.not, () => {
     const wire = formatForward({ id: 1, protocol, listen, ports, to: to.address ?? '', toPorts: to.ports ?? ports, sources: parts.sources ?? [], hairpin: false, adopt: true });
     return { ...parseForward(wire), id: 0 };
   });
@@ -57,12 +59,12 @@ export function readMasquerade(rule: Rule): Read<NatMasquerade> | undefined {
   if (parts.iif !== undefined) return { row: undefined, problem: `it is for packets in through ${parts.iif}` };
   if (parts.notTo !== undefined && parts.notTo !== source) return { row: undefined, problem: `it is not for packets to ${parts.notTo}` };
   const toAddress = action.kind === 'snat' ? action.target?.address : undefined;
-  return checked(() => ({ ...parseMasquerade(formatMasquerade({ id: 1, source, outInterface: parts.oif, toAddress, adopt: true })), id: 0 }));
+  return checked(parts.not, () => ({ ...parseMasquerade(formatMasquerade({ id: 1, source, outInterface: parts.oif, toAddress, adopt: true })), id: 0 }));
 }
 
-function checked<T>(read: () => T): Read<T> {
+function checked<T>(problem: string, read: () => T): Read<T> {
   try {
-    return { row: read(), problem: '' };
+    return { row: read(), problem };
   } catch (error) {
     return { row: undefined, problem: error instanceof Error ? error.message : 'it is not understood' };
   }
@@ -70,7 +72,7 @@ function checked<T>(read: () => T): Read<T> {
 
 /** The matches of a rule, or what of them has no place in a forward or masquerade. */
 function readParts(rule: Rule): Parts | string {
-  const parts: Parts = { protocol: undefined, ports: undefined, iif: undefined, oif: undefined, address: undefined, sources: undefined, notTo: undefined };
+  const parts: Parts = { protocol: undefined, ports: undefined, iif: undefined, oif: undefined, address: undefined, sources: undefined, notTo: undefined, not: '' };
   for (const item of rule.items) {
     if (item.kind === 'dnat' || item.kind === 'redirect' || item.kind === 'snat' || item.kind === 'masquerade') break;
     const problem = item.kind === 'match' ? addMatch(parts, item) : item.kind === 'lookup' ? `it looks into the set @${item.set}` : 'it has a condition that Reeve does not understand';
@@ -87,6 +89,11 @@ function addMatch(parts: Parts, match: Match): string | undefined {
 }
 
 function addNegated(parts: Parts, field: Field, values: readonly Value[]): string | undefined {
+  const [only] = values;
+  if ((field === 'iif' || field === 'oif') && values.length === 1 && only?.kind === 'name') {
+    parts.not = `it is not for packets ${field === 'iif' ? 'in' : 'out'} through ${only.text}`;
+    return undefined;
+  }
   const [network, more] = networksOf(field, values) ?? [];
   if (!field.startsWith('daddr') || network === undefined || more !== undefined || parts.notTo !== undefined) return 'it has a condition with "not"';
   parts.notTo = network;
