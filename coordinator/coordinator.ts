@@ -1,6 +1,5 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { reeveError } from '../shared/errors/error.js';
 import type { Clock } from '../shared/kit/clock.js';
@@ -8,6 +7,7 @@ import { waitFor } from '../shared/kit/deadline.js';
 import { random } from '../shared/kit/random.js';
 import type { Logger } from '../shared/kit/log.js';
 import { createKeyedQueue } from '../shared/kit/queue.js';
+import { machineAddresses } from './address.js';
 import { listenForAgents } from './agents.js';
 import type { OperatorCaller } from './api/caller.js';
 import type { EnrolLimits } from './api/enrol.js';
@@ -217,11 +217,6 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const timers = [setInterval(() => keepHouse(office), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office);
   return { office, ports, stop, timers, settling };
-}
-
-/** The addresses of this machine's network interfaces. */
-function machineAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
 }
 
 /** Notes the key of the coordinator's certificate, so that it can be denied one day. Answers its fingerprint. */
