@@ -5,7 +5,6 @@ import { sha256 } from '../../shared/kit/digest.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { formatChange } from '../../shared/model/change.js';
 import { formatNatRules, natDigestModel, noNat, parseNatLines, parseNatRules, type NatRules } from '../../shared/model/nat.js';
-import { evaluatePolicyRange } from '../../shared/model/policy.js';
 import { formatHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
@@ -15,8 +14,9 @@ import type { Circumstances, NounWork } from '../engine/noun.js';
 import type { Plan } from '../engine/step.js';
 import type { Host } from '../host/host.js';
 import { parseOperationId } from '../host/privd.js';
-import { policyProblem, type UsablePolicy } from '../policy/policy.js';
-import { checkNat, natRefusals, type NatAsk } from './check.js';
+import { policyProblem } from '../policy/policy.js';
+import { natAsk, type NatAsk } from './ask.js';
+import { checkNat, natRefusals } from './check.js';
 import type { HostNetwork } from './foreign/network.js';
 import { parseRules } from './foreign/rules.js';
 import { observeNat, type ObservedNat } from './observe.js';
@@ -49,7 +49,6 @@ const savedName = 'rules';
 
 /** ApplyNat, as the engine runs it. */
 export function natWork(host: Host, hostName: string, seen: (nat: ObservedNat) => void): NatWork {
-  const deny = (policy: UsablePolicy) => (operation: string, args: Readonly<Record<string, string | undefined>>) => policyProblem(policy, hostName, operation, args);
   return {
     noun: 'nat',
     part: 'nat',
@@ -68,14 +67,14 @@ export function natWork(host: Host, hostName: string, seen: (nat: ObservedNat) =
       return { nat, network: host.readNetwork(), ownPorts: host.readOwnPorts(), advertised: host.readAdvertised() };
     },
     model: modelOf,
-    plan: (wanted, seen, policy, how) => planWanted({ wanted, seen, how, hostName, ask: asker(policy, hostName) }),
+    plan: (wanted, seen, policy, how) => planWanted({ wanted, seen, how, hostName, ask: natAsk(policy, hostName) }),
     removalOnly: (wanted) => ({ ...wanted, removalsOnly: true }),
     release: ({ nat }, policy) => {
-      const denied = deny(policy)('nat.release', {});
+      const denied = policyProblem(policy, hostName, 'nat.release', {});
       const refused = denied === undefined ? [] : [{ code: denied.code, fields: denied.fields }];
       return planNatRelease(nat, nat.pending === undefined ? refused : [...refused, stillPending(nat.pending.deadlineMs, hostName)]);
     },
-    refused: ({ rules }, policy) => natRefusals(rules, asker(policy, hostName)),
+    refused: ({ rules }, policy) => natRefusals(rules, natAsk(policy, hostName)),
     undo: {
       keep: (_names, { nat }) => [{ name: savedName, object: nat.lines.map((line) => `${line}\n`).join('') }],
       restore: (saved) => {
@@ -123,14 +122,6 @@ async function requireNotReverted(host: Host, hostName: string, operationId: str
   const { reverted } = await host.helper.call('pending.get', operationId, {});
   const before = reverted.find(({ noun, operation }) => noun === 'nat' && Buffer.from(operation).equals(parseOperationId(operationId)));
   if (before !== undefined) throw reeveError('CONFIRM_REVERTED', { host: hostName, noun: 'nat', reason: before.reason.slice(0, 512) });
-}
-
-/** What the policy says to a port of a forward, and to every other operation. */
-function asker(policy: UsablePolicy, hostName: string): NatAsk {
-  return {
-    deny: (operation, args) => policyProblem(policy, hostName, operation, args),
-    denyRange: (operation, args, range) => policyProblem(policy, hostName, operation, evaluatePolicyRange(policy.policy, operation, args, range).args),
-  };
 }
 
 function stillPending(deadlineMs: number, host: string) {

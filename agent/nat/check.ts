@@ -1,20 +1,13 @@
 import type { ErrorItem } from '../../shared/errors/error.js';
 import { familyOf, formatNatLines, formatNatPort, portsMeet, reevePorts, type NatForward, type NatMasquerade, type NatRules } from '../../shared/model/nat.js';
-import type { PolicyArgs } from '../../shared/model/policy.js';
 import type { Deny } from '../user/plan.js';
+import type { NatAsk } from './ask.js';
 import { findForeign } from './foreign/adopt.js';
 import { obstaclesOf } from './foreign/check.js';
 import { connectedNetwork, isLocal, type HostNetwork } from './foreign/network.js';
 import type { Rules } from './foreign/rules.js';
 import type { ObservedNat } from './observe.js';
 import type { TakenOver } from './plan.js';
-
-/** What the host's policy says. */
-export interface NatAsk {
-  readonly deny: Deny;
-  /** The first number of a key that it does not allow; undefined: it allows them all. */
-  readonly denyRange: (operation: string, args: PolicyArgs, range: { readonly key: string; readonly first: number; readonly last: number }) => ReturnType<Deny>;
-}
 
 /** What is looked at before anything is changed. */
 export interface NatCheckInput {

@@ -31,6 +31,8 @@ export interface SimulatedNat {
   ownPorts: number[];
   /** Interfaces that lose their IPv6 route when the host begins to forward. */
   advertised: string[];
+  /** The dead-man service takes its time: at its deadline a change still waits. */
+  late: boolean;
   /** Whether there is nft(8) on the host. */
   installed: boolean;
   /** What the agent reaches over TCP: `ADDRESS:PORT`. */
@@ -47,7 +49,7 @@ export function createSimulatedNat(): SimulatedNat {
       interfaces: [{ name: 'eth0', addresses: [{ address: '192.0.2.10', prefix: 24 }] }, { name: 'br0', addresses: [{ address: '10.0.0.1', prefix: 24 }] }],
       routes: [{ family: 4, destination: '0.0.0.0', prefix: 0, interface: 'eth0', gateway: '192.0.2.1' }],
     },
-    bootFiles: [], ownPorts: [], advertised: [], installed: true, reachable: new Set(), onLoaded: () => undefined,
+    bootFiles: [], ownPorts: [], advertised: [], late: false, installed: true, reachable: new Set(), onLoaded: () => undefined,
   };
 }
 
@@ -64,7 +66,7 @@ type Asked = Readonly<Record<string, string | number | boolean | Uint8Array | un
 /** A verb of nat; undefined: it is none. */
 export function answerNatVerb(machine: { readonly nat: SimulatedNat; readonly now: () => number }, verb: string, operationId: string, asked: Asked): object | undefined {
   const { nat } = machine;
-  if (nat.pending !== undefined && nat.pending.deadlineMs <= machine.now()) revertNat(nat);
+  if (nat.pending !== undefined && nat.pending.deadlineMs <= machine.now() && !nat.late) revertNat(nat);
   switch (verb) {
     case 'observe.nat':
       if (!nat.installed && asked['scope'] !== 'generation') throw reeveError('NAT_ABSENT', { rule: 'there is no /usr/sbin/nft' });
