@@ -85,7 +85,7 @@ function able(): boolean {
 }
 
 describe.skipIf(!able())('the kernel does what is foretold', () => {
-  it.each(Object.entries(probes))('with the ruleset of %s', async (name, texts) => {
+  it.concurrent.each(Object.entries(probes))('with the ruleset of %s', async (name, texts) => {
     const all = texts.map(probeOf);
     const answers = await ask(name, all);
     const wrong = all.flatMap((one, index) => {
@@ -105,7 +105,7 @@ describe.skipIf(!able())('the kernel does what is foretold', () => {
     ['plain', { ports: { first: 83, last: 83 }, toPorts: { first: 8080, last: 8080 }, sources: ['198.18.0.9'] }],
     ['firewalld', { ports: { first: 81, last: 81 } }],
   ];
-  it.each(beside)('with a forward beside %s, and after the remedy is followed', async (name, other) => {
+  it.concurrent.each(beside)('with a forward beside %s, and after the remedy is followed', async (name, other) => {
     const forward = forwardOf(other);
     // The second is for the port that must be listened on.
     const probed = [forward.ports.first, forward.toPorts.first].map((port): Probe => ({ protocol: forward.protocol, port, from: '198.18.0.9', to: '198.18.0.1' }));
