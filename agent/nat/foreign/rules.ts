@@ -7,7 +7,7 @@ export type { Rules } from './ruleset.js';
 
 /** The rules of a host as its own tools print them. */
 export interface ForeignSource {
-  /** `nft -j list ruleset`; "" where there is none. */
+  /** `nft -s -j list ruleset` (without -s the counters, and with them the digests, change with every packet); "" where there is none. */
   readonly ruleset: string;
   /** `iptables-nft-save`, or "". */
   readonly iptables4: string;
