@@ -6,8 +6,8 @@ import type { Packet } from './match.js';
 import type { HostNetwork } from './network.js';
 import { isProgram, ownerOf } from './owner.js';
 import { culpritOf, remedyForClaim, remedyForDrop } from './remedy.js';
-import { ruleName, type Rule, type Rules } from './ruleset.js';
-import { addressesToTry, edgesOf, outsideOf, portsToTry, sourcesToTry, type Edges } from './sample.js';
+import { ruleName, type Edges, type Rule, type Rules } from './ruleset.js';
+import { addressesToTry, outsideOf, portsToTry, sourcesToTry } from './sample.js';
 import { walkPacket, type Walk } from './walk.js';
 
 /** A rule of somebody else that stands in the way of a forward. */
@@ -32,7 +32,7 @@ const mostWalks = 3000;
  */
 export function obstaclesOf(rules: Rules, forward: NatForward, network: HostNetwork): readonly Obstacle[] {
   if (rules.foreign.length === 0) return [];
-  const edges = edgesOf(rules, familyOf(forward.to));
+  const edges = rules.edges[familyOf(forward.to)];
   return [...claimsOf(rules, forward, network, edges), ...dropsOf(rules, forward, network, edges)];
 }
 

@@ -26,7 +26,7 @@ export function remedyForDrop(ending: Ending, forward: NatForward): string {
 /** Both directions: what a connection was for at first stays with it. Before NAT only its packets to the host come by. */
 function iptablesMatch({ protocol, ports }: NatForward, before: boolean): string {
   const row = formatPorts(ports).replace('-', ':');
-  return before ? `-p ${protocol} --dport ${row}` : `-p ${protocol} -m conntrack --ctstatus DNAT --ctorigdstport ${row}`;
+  return before ? `-p ${protocol} --dport ${row}` : `-p ${protocol} -m conntrack --ctstate DNAT --ctorigdstport ${row}`;
 }
 
 function nftMatch({ protocol, ports }: NatForward, before: boolean): string {

@@ -2,43 +2,10 @@ import type { NatForward } from '../../../shared/model/nat.js';
 import { familyOf } from '../../../shared/model/nat.js';
 import { formatAddress, prefixRange } from './address.js';
 import { interfaceTo, type HostNetwork } from './network.js';
-import type { Field, Item, Rules, Value } from './ruleset.js';
-
-/** A row of numbers. */
-export interface Range {
-  readonly first: bigint;
-  readonly last: bigint;
-}
+import type { Edges, Range } from './ruleset.js';
 
 /** Most values of one kind that are tried. */
 const most = { ports: 32, sources: 24, addresses: 16 } as const;
-
-/** Every row of ports and of sources that a rule anywhere looks at: between their edges all packets fare alike. */
-export interface Edges {
-  readonly ports: readonly Range[];
-  readonly sources: readonly Range[];
-}
-
-/** The edges of all foreign rules for a family. */
-export function edgesOf(rules: Rules, family: 4 | 6): Edges {
-  const tables = rules.foreign.filter((table) => table.family === 'inet' || (table.family === 'ip') === (family === 4));
-  const source: Field = family === 4 ? 'saddr4' : 'saddr6';
-  const all = tables.flatMap((table) => {
-    const inRules = [...table.chains.values()].flatMap((chain) => chain.rules.flatMap((rule) => rule.items.flatMap((item) => valuesOf(item, (name) => table.sets.get(name)?.tuples ?? []))));
-    return inRules;
-  });
-  const of = (wanted: (field: Field) => boolean): readonly Range[] => all.flatMap(({ field, value }) => (wanted(field) && value.kind === 'range' ? [value] : []));
-  return { ports: of((field) => field.endsWith('dport') && field !== 'orig-dport'), sources: of((field) => field === source) };
-}
-
-function valuesOf(item: Item, setOf: (name: string) => readonly (readonly Value[])[]): readonly { readonly field: Field; readonly value: Value }[] {
-  if (!('keys' in item)) return [];
-  const tuples = item.kind === 'match' ? item.tuples : item.kind === 'vmap' ? item.entries.map(({ tuple }) => tuple) : setOf(item.kind === 'lookup' ? item.set : item.map);
-  return tuples.flatMap((tuple) => item.keys.flatMap(({ field, mask }, index) => {
-    const value = tuple[index];
-    return value === undefined || mask !== undefined ? [] : [{ field, value }];
-  }));
-}
 
 /** The lowest number of each part that the edges cut `within` into; undefined: too many. */
 function pointsOf(within: Range, edges: readonly Range[], limit: number): readonly bigint[] | undefined {
