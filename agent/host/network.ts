@@ -10,7 +10,16 @@ const boot = { bytes: 256 * 1024, files: 400 };
 
 /** Interfaces with their addresses, and routes, from /proc/net: the agent's sandbox has no netlink. */
 export function readNetwork(): HostNetwork {
-  return parseNetworkFiles({ dev: read('/proc/net/dev'), fibTrie: read('/proc/net/fib_trie'), route: read('/proc/net/route'), ifInet6: read('/proc/net/if_inet6'), ipv6Route: read('/proc/net/ipv6_route') });
+  const network = parseNetworkFiles({ dev: read('/proc/net/dev'), fibTrie: read('/proc/net/fib_trie'), route: read('/proc/net/route'), ifInet6: read('/proc/net/if_inet6'), ipv6Route: read('/proc/net/ipv6_route') });
+  const setting = (path: string): string => read(`/proc/sys/net/ipv6/conf/${path}`).trim();
+  const advertised = setting('all/forwarding') === '0' ? advertisedRoutes(read('/proc/net/ipv6_route')).find((name) => setting(`${name}/accept_ra`) === '1') : undefined;
+  return advertised === undefined ? network : { ...network, advertised };
+}
+
+/** Interfaces whose default route came by router advertisements (RTF_DEFAULT and RTF_ADDRCONF, linux/ipv6_route.h). */
+export function advertisedRoutes(ipv6Route: string): readonly string[] {
+  const wanted = 0x0005_0000;
+  return ipv6Route.split('\n').map((line) => line.trim().split(/\s+/)).flatMap(([, , , , , , , , flags = '', name = '']) => ((parseInt(flags, 16) & wanted) === wanted && name !== '' ? [name] : []));
 }
 
 /** What those files say (proc(5)). An IPv4 address belongs to the interface of the most specific route without a gateway that it is in. */

@@ -41,6 +41,8 @@ export function checkNat(input: NatCheckInput): { readonly problems: readonly Er
     if (outInterface !== undefined && !interfaces.has(outInterface)) absent(outInterface);
     if (toAddress !== undefined && !isLocal(network, toAddress)) absent(toAddress);
   }
+  const needs6 = [...wanted.forwards.map(({ to }) => to), ...wanted.masquerades.map(({ source }) => source)].some((address) => address.includes(':'));
+  if (needs6 && network.advertised !== undefined) problems.push({ code: 'NAT_FORWARDING', fields: { host: hostName, value: network.advertised } });
   if (taken.length > 0) problems.push(...item(input.deny('nat.adopt', {})));
   return { problems, taken };
 }
