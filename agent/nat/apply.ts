@@ -9,7 +9,7 @@ import { formatHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { callHelper } from '../engine/apply.js';
-import { parseIntent } from '../engine/intent.js';
+import { parseIntent, requireConfirmS } from '../engine/intent.js';
 import type { Circumstances, NounWork } from '../engine/noun.js';
 import type { Plan } from '../engine/step.js';
 import type { Host } from '../host/host.js';
@@ -57,7 +57,7 @@ export function natWork(host: Host, hostName: string, seen: (nat: ObservedNat) =
     response: messageCodec<ApplyNatResponseInput, ApplyNatResponse>('reeve.agent.v1.ApplyNatResponse'),
     parse: (wire) => {
       const intent = parseIntent(wire.intent);
-      return { intent, wanted: { rules: intent.release ? noNat : parseNatRules(wire), removalsOnly: false, confirmS: intent.confirmS } };
+      return { intent, wanted: { rules: intent.release ? noNat : parseNatRules(wire), removalsOnly: false, confirmS: requireConfirmS(intent) } };
     },
     // What others have made matters only where something is to be forwarded or taken over.
     observe: async ({ rules }, operationId) => {
