@@ -69,7 +69,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   const number = (): number => pick([0, 1, 2, 3, 999, 1000, 20001, 65534, 65535, 2 ** 31, 2 ** 32 - 1]);
   const large = (): number => pick([0, 1, 2, 3, 5, 2 ** 32, Number.MAX_SAFE_INTEGER]);
   const user = (): object => ({
-    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 0, 20005, number()]),
+    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 20005, 20006, number()]),
     shell: text(['/bin/bash', '/bin/sh', '/usr/sbin/nologin']), comment: text(['', 'Ada']), groups: list(3, () => text(['audio', 'sudo', 'video'])), keepHome: below(2) === 1,
   });
   let late = false;
