@@ -126,11 +126,13 @@ it('answers every message with a response or an error of the catalogue, soon', a
   const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());
 
+  // What changes something has the most ways to go.
+  const often = rows.flatMap((row) => (row.name === 'ApplyUser' ? [row, row, row] : [row]));
   const seen = new Map<string, number>();
   let slowestMs = 0;
   for (let count = 0; count < messages; count += 1) {
     late = count > messages * 0.9;
-    const { name, method, row } = pick(rows as [typeof rows[number], ...typeof rows]);
+    const { name, method, row } = pick(often as [typeof rows[number], ...typeof rows]);
     const codec = messageCodec<object, never>(`${method.slice(0, method.lastIndexOf('.'))}.${name}Request`);
     const request = codec.decode(codec.encode(makers[name]?.() ?? {}));
     const abort = new AbortController();
@@ -149,7 +151,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
       seen.set('OK', (seen.get('OK') ?? 0) + 1);
     } catch (error) {
       if (!(error instanceof ReeveError) || error.items.some((item) => item.code === 'INTERNAL')) throw new Error(`message ${String(count)} to ${method}`, { cause: error });
-      seen.set(error.code, (seen.get(error.code) ?? 0) + 1);
+      for (const { code } of error.items) seen.set(code, (seen.get(code) ?? 0) + 1);
     }
     slowestMs = Math.max(slowestMs, performance.now() - begun);
   }
