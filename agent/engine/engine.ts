@@ -7,7 +7,6 @@ import type { Logger } from '../../shared/kit/log.js';
 import { createKeyedQueue } from '../../shared/kit/queue.js';
 import { changesLeft } from '../../shared/model/change.js';
 import { idTime } from '../../shared/model/id.js';
-import { heldItem, holdOn, type Hold } from '../../shared/model/hold.js';
 import type { Held } from '../../shared/rpc/hold.js';
 import type { Host } from '../host/host.js';
 import type { Entry } from '../journal/entry.js';
@@ -19,11 +18,9 @@ import { obeyEpoch } from './epoch.js';
 import type { Intent } from './intent.js';
 import { createMoved } from './moved.js';
 import { circumstancesOf, type NounWork } from './noun.js';
+import { checkClock, requireNotHeld } from './refusal.js';
 import type { Plan } from './step.js';
 import { mergeSaved, type UndoEntry } from './undo.js';
-
-/** Clocks may differ by this much when something is to be changed, ms. */
-const skewMs = 10 * 60 * 1000;
 
 /** Waits between two tries of recovery to reach the helper, ms. */
 const recoveryWait = { firstMs: 500, longestMs: 30_000 };
@@ -377,12 +374,6 @@ class IntentEngine implements Engine {
   }
 }
 
-/** Letting go is nothing that a held host does; a plan is shown all the same. Errors: HOST_HELD. */
-function requireNotHeld(noun: string, hostName: string, intent: Intent, found: { holds: readonly Hold[]; changes: number }): void {
-  const hold = holdOn(found.holds, noun);
-  if (hold !== undefined && intent.mode === 'apply' && found.changes > 0) throw new ReeveError([heldItem(hostName, noun, hold)]);
-}
-
 /** The plan of what a hold lets through. */
 function planRemovals(work: NounWork, asked: Asked, observed: unknown, policy: UsablePolicy): Plan {
   const plan = work.plan(work.removalOnly(asked.wanted, observed), observed, policy, circumstancesOf(asked));
@@ -394,16 +385,4 @@ function planRemovals(work: NounWork, asked: Asked, observed: unknown, policy: U
 
 function keyOf(operationId: string, work: NounWork): string {
   return `${operationId} ${work.method}`;
-}
-
-function checkClock(now: number, intent: Intent, hostName: string): void {
-  const asked = idTime(intent.operationId);
-  if (Math.abs(now - asked) <= skewMs) return;
-  throw reeveError('CLOCK_SKEW', { host: hostName, value: formatTime(now), wanted: formatTime(asked) });
-}
-
-/** An id can carry times that no date has. */
-function formatTime(ms: number): string {
-  const date = new Date(ms);
-  return Number.isNaN(date.getTime()) ? `${String(ms)} ms` : date.toISOString();
 }

@@ -90,7 +90,7 @@ async function readDisks(hung: Set<string>): Promise<readonly Disk[]> {
 }
 
 /** A small file of the kernel or the system; empty when it cannot be read. */
-function readText(path: string): string {
+export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8').slice(0, 1024 * 1024);
   } catch {

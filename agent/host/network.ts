@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { bootFilePaths, type BootFile } from '../nat/foreign/adopt.js';
 import type { HostNetwork } from '../nat/foreign/network.js';
+import { readText } from './facts.js';
 import { readCapped } from './file.js';
 
 /** Most of a file that may hold rules for the next start, bytes, and most files. */
@@ -10,9 +11,9 @@ const boot = { bytes: 256 * 1024, files: 400 };
 
 /** Interfaces with their addresses, and routes, from /proc/net: the agent's sandbox has no netlink. */
 export function readNetwork(): HostNetwork {
-  const network = parseNetworkFiles({ dev: read('/proc/net/dev'), fibTrie: read('/proc/net/fib_trie'), route: read('/proc/net/route'), ifInet6: read('/proc/net/if_inet6'), ipv6Route: read('/proc/net/ipv6_route') });
-  const setting = (path: string): string => read(`/proc/sys/net/ipv6/conf/${path}`).trim();
-  const advertised = setting('all/forwarding') === '0' ? advertisedRoutes(read('/proc/net/ipv6_route')).find((name) => setting(`${name}/accept_ra`) === '1') : undefined;
+  const network = parseNetworkFiles({ dev: readText('/proc/net/dev'), fibTrie: readText('/proc/net/fib_trie'), route: readText('/proc/net/route'), ifInet6: readText('/proc/net/if_inet6'), ipv6Route: readText('/proc/net/ipv6_route') });
+  const setting = (path: string): string => readText(`/proc/sys/net/ipv6/conf/${path}`).trim();
+  const advertised = setting('all/forwarding') === '0' ? advertisedRoutes(readText('/proc/net/ipv6_route')).find((name) => setting(`${name}/accept_ra`) === '1') : undefined;
   return advertised === undefined ? network : { ...network, advertised };
 }
 
@@ -100,10 +101,6 @@ function filesIn(folder: string): readonly string[] {
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
-}
-
-function read(path: string): string {
-  return readCapped(path, 16 * 1024 * 1024)?.bytes.toString('latin1') ?? '';
 }
 
 /** Opens a TCP connection and closes it again. */

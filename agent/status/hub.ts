@@ -8,16 +8,14 @@ import { nounDigest } from '../../shared/kit/digest.js';
 import { newId } from '../../shared/kit/id.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { random } from '../../shared/kit/random.js';
-import { version } from '../../shared/kit/version.js';
-import { removalOnlyCapability } from '../../shared/model/hold.js';
 import { formatHold } from '../../shared/rpc/hold.js';
-import { toTimestamp } from '../../shared/rpc/time.js';
 import { factsMoved } from '../fact/observe.js';
 import { readLocalHolds } from '../hold/hold.js';
 import type { Host, HostPart, Volume } from '../host/host.js';
 import type { TrustState } from '../identity/trust.js';
 import type { Journal } from '../journal/journal.js';
 import { allows, readHostPolicy } from '../policy/policy.js';
+import { buildStatus } from './build.js';
 import { same, type ObservedNoun, type Snapshot } from './snapshot.js';
 
 /** Touches of files that come together are looked at once, ms. */
@@ -32,9 +30,6 @@ const pollMs = 5 * 60_000;
 /** How often facts are gathered while somebody watches, and after how long they are told although little moved, ms. */
 const factsMs = 60_000;
 const factsTellMs = 10 * 60_000;
-
-/** Abilities beyond the first release. */
-const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'reach'];
 
 /** Knows the state of the agent, its helper and its nouns, and tells who watches. */
 export interface StatusHub {
@@ -348,37 +343,9 @@ class Hub implements StatusHub {
   }
 
   #buildStatus(): AgentStatusInput {
-    const { host, journal } = this.#options;
-    const policy = readHostPolicy(host);
-    const helper = this.#helper.reply;
-    return {
-      agentVersion: version,
-      capabilities: [...capabilities],
-      bootId: host.bootId(),
-      policyState: policy.kind === 'usable' ? (helper?.policyState ?? 'ok') : policy.state,
-      policyReason: policy.kind === 'usable' ? (helper?.policyReason ?? '') : policy.reason,
-      policyDigest: policy.digest ?? Buffer.alloc(0),
-      helperState: this.#helper.state,
-      helperVersion: helper?.version ?? '',
-      auditSeq: helper?.auditSeq ?? 0,
-      auditHead: helper?.auditHead ?? Buffer.alloc(0),
-      auditState: helper?.auditState ?? '',
-      certificateNotAfter: toTimestamp(this.#certificateNotAfter),
-      privileges:
-        helper === undefined
-          ? null
-          : { kernel: helper.kernel, landlockAbi: helper.landlockAbi, peerCheck: helper.peerCheck, openat2: helper.openat2, seccomp: helper.seccomp },
-      openOperations: journal.open().length,
-      pendingChange: '',
-      denyListVersion: this.#options.trust.denied().version,
-      movedVersion: this.#options.trust.movedVersion,
-      holds: this.#holds(),
-      upgrade: this.#options.upgrade,
-      instanceId: this.#options.instanceId,
-      relay: this.#options.relay(),
-      renewalProblem: this.#renewalProblem,
-      volumes: [...this.#volumes],
-    };
+    return buildStatus(this.#options, {
+      helper: this.#helper, certificateNotAfter: this.#certificateNotAfter, holds: this.#holds(), renewalProblem: this.#renewalProblem, volumes: this.#volumes,
+    });
   }
 
   /** The local holds; when the first of them ends it is told. */

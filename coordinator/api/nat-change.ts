@@ -5,7 +5,6 @@ import type { NatConfirm } from '../../shared/gen/proto/reeve/coordinator/v1/Nat
 import type { Change } from '../../shared/model/change.js';
 import { fieldInvalid, parseInteger } from '../../shared/model/field.js';
 import { formatNatPort, parseNatPort } from '../../shared/model/nat.js';
-import { hasUnsafeCharacter } from '../../shared/model/vis.js';
 import type { CallContext } from '../../shared/rpc/server.js';
 import { fromDuration } from '../../shared/rpc/time.js';
 import type { ForwardRow, MasqueradeRow } from '../desired/nat.js';
@@ -76,12 +75,6 @@ export function natHost(db: Database, caller: OperatorCaller, name: string): Hos
   const host = hostFor(db, caller, name);
   if (host.state === 'revoked') throw reeveError('HOST_REVOKED', { host: host.name });
   return host;
-}
-
-/** A comment from the wire. Errors: FIELD_INVALID. */
-export function parseNatComment(text: string): string {
-  if (text.length > 200 || hasUnsafeCharacter(text)) throw fieldInvalid('comment', text, 'at most 200 characters, none of them a control or invisible one');
-  return text;
 }
 
 /** All that the inventory has of a host, forwards first. */

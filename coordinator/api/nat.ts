@@ -5,7 +5,7 @@ import type { NatServiceDefinition } from '../../shared/gen/proto/reeve/coordina
 import type { RemoveNatRequest } from '../../shared/gen/proto/reeve/coordinator/v1/RemoveNatRequest.js';
 import type { SetNatRequest } from '../../shared/gen/proto/reeve/coordinator/v1/SetNatRequest.js';
 import { fieldMissing } from '../../shared/model/field.js';
-import { formatNatTarget, formatPorts, parseMasquerade } from '../../shared/model/nat.js';
+import { formatNatTarget, formatPorts, parseMasquerade, parseNatComment } from '../../shared/model/nat.js';
 import { defineService, type CallContext, type Service } from '../../shared/rpc/server.js';
 import { describeForward, describeMasquerade } from '../desired/nat.js';
 import { addAudit } from '../inventory/audit.js';
@@ -17,7 +17,7 @@ import type { Office } from '../office.js';
 import { natNoun } from '../reconcile/nat.js';
 import type { OperatorCaller } from './caller.js';
 import { adoptNat } from './nat-adopt.js';
-import { findNat, natHost, natIdentity, natRows, natSubject, parseNatComment, runNat, unseenChange, type NatRow } from './nat-change.js';
+import { findNat, natHost, natIdentity, natRows, natSubject, runNat, unseenChange, type NatRow } from './nat-change.js';
 import { newForward } from './nat-destination.js';
 import { explainNat, listNat, observeNat, traceNat } from './nat-show.js';
 import { changes, reads } from './row.js';
@@ -44,7 +44,7 @@ function addOne(office: Office, context: Context, request: AddForwardRequest): A
   const { db } = office;
   const { principal } = context;
   const host = natHost(db, principal, request.host);
-  const comment = parseNatComment(request.comment);
+  const comment = parseNatComment('comment', request.comment);
   const enabled = !request.disabled;
   const forward = newForward(db, principal, host, request);
   const to = request.toHost === '' ? formatNatTarget(forward.to.address, forward.toPorts) : `${request.toHost}:${formatPorts(forward.toPorts)}`;
@@ -68,7 +68,7 @@ function addOne(office: Office, context: Context, request: AddForwardRequest): A
 function addSource(office: Office, context: Context, request: AddMasqueradeRequest): AsyncGenerator<ChangeEventInput> {
   const { db } = office;
   const host = natHost(db, context.principal, request.host);
-  const comment = parseNatComment(request.comment);
+  const comment = parseNatComment('comment', request.comment);
   const enabled = !request.disabled;
   if (request.masquerade === null) throw fieldMissing('masquerade', 'the network that reaches out');
   const { id: _id, ...masquerade } = parseMasquerade({ ...request.masquerade, id: 1, adopt: false });

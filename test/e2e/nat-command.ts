@@ -20,7 +20,7 @@ const refusals: readonly (readonly [name: string, args: readonly string[], says:
   ['a guest of somebody else', ['add', 'front', '--proto', 'tcp', '--port', '80', '--to', 'desk:80'], /desk/],
   ['a host that nobody knows', ['add', 'nowhere', '--proto', 'tcp', '--port', '80', '--to', 'web1:80'], /nowhere/],
   ['a listen address and an interface', ['add', 'front', '--proto', 'tcp', '--port', '80', '--to', 'web1:80', '--listen', '198.18.1.2', '--interface', 'host0'], /interface/],
-  ['a masquerade of nothing', ['masquerade', 'front', '--source', '198.19.200.7'], /198\.19\.200\.7/],
+  ['a masquerade of everything', ['masquerade', 'front', '--source', '0.0.0.0/0'], /0\.0\.0\.0/],
   ['too little time', ['add', 'front', '--proto', 'tcp', '--port', '80', '--to', 'web1:80', '--confirm-timeout', '5s'], /10 ?s/],
   ['a port that is taken', ['add', 'front', '--proto', 'tcp', '--port', '8070-8090', '--to', 'web1:8070-8090'], /8080/],
   ['the same, for one address', ['add', 'front', '--proto', 'tcp', '--port', '8080', '--to', 'web1:80', '--listen', '198.19.200.1'], /8080/],
@@ -60,7 +60,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     const before = await used();
     for (let n = 0; n < 3; n++) await asked(8080);
     expect(await used()).toBe(before + 3);
-    expect(await rowOf(8080)).toMatchObject({ hostName: 'front', toHost: 'web1', enabled: true, pending: false, addedBy: 'uid:root' });
+    expect(await rowOf(8080)).toMatchObject({ hostName: 'front', toHost: 'web1', enabled: true, pending: false, addedBy: 'root' });
     const list = await reeve(['nat', 'list', 'front']);
     expect(list.stdout).toMatch(/front .*tcp\/8080 .*web1/);
     expect(list.stdout).toContain('the site');
@@ -69,7 +69,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     expect(show.stdout).toMatch(/tcp\/8080 .*198\.19\.200\.2:80/);
     const why = await reeve(['why', 'nat', 'front:tcp/8080']);
     expect(why.code, why.stderr).toBe(0);
-    expect(why.stdout).toMatch(/uid:root/);
+    expect(why.stdout).toMatch(/root/);
     expect(why.stdout).toMatch(/web1/);
     const trace = await reeve(['nat', 'trace', 'front', 'tcp/8080', '--from', desk.address]);
     expect(trace.code, trace.stderr).toBe(0);
@@ -98,7 +98,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
   test('one bad rule among many: nothing changes, every bad one is named, and without them the rest is made', async () => {
     const { front, inside, reeve } = fleetOf();
     const web2 = inside.guest(2).address;
-    const stage = (args: readonly string[]) => fleetOf().json(['nat', 'add', 'front', '--proto', 'tcp', ...args, '--stage'], 3);
+    const stage = (args: readonly string[]) => fleetOf().json(['nat', 'add', 'front', '--proto', 'tcp', ...args, '--stage']);
     const before = await reeveTable(front);
     for (let port = 8101; port <= 8104; port++) await stage(['--port', String(port), '--to', `${web2}:80`]);
     for (const [port, name] of [['8105', 'nosuch1'], ['8106', 'nosuch2']] as const) await stage(['--port', port, '--to', `${web2}:80`, '--interface', name]);

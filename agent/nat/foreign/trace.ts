@@ -1,6 +1,8 @@
-import type { NatProtocol } from '../../../shared/model/nat.js';
-import { interfaceTo, type HostNetwork } from './network.js';
+import { formatNatTarget, type NatProtocol } from '../../../shared/model/nat.js';
+import { addressValue } from './address.js';
+import { interfaceTo, isLocal, type HostNetwork } from './network.js';
 import type { Rules } from './ruleset.js';
+import { walkPacket } from './walk.js';
 
 /** The first packet of a connection. */
 export interface TracedPacket {
@@ -12,8 +14,11 @@ export interface TracedPacket {
 
 /** One rule that a packet meets. */
 export interface TraceStep {
+  /** `ip filter FORWARD handle 12`, or `ip filter FORWARD policy`. */
   readonly rule: string;
+  /** accept, drop, reject, return, `jump CHAIN`, `goto CHAIN`, `dnat to ADDRESS:PORT`, `redirect to ADDRESS:PORT`, masquerade, `snat to ADDRESS`, or what it may do. */
   readonly verdict: string;
+  /** It is of table `inet reeve`. */
   readonly ours: boolean;
   /** It may match; Reeve cannot tell. */
   readonly maybe: boolean;
@@ -24,13 +29,23 @@ export interface Trace {
   readonly steps: TraceStep[];
   /** accept, drop, reject or unknown. */
   readonly verdict: string;
-  /** ADDRESS:PORT it arrives at. */
+  /** ADDRESS:PORT it arrives at, or would if it were not dropped. */
   readonly arrives: string;
   /** Interface it leaves through; "lo": the host itself; "": no route. */
   readonly interface: string;
 }
 
-/** The rules that a packet meets. */
-export function tracePacket(_rules: Rules, packet: TracedPacket, network: HostNetwork): Trace {
-  return { steps: [], verdict: 'unknown', arrives: `${packet.to}:${String(packet.port)}`, interface: interfaceTo(network, packet.to) ?? '' };
+/** The rules that a packet meets on its way in from outside. Those that only lead on to the next rule (jumps to chains that end nothing) are told too. */
+export function tracePacket(rules: Rules, packet: TracedPacket, network: HostNetwork): Trace {
+  const { protocol, port, from, to } = packet;
+  const inside = { protocol, port, from, to, iif: isLocal(network, from) ? 'lo' : interfaceTo(network, from), oif: '', dnat: false, originalTo: to, originalPort: port };
+  const known = addressValue(from)?.family === addressValue(to)?.family;
+  const walk = walkPacket(rules, inside, network, { ours: true });
+  const arrives = walk.packet.to;
+  return {
+    steps: [...walk.steps],
+    verdict: known ? walk.verdict : 'unknown',
+    arrives: formatNatTarget(arrives, { first: walk.packet.port, last: walk.packet.port }),
+    interface: interfaceTo(network, arrives) ?? '',
+  };
 }
