@@ -75,7 +75,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     expect(trace.code, trace.stderr).toBe(0);
     expect(trace.stdout).toMatch(/inet reeve prerouting/);
     expect(trace.stdout).toContain(`${inside.guest(1).address}:80`);
-    expect((await reeve(['nat', 'trace', 'front', 'tcp/8081', '--from', desk.address])).stdout).toMatch(/this host:8081/);
+    expect((await reeve(['nat', 'trace', 'front', 'tcp/8081', '--from', desk.address])).stdout).toMatch(/in by host0, arrives at this host:8081/);
   });
 
   test('counters are kept when other forwards change', async () => {
@@ -109,7 +109,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     expect(messages).toMatch(/nosuch2/);
     expect(await reeveTable(front)).toBe(before);
     expect(await asked(8101)).toBe('refused');
-    for (const port of ['tcp/8105', 'tcp/8106']) await reeve(['nat', 'remove', 'front', port, '--yes']);
+    for (const port of ['tcp/8105', 'tcp/8106']) await fleetOf().json(['nat', 'remove', 'front', port, '--stage']);
     await fleetOf().json(['apply', '--on', 'front', '--noun', 'nat', '--yes']);
     expect(await ask(fleetOf().desk, 'tcp', front.address, [8101, 8102, 8103, 8104, 8105])).toEqual([...Array<string>(4).fill(`web2 saw ${fleetOf().desk.address} at 80`), 'refused']);
     await remove('tcp/8101', 'tcp/8102', 'tcp/8103', 'tcp/8104');
