@@ -153,7 +153,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(userService({ engine, work: users, host, hostName }), release),
       whileManaged(keyService({ ...key, engine, work: keys }), release),
       whileManaged(natService({ engine, work: forwards, host, hostName }), release),
-      reachService({ host, hostName }),
+      whileManaged(reachService({ host, hostName }), release),
     ],
     recover() {
       recovered = engine.recover(works, stopping.signal);

@@ -69,7 +69,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   const number = (): number => pick([0, 1, 2, 3, 999, 1000, 20001, 65534, 65535, 2 ** 31, 2 ** 32 - 1]);
   const large = (): number => pick([0, 1, 2, 3, 5, 2 ** 32, Number.MAX_SAFE_INTEGER]);
   const user = (): object => ({
-    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 0, 20005, number()]),
+    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 20005, 20006, number()]),
     shell: text(['/bin/bash', '/bin/sh', '/usr/sbin/nologin']), comment: text(['', 'Ada']), groups: list(3, () => text(['audio', 'sudo', 'video'])), keepHome: below(2) === 1,
   });
   let late = false;
@@ -95,6 +95,12 @@ it('answers every message with a response or an error of the catalogue, soon', a
     removed: below(4) === 0 ? [{ fingerprint: Buffer.alloc(pick([32, 32, 31])), purge: below(2) === 1, endSessions: below(2) === 1 }] : [],
     breakGlass: below(10) === 0 ? [Buffer.alloc(pick([32, 32, 5]))] : [], force: below(2) === 1,
   };
+  const range = (): object | null => pick<object | null>([null, { first: number(), last: number() }, { first: 8080, last: 8080 }, { first: 8000, last: 8009 }]);
+  const forward = (): object => ({
+    id: pick([1, 2, 3, number()]), protocol: pick([0, 1, 1, 1, 2, 7]), listenAddress: text(['', '', '192.0.2.10', 'fd00::1']), listenInterface: text(['', '', '', 'eth0', 'lo']), ports: range(),
+    toAddress: text(['10.0.0.2', '10.0.0.2', 'fd00::2', '127.0.0.1']), toPorts: range(), sources: list(2, () => text(['198.51.100.0/24', '10.0.0.0/8', '0.0.0.0/0'])), hairpin: below(2) === 1, adopt: below(3) === 0,
+  });
+  const masquerade = (): object => ({ id: pick([1, 2, number()]), source: text(['10.0.0.0/24', 'fd00::/64', '10.0.0.1/24']), outInterface: text(['', 'eth0', 'any']), toAddress: text(['', '', '192.0.2.10']), adopt: false });
   const makers: Readonly<Record<string, () => object>> = {
     ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
     ObserveUser: () => ({ all: below(2) === 1 }),
@@ -104,6 +110,10 @@ it('answers every message with a response or an error of the catalogue, soon', a
     GetFact: () => ({}),
     ApplyRelay: () => ({ intent: intent(), children: list(3, child) }),
     Relay: () => pick<object>([{ hostId: text(ids as [string, ...string[]]) }, { data: Buffer.from('x') }, { end: true }, {}]),
+    ApplyNat: () => ({ intent: intent(), forwards: list(3, forward), masquerades: list(2, masquerade) }),
+    ObserveNat: () => ({ foreign: below(2) === 1 }),
+    TraceNat: () => ({ protocol: below(4), port: number(), from: text(['198.51.100.7', '10.0.0.9', 'fd00::7']), to: text(['', '192.0.2.10']) }),
+    CheckReach: () => ({ address: text(['192.0.2.1', '::1', 'fd00::1']), port: number(), timeout: pick([null, null, { seconds: large(), nanos: -1 }]) }),
     GetStatus: () => ({}),
     GetOperation: () => ({ operationId: text(ids as [string, ...string[]]), method: text(['', 'reeve.agent.v1.UserService/ApplyUser']) }),
     Confirm: () => ({ operationId: text(ids as [string, ...string[]]), noun: text(['user', 'nat']) }),

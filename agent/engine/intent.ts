@@ -17,8 +17,8 @@ export interface Intent {
   readonly release: boolean;
   /** Plans only what the policy refuses. */
   readonly checkPolicy: boolean;
-  /** How long a change that can cut the coordinator off waits to be confirmed, s. */
-  readonly confirmS: number;
+  /** How long a change that can cut the coordinator off is to wait to be confirmed, s; undefined: as long as usual. Only requireConfirmS() has looked at it. */
+  readonly confirmTimeoutS: number | undefined;
 }
 
 /** Intent as the wire has it. */
@@ -55,8 +55,13 @@ export function parseIntent(wire: WireIntent | null): Intent {
     removalOnly: wire.removalOnly,
     release: wire.release,
     checkPolicy: wire.checkPolicy,
-    confirmS: wire.confirmTimeout === null ? confirmS.default : parseInteger('confirm timeout', wire.confirmTimeout.seconds, confirmS),
+    confirmTimeoutS: wire.confirmTimeout?.seconds,
   };
+}
+
+/** How long a change waits to be confirmed, s; for nouns whose changes can cut the coordinator off. Errors: FIELD_INVALID. */
+export function requireConfirmS({ confirmTimeoutS }: Intent): number {
+  return confirmTimeoutS === undefined ? confirmS.default : parseInteger('confirm timeout', confirmTimeoutS, confirmS);
 }
 
 function parseMode(mode: string | number): Intent['mode'] {

@@ -67,6 +67,10 @@ export interface Host {
   readNetwork(): HostNetwork;
   /** Files that may hold rules of a packet filter for the next start; starts no process. */
   readBootFiles(): readonly BootFile[];
+  /** TCP ports on which Reeve's own programs listen here; starts no process. */
+  readOwnPorts(): readonly number[];
+  /** Interfaces that lose their IPv6 default route when the host begins to forward IPv6; starts no process. */
+  readAdvertised(): readonly string[];
   /** Opens a TCP connection and closes it again; empty: it was made, else why not. */
   checkReach(address: string, port: number, timeoutMs: number): Promise<'' | 'refused' | 'no answer in time' | 'no route'>;
   /** Kernel's boot id. */

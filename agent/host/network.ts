@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { constants, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { bootFilePaths, type BootFile } from '../nat/foreign/adopt.js';
@@ -11,16 +11,7 @@ const boot = { bytes: 256 * 1024, files: 400 };
 
 /** Interfaces with their addresses, and routes, from /proc/net: the agent's sandbox has no netlink. */
 export function readNetwork(): HostNetwork {
-  const network = parseNetworkFiles({ dev: readText('/proc/net/dev'), fibTrie: readText('/proc/net/fib_trie'), route: readText('/proc/net/route'), ifInet6: readText('/proc/net/if_inet6'), ipv6Route: readText('/proc/net/ipv6_route') });
-  const setting = (path: string): string => readText(`/proc/sys/net/ipv6/conf/${path}`).trim();
-  const advertised = setting('all/forwarding') === '0' ? advertisedRoutes(readText('/proc/net/ipv6_route')).find((name) => setting(`${name}/accept_ra`) === '1') : undefined;
-  return advertised === undefined ? network : { ...network, advertised };
-}
-
-/** Interfaces whose default route came by router advertisements (RTF_DEFAULT and RTF_ADDRCONF, linux/ipv6_route.h). */
-export function advertisedRoutes(ipv6Route: string): readonly string[] {
-  const wanted = 0x0005_0000;
-  return ipv6Route.split('\n').map((line) => line.trim().split(/\s+/)).flatMap(([, , , , , , , , flags = '', name = '']) => ((parseInt(flags, 16) & wanted) === wanted && name !== '' ? [name] : []));
+  return parseNetworkFiles({ dev: readText('/proc/net/dev'), fibTrie: readText('/proc/net/fib_trie'), route: readText('/proc/net/route'), ifInet6: readText('/proc/net/if_inet6'), ipv6Route: readText('/proc/net/ipv6_route') });
 }
 
 /** What those files say (proc(5)). An IPv4 address belongs to the interface of the most specific route without a gateway that it is in. */
@@ -28,11 +19,13 @@ export function parseNetworkFiles(texts: { dev: string; fibTrie: string; route: 
   const names = texts.dev.split('\n').flatMap((line) => /^\s*([^\s:]+):/.exec(line)?.[1] ?? []);
   const routes4 = texts.route.split('\n').slice(1).flatMap(parseRoute4);
   const linked = routes4.filter(({ gateway, prefix }) => gateway === undefined && prefix > 0).sort((a, b) => b.prefix - a.prefix);
+  // A /32 of a provider has no route of its own, and which interface it is on no file tells.
+  const unrouted = routes4.find(({ prefix }) => prefix === 0)?.interface ?? 'lo';
   const local = [...new Set([...texts.fibTrie.matchAll(/\|-- ([0-9.]+)\n\s+\/32 host LOCAL/g)].map((match) => match[1] ?? ''))].filter((address) => !address.startsWith('127.'));
   const addresses = [
     ...local.map((address) => {
       const route = linked.find(({ destination, prefix }) => network4(address, prefix) === network4(destination, prefix));
-      return { name: route?.interface ?? '', address, prefix: route?.prefix ?? 32 };
+      return { name: route?.interface ?? unrouted, address, prefix: route?.prefix ?? 32 };
     }),
     ...texts.ifInet6.split('\n').flatMap((line) => {
       const [digits = '', , prefix = '', , , name = ''] = line.trim().split(/\s+/);
@@ -40,7 +33,7 @@ export function parseNetworkFiles(texts: { dev: string; fibTrie: string; route: 
     }),
   ];
   return {
-    interfaces: [...new Set([...names, ...addresses.map(({ name }) => name)])].filter((name) => name !== '').map((name) => ({ name, addresses: addresses.filter((own) => own.name === name).map(({ address, prefix }) => ({ address, prefix })) })),
+    interfaces: [...new Set([...names, ...addresses.map(({ name }) => name)])].map((name) => ({ name, addresses: addresses.filter((own) => own.name === name).map(({ address, prefix }) => ({ address, prefix })) })),
     routes: [...routes4, ...texts.ipv6Route.split('\n').flatMap(parseRoute6)],
   };
 }
@@ -75,6 +68,23 @@ function network4(address: string, prefix: number): number {
   return prefix === 0 ? 0 : Math.floor(value / 2 ** (32 - prefix));
 }
 
+/** A default route that came by a router advertisement (RTF_DEFAULT and RTF_ADDRCONF, linux/ipv6_route.h). */
+const advertised = 0x00010000 | 0x00040000;
+
+/** Interfaces whose default route came by a router advertisement, and which take none any more once the host forwards (accept_ra 1, ip-sysctl of Linux). */
+export function readAdvertised(): readonly string[] {
+  return parseAdvertised(readText('/proc/net/ipv6_route')).filter((name) => readText(`/proc/sys/net/ipv6/conf/${name}/accept_ra`).trim() === '1');
+}
+
+/** The interfaces of default routes in /proc/net/ipv6_route that came by a router advertisement. */
+export function parseAdvertised(ipv6Route: string): readonly string[] {
+  const names = ipv6Route.split('\n').flatMap((line) => {
+    const [, , , , , , , , flags = '', name = ''] = line.trim().split(/\s+/);
+    return /^[a-z0-9][a-zA-Z0-9._-]*$/.test(name) && (parseInt(flags, 16) & advertised) === advertised ? [name] : [];
+  });
+  return [...new Set(names)];
+}
+
 /** The files that may hold rules of a packet filter for the next start, as far as the agent may read them. */
 export function readBootFiles(): readonly BootFile[] {
   const files: BootFile[] = [];
@@ -84,7 +94,8 @@ export function readBootFiles(): readonly BootFile[] {
 
 function readBoot(path: string): BootFile[] {
   try {
-    const file = readCapped(path, boot.bytes);
+    const file = readCapped(path, boot.bytes, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    if (file?.regular === false) return [];
     return file === undefined ? [{ path, text: undefined }] : [{ path, text: file.bytes.toString('utf8') }];
   } catch (error) {
     return isAbsent(error) ? [] : [{ path, text: undefined }];

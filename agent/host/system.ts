@@ -5,10 +5,12 @@ import { sha256 } from '../../shared/kit/digest.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { policyMaxBytes } from '../../shared/gen/privd.js';
+import { agentAccount } from '../paths.js';
 import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
-import { checkReach, readBootFiles, readNetwork } from './network.js';
+import { listeningPorts } from './listening.js';
+import { checkReach, readAdvertised, readBootFiles, readNetwork } from './network.js';
 import { createPrivdClient } from './privd.js';
 import { readVolumes } from './volume.js';
 
@@ -20,6 +22,9 @@ const accountBytes = 4 * 1024 * 1024;
 
 /** The files whose touch means that accounts may have changed. Only their metadata is read of the two secret ones. */
 const accountFiles = ['passwd', 'shadow', 'group', 'gshadow'] as const;
+
+/** Accounts of Reeve's programs: the agent's and the coordinator's. */
+const reeveAccounts: readonly string[] = [agentAccount, 'reeved'];
 
 /** Folder of sshd, and what is in it of the keys that Reeve manages. */
 const sshFolder = '/etc/ssh';
@@ -57,6 +62,8 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     readVolumes: () => readVolumes(options.statePath, ['/etc', '/var', '/var/lib/reeve-privd']),
     readNetwork,
     readBootFiles,
+    readOwnPorts: () => listeningPorts(readAccounts().passwd.filter(({ name }) => reeveAccounts.includes(name)).map(({ uid }) => uid)),
+    readAdvertised,
     checkReach,
     bootId: () => bootId,
     bootMark: () => readBootMark(dirname(options.helperSocket)),

@@ -1,6 +1,6 @@
-import { reeveError } from '../../shared/errors/error.js';
+import { ReeveError, reeveError, type ErrorItem } from '../../shared/errors/error.js';
 import type { ObserveNatReply } from '../../shared/gen/privd.js';
-import { noNat, parseNatLines, type NatRules } from '../../shared/model/nat.js';
+import { mostNat, noNat, parseNatLines, type NatRules } from '../../shared/model/nat.js';
 import type { Helper } from '../host/host.js';
 import type { ForeignSource } from './foreign/rules.js';
 
@@ -24,33 +24,61 @@ export interface ObservedNat {
   /** By id, forwards first. */
   readonly counters: readonly NatCount[];
   readonly sshPorts: readonly number[];
+  /** Whether the host forwards IPv6. */
+  readonly forwards6: boolean;
   /** Of the kernel's ruleset. */
   readonly generation: number;
   /** What others have made; undefined: not asked for. */
   readonly foreign: ForeignSource | undefined;
   /** Something did not fit. */
   readonly truncated: boolean;
+  /** Why nothing can be forwarded on this host; undefined: it can. */
+  readonly problem: ErrorItem | undefined;
 }
+
+/** Most that is taken from one answer. */
+const most = { lines: mostNat.forwards + mostNat.masquerades, ports: 64 };
 
 const states: readonly ObservedNat['state'][] = ['absent', 'confirmed', 'pending', 'altered'];
 
-/** What the helper tells. Errors: POLICY_DENIED, POLICY_UNUSABLE, HELPER_UNREACHABLE, NAT_ABSENT, VERSION_UNSUPPORTED. */
+/** What the helper tells; a host without nft(8) has nothing, and says why. Errors: POLICY_DENIED, POLICY_UNUSABLE, HELPER_UNREACHABLE, VERSION_UNSUPPORTED. */
 export async function observeNat(helper: Helper, operationId: string, scope: 'managed' | 'foreign'): Promise<ObservedNat> {
-  const reply = await helper.call('observe.nat', operationId, { scope });
+  try {
+    return parseReply(await helper.call('observe.nat', operationId, { scope }), scope);
+  } catch (error) {
+    const problem = error instanceof ReeveError ? error.items.find(({ code }) => code === 'NAT_ABSENT') : undefined;
+    if (problem === undefined) throw error;
+    return { state: 'absent', lines: [], rules: noNat, pending: undefined, counters: [], sshPorts: [], forwards6: false, generation: 0, foreign: undefined, truncated: false, problem };
+  }
+}
+
+/** What the helper says is data of another process: checked once more. */
+function parseReply(reply: ObserveNatReply, scope: 'managed' | 'foreign'): ObservedNat {
   const state = states.find((known) => known === reply.state);
   if (state === undefined) throw reeveError('VERSION_UNSUPPORTED', { value: `of nat state "${reply.state}"`, rule: 'the helper is newer than the agent' });
-  const text = textOf(reply.rules);
+  const lines = textOf(reply.rules).split('\n').filter((line) => line !== '');
   return {
     state,
-    lines: text.split('\n').filter((line) => line !== ''),
-    rules: text === '' ? noNat : parseNatLines(text),
+    lines,
+    rules: parseLines(lines),
     pending: state === 'pending' ? { operationId: formatUuid(reply.operation), deadlineMs: reply.deadlineMs } : undefined,
-    counters: reply.counter.flatMap(parseCounter).sort((a, b) => Number(a.masquerade) - Number(b.masquerade) || a.id - b.id),
-    sshPorts: reply.sshPort.filter((port) => port >= 1 && port <= 65535),
+    counters: reply.counter.slice(0, most.lines).flatMap(parseCounter).sort((a, b) => Number(a.masquerade) - Number(b.masquerade) || a.id - b.id),
+    sshPorts: reply.sshPort.slice(0, most.ports).filter((port) => port >= 1 && port <= 65535),
+    forwards6: reply.forwarding.includes('6'),
     generation: reply.generation,
     foreign: scope === 'foreign' ? { ruleset: textOf(reply.ruleset), iptables4: textOf(reply.iptables4), iptables6: textOf(reply.iptables6) } : undefined,
     truncated: reply.truncated,
+    problem: undefined,
   };
+}
+
+function parseLines(lines: readonly string[]): NatRules {
+  try {
+    return parseNatLines(lines.join('\n'));
+  } catch (error) {
+    if (!(error instanceof ReeveError)) throw error;
+    throw reeveError('VERSION_UNSUPPORTED', { value: `of rules of noun nat, ${error.fields['field'] ?? 'a field'} "${error.fields['value'] ?? ''}"`, rule: 'the helper is newer than the agent' }, { cause: error });
+  }
 }
 
 /** The number of the kernel's ruleset: another one after every change of any table. Starts no program. Errors: POLICY_DENIED, POLICY_UNUSABLE, HELPER_UNREACHABLE. */

@@ -10,6 +10,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import type { ApplyNatResponse } from '../../shared/gen/proto/reeve/agent/v1/ApplyNatResponse.js';
 import type { NatServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/NatService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/OperationService.js';
+import type { ReleaseServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/ReleaseService.js';
 import type { ReachServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/ReachService.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { newId } from '../../shared/kit/id.js';
@@ -157,9 +158,43 @@ describe('ObserveNat', () => {
     expect(seen.counters).toMatchObject([{ id: 7, masquerade: false, connections: 3, bytes: 180 }, { id: 1, masquerade: true, connections: 2 }]);
   });
 
+  it('tells what others made, and what is made again at the next start of what Reeve has', async () => {
+    const chain = { family: 'ip', table: 'nat', name: 'PREROUTING', handle: 1, type: 'nat', hook: 'prerouting', prio: -100, policy: 'accept' };
+    const expr = [{ match: { op: '==', left: { payload: { protocol: 'tcp', field: 'dport' } }, right: 8443 } }, { dnat: { addr: '10.0.0.9', port: 443 } }];
+    host.nat.foreign.ruleset = JSON.stringify({ nftables: [{ table: { family: 'ip', name: 'nat', handle: 1 } }, { chain }, { rule: { family: 'ip', table: 'nat', chain: 'PREROUTING', handle: 4, expr } }] });
+    host.nat.bootFiles = [{ path: '/etc/rc.local', text: 'nft add rule ip nat PREROUTING tcp dport 8443 dnat to 10.0.0.9:443\niptables -t nat -A PREROUTING -p tcp --dport 8007 -j DNAT --to 10.0.0.2:80\n' }, { path: '/etc/iptables/rules.v4', text: undefined }];
+    await confirm(await apply(1, [forward(7), forward(8)]));
+    const seen = await channel.unary(service, 'ObserveNat', { foreign: true }, options);
+    expect(seen.foreign).toMatchObject([
+      { rule: 'ip nat PREROUTING handle 4', forward: { toAddress: '10.0.0.9', id: 0 }, problem: '', bootSources: ['/etc/rc.local:1', '/etc/iptables/rules.v4 (cannot be read)'] },
+      { rule: 'forward 7', forward: { toAddress: '10.0.0.2', id: 0 }, problem: expect.stringContaining('made again') as string, bootSources: ['/etc/rc.local:2'] },
+    ]);
+    expect(seen).toMatchObject({ unread: ['/etc/iptables/rules.v4'], truncated: false });
+    expect((await channel.unary(service, 'ObserveNat', {}, options)).foreign).toEqual([]);
+  });
+
+  it('says of a host without nft that there is none; nothing can be wanted of it, and it can be let go of', async () => {
+    host.nat.installed = false;
+    await expect(channel.unary(service, 'ObserveNat', {}, options)).rejects.toMatchObject({ code: 'NAT_ABSENT', fields: { host: 'front' } });
+    await expect(apply(1, [forward(1)])).rejects.toMatchObject({ code: 'NAT_ABSENT', fields: { host: 'front' } });
+    expect((await apply(1, [])).changes).toEqual([]);
+    const intent = { mode: 'MODE_APPLY', operationId: newId(Date.now()), generation: 1, epoch: 1, release: true } as const;
+    await channel.unary(serviceName<ReleaseServiceDefinition>('reeve.agent.v1.ReleaseService'), 'ApplyRelease', { intent }, options);
+    await expect(channel.unary(reach, 'CheckReach', { address: '192.0.2.1', port: 22 }, options)).rejects.toMatchObject({ code: 'HOST_RELEASED' });
+  });
+
   it('is refused by a policy that does not allow it', async () => {
     host.setPolicy('version 1\nallow fact.read\n');
     await expect(channel.unary(service, 'ObserveNat', {}, options)).rejects.toMatchObject({ code: 'POLICY_DENIED' });
+  });
+});
+
+describe('TraceNat', () => {
+  it('needs a packet that can be', async () => {
+    const packet = { protocol: 'NAT_PROTOCOL_TCP', port: 8007, from: '198.51.100.7' } as const;
+    expect(await channel.unary(service, 'TraceNat', packet, options)).toMatchObject({ verdict: expect.any(String) as string });
+    for (const over of [{ port: 0 }, { from: '127.0.0.1' }, { to: 'x' }]) await expect(channel.unary(service, 'TraceNat', { ...packet, ...over }, options), JSON.stringify(over)).rejects.toMatchObject({ code: 'FIELD_INVALID' });
+    await expect(channel.unary(service, 'TraceNat', { ...packet, from: 'fd00::7' }, options), 'it has no address of that family').rejects.toMatchObject({ code: 'NAT_INTERFACE' });
   });
 });
 

@@ -7,7 +7,7 @@ import type { ForeignNatInput } from '../../shared/gen/proto/reeve/type/v1/Forei
 import { nounDigest, sha256 } from '../../shared/kit/digest.js';
 import { newId } from '../../shared/kit/id.js';
 import { fieldMissing, parseInteger } from '../../shared/model/field.js';
-import { familyOf, formatForward, formatMasquerade, formatNatRules, parseNatAddress, type NatProtocol } from '../../shared/model/nat.js';
+import { familyOf, formatForward, formatMasquerade, formatNatRules, parseNatAddress, type NatForward, type NatMasquerade, type NatProtocol, type NatRules } from '../../shared/model/nat.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import type { Coordinator } from '../access.js';
 import { withHost } from '../engine/apply.js';
@@ -15,7 +15,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Host } from '../host/host.js';
 import { requirePolicy } from '../policy/policy.js';
 import { modelOf, type NatWork } from './apply.js';
-import { findForeign, type Adoptable } from './foreign/adopt.js';
+import { bootSourcesOf, findForeign, type Adoptable, type BootFile } from './foreign/adopt.js';
 import { interfaceTo, type HostNetwork } from './foreign/network.js';
 import { parseRules } from './foreign/rules.js';
 import { tracePacket } from './foreign/trace.js';
@@ -29,8 +29,8 @@ export interface NatServiceOptions {
   readonly hostName: string;
 }
 
-/** Most rules of others and steps of a trace in an answer. */
-const most = 1000;
+/** Most rules of others and steps of a trace in an answer, and about how many bytes of them: an answer has an end. */
+const most = { rows: 1000, sources: 64, bytes: 800_000 };
 
 /** reeve.agent.v1.NatService. */
 export function natService(options: NatServiceOptions): Service<Coordinator> {
@@ -60,18 +60,49 @@ export function natService(options: NatServiceOptions): Service<Coordinator> {
 }
 
 async function observeAll(host: Host, foreign: boolean): Promise<ObserveNatResponseInput> {
-  const nat = await observeNat(host.helper, newId(host.clock.now()), foreign ? 'foreign' : 'managed');
+  const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), foreign ? 'foreign' : 'managed'));
   const boot = foreign ? host.readBootFiles() : [];
-  const found = nat.foreign === undefined ? [] : findForeign(rulesOf(nat), boot);
+  const found = nat.foreign === undefined ? [] : [...findForeign(rulesOf(nat), boot).map(formatAdoptable), ...madeTwice(nat.rules, boot)];
+  const told = cut(found);
   return {
     ...formatNatRules(nat.rules),
     counters: nat.counters.map(({ id, masquerade, connections, bytes }) => ({ id, masquerade, connections, bytes })),
     state: nat.state,
-    foreign: found.slice(0, most).map(formatAdoptable),
-    unread: boot.filter(({ text }) => text === undefined).map(({ path }) => path).slice(0, most),
-    truncated: nat.truncated || found.length > most,
+    foreign: [...told],
+    unread: boot.filter(({ text }) => text === undefined).map(({ path }) => path).slice(0, most.rows),
+    truncated: nat.truncated || told.length < found.length,
     digest: nounDigest('nat', modelOf({ nat })),
   };
+}
+
+/** Errors: NAT_ABSENT. */
+function requireTold(nat: ObservedNat): ObservedNat {
+  if (nat.problem !== undefined) throw reeveError(nat.problem.code, nat.problem.fields);
+  return nat;
+}
+
+/** What Reeve has and what somebody makes again when the host starts, as rows that cannot be taken over: their lines have to be taken out. */
+function madeTwice({ forwards, masquerades }: NatRules, boot: readonly BootFile[]): readonly ForeignNatInput[] {
+  const readable = boot.filter(({ text }) => text !== undefined);
+  const problem = 'it is taken over, and made again when the host starts';
+  const rowOf = (rule: string, row: NatForward | NatMasquerade, what: Pick<ForeignNatInput, 'forward' | 'masquerade'>): ForeignNatInput[] => {
+    const bootSources = bootSourcesOf(readable, row).slice(0, most.sources).map((source) => source.slice(0, 300));
+    return bootSources.length === 0 ? [] : [{ rule, forward: null, masquerade: null, owner: 'reeve', problem, bootSources, ...what }];
+  };
+  return [
+    ...forwards.flatMap((row) => rowOf(`forward ${String(row.id)}`, row, { forward: { ...formatForward(row), id: 0 } })),
+    ...masquerades.flatMap((row) => rowOf(`masquerade ${String(row.id)}`, row, { masquerade: { ...formatMasquerade(row), id: 0 } })),
+  ];
+}
+
+/** As many rows as an answer holds. */
+function cut(rows: readonly ForeignNatInput[]): readonly ForeignNatInput[] {
+  let bytes = 0;
+  const end = rows.findIndex((row, index) => {
+    bytes += JSON.stringify(row).length;
+    return index >= most.rows || bytes > most.bytes;
+  });
+  return end < 0 ? rows : rows.slice(0, end);
 }
 
 function rulesOf({ foreign }: ObservedNat): ReturnType<typeof parseRules> {
@@ -80,7 +111,7 @@ function rulesOf({ foreign }: ObservedNat): ReturnType<typeof parseRules> {
 
 function formatAdoptable({ rule, forward, masquerade, owner, problem, bootSources }: Adoptable): ForeignNatInput {
   return {
-    rule: rule.slice(0, 200), owner, problem: problem.slice(0, 400), bootSources: bootSources.slice(0, 64).map((source) => source.slice(0, 300)),
+    rule: rule.slice(0, 200), owner, problem: problem.slice(0, 400), bootSources: bootSources.slice(0, most.sources).map((source) => source.slice(0, 300)),
     forward: forward === undefined ? null : formatForward(forward),
     masquerade: masquerade === undefined ? null : formatMasquerade(masquerade),
   };
@@ -92,10 +123,10 @@ async function trace(host: Host, request: TraceNatRequest): Promise<TraceNatResp
   const from = parseNatAddress('from', request.from);
   const network = host.readNetwork();
   const to = request.to === '' ? ownAddress(network, from) : parseNatAddress('to', request.to);
-  const nat = await observeNat(host.helper, newId(host.clock.now()), 'foreign');
+  const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), 'foreign'));
   const { steps, verdict, arrives, interface: out } = tracePacket(rulesOf(nat), { protocol, port, from, to }, network);
   const own = out === 'lo' ? `this host${arrives.slice(arrives.lastIndexOf(':'))}` : arrives;
-  return { steps: steps.slice(0, most), verdict, arrives: own, interface: interfaceTo(network, from) ?? '' };
+  return { steps: steps.slice(0, most.rows), verdict, arrives: own, interface: interfaceTo(network, from) ?? '' };
 }
 
 /** The address of this host on the way to another one. */

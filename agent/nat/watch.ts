@@ -14,11 +14,16 @@ export interface NatWatch {
 
 /** The watch over noun nat; `present` says whether anything of it is managed. */
 export function natWatch(host: Host, present: () => boolean): NatWatch {
-  let generation: number | undefined;
-  const seen = (nat: ObservedNat): void => void (generation = nat.generation);
+  let last: Pick<ObservedNat, 'generation' | 'state' | 'pending'> | undefined;
+  const seen = ({ generation, state, pending }: ObservedNat): void => void (last = { generation, state, pending });
   return {
     seen,
-    noun: { noun: 'nat', operation: 'observe.nat', part: 'nat', present, moved: async (id) => (await observeGeneration(host.helper, id)) !== generation },
+    noun: {
+      noun: 'nat', operation: 'observe.nat', part: 'nat', present,
+      // Where nothing is, nothing can differ: the helper is left asleep.
+      moved: async (id) => last?.state !== 'absent' && (await observeGeneration(host.helper, id)) !== last?.generation,
+      dueAt: () => last?.pending?.deadlineMs,
+    },
     observe: async (id) => {
       const nat = await observeNat(host.helper, id, 'managed');
       seen(nat);

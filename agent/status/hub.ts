@@ -27,6 +27,9 @@ const relayMs = 1000;
 /** How often files are compared whether or not anybody said that they were touched, ms. */
 const pollMs = 5 * 60_000;
 
+/** How long after a change reverts by itself it is looked at, and how often where it has not yet, ms. */
+const revertMs = { settle: 5_000, again: 60_000 };
+
 /** How often facts are gathered while somebody watches, and after how long they are told although little moved, ms. */
 const factsMs = 60_000;
 const factsTellMs = 10 * 60_000;
@@ -145,7 +148,10 @@ class Hub implements StatusHub {
     }
     const known = this.#options.nouns.find((row) => row.noun === noun);
     this.#digests.set(noun, seen.digest);
-    if (known !== undefined) this.#stamps.set(noun, seen.stamp);
+    if (known !== undefined) {
+      this.#stamps.set(noun, seen.stamp);
+      this.#awaitRevert(known);
+    }
     this.#publish();
     this.#later('helper', 0, () => this.#askHelper());
   }
@@ -235,6 +241,19 @@ class Hub implements StatusHub {
     }
   }
 
+  /** No file tells that the host has taken a change back. */
+  #awaitRevert(noun: ObservedNoun): void {
+    const dueAt = noun.dueAt?.();
+    if (dueAt === undefined) {
+      this.#cancel(`revert ${noun.noun}`);
+      return;
+    }
+    const leftMs = dueAt - this.#options.host.clock.now();
+    // The clock may have been turned since the deadline was set.
+    const waitMs = leftMs < 0 ? revertMs.again : Math.min(leftMs, pollMs * 3) + revertMs.settle;
+    this.#later(`revert ${noun.noun}`, waitMs, () => this.#observe(noun));
+  }
+
   /** A part may have changed: its stamp tells. */
   #touched(part: HostPart): void {
     const { host, nouns } = this.#options;
@@ -288,6 +307,7 @@ class Hub implements StatusHub {
       const digest = nounDigest(noun.noun, await noun.observe(newId(host.clock.now())));
       this.#digests.set(noun.noun, digest);
       this.#stamps.set(noun.noun, stamp);
+      this.#awaitRevert(noun);
     } catch (error) {
       this.#unreachable(error);
     }

@@ -15,6 +15,8 @@ export interface ObservedNoun {
   readonly part: HostPart;
   /** Whether it may have changed since it was observed last, asked every few minutes where no file tells; absent: files do. */
   readonly moved?: (operationId: string) => Promise<boolean>;
+  /** When it changes by itself unless somebody keeps it as it is, unix ms; undefined or absent: it does not. */
+  readonly dueAt?: () => number | undefined;
   /** The digest model of the managed objects. Runs between changes of the noun. */
   readonly observe: (operationId: string) => Promise<Parameters<typeof nounDigest>[1]>;
 }

@@ -1,5 +1,4 @@
 /** Forwards and masquerades for real, with nft in a network of their own: what is made of rules, what is refused, what is told. */
-import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -232,19 +231,29 @@ describe.skipIf(!isRoot)('forwards and masquerades', () => {
     expect([host.table(), host.others()]).toEqual(['', before]);
   });
 
-  test('IPv6 is not forwarded where the default route came by itself, until the host is told to keep it', async () => {
-    // A route as from a router advertisement (proto ra), which only the flags in /proc tell.
-    host.privd.inside('ip', '-6', 'route', 'add', 'default', 'via', 'fd09::99', 'dev', 'eth0', 'proto', 'ra', 'expires', '600');
-    const flags = host.privd.inside('sh', '-c', "awk '$10 == \"eth0\" && $1 ~ /^0+$/ { print $9 }' /proc/net/ipv6_route").trim();
-    const isAdvertised = (Number.parseInt(flags.split('\n')[0] ?? '0', 16) & 0x50000) === 0x50000;
-    const line = 'forward 1 tcp - - 80 fd09::2 80 - -';
-    if (isAdvertised) {
-      host.privd.inside('sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_ra');
-      await failsWith(host.apply(rules(line)), 'NAT_FORWARDING', { value: 'eth0' });
-      host.privd.inside('sh', '-c', 'echo 2 >/proc/sys/net/ipv6/conf/eth0/accept_ra');
+  test('IPv6 is not forwarded where the default route came by itself, until the host is told to keep it', { timeout: 60_000 }, async () => {
+    const set = (name: string, value: number): void => { host.privd.inside('sh', '-c', `echo ${String(value)} >/proc/sys/net/ipv6/conf/eth0/${name}`); };
+    const isRouted = (): boolean => host.privd.inside('ip', '-6', 'route', 'show', 'default').includes('proto ra');
+    // The other end of eth0 is this host too.
+    set('accept_ra_from_local', 1);
+    set('accept_ra', 1);
+    // A router advertisement, RFC 4861 4.2: type 134, hop limit 64, router for 600 s; the kernel fills in the checksum.
+    const advertise = `import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.sendto(bytes([134, 0, 0, 0, 64, 0, 2, 88]) + bytes(8), ("ff02::1", 0, 0, socket.if_nametoindex("eth0-peer")))`;
+    // It has no address to send from before the kernel has seen that nobody else has it.
+    for (let i = 0; i < 50 && !isRouted(); i++) {
+      try { host.privd.inside('python3', '-c', advertise); } catch { /* later */ }
+      await new Promise((done) => { setTimeout(done, 100); });
     }
-    await host.apply(rules(line), { operation: randomUUID() });
-    expect((await host.observe()).forwarding).toBe('6');
-    host.privd.inside('ip', '-6', 'route', 'del', 'default');
+    expect(isRouted(), host.privd.inside('cat', '/proc/net/ipv6_route')).toBe(true);
+    const lines = rules('forward 1 tcp - - 80 fd09::2 80 - -');
+    await failsWith(host.apply(lines), 'NAT_FORWARDING', { value: 'eth0' });
+    expect([host.table(), isRouted(), (await host.observe()).forwarding]).toEqual(['', true, '']);
+    await host.confirm(await host.apply(rules(forward(1, 8080))));
+    set('accept_ra', 2);
+    await host.apply(lines);
+    expect([(await host.observe()).forwarding, isRouted()]).toEqual(['46', true]);
   });
 });

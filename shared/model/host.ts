@@ -83,7 +83,8 @@ export function expandIpv6(text: string): number[] | undefined {
   return all.every((group) => /^[0-9a-f]{1,4}$/.test(group)) ? all.map((group) => parseInt(group, 16)) : undefined;
 }
 
-function compressIpv6(groups: readonly number[]): string {
+/** The shortest spelling of eight groups (RFC 5952). */
+export function compressIpv6(groups: readonly number[]): string {
   let best = { start: -1, length: 1 };
   for (let start = 0; start < groups.length; start += 1) {
     let length = 0;

@@ -185,6 +185,29 @@ export function evaluatePolicy(policy: Policy, operationName: string, args: Poli
 }
 
 /**
+ * The decision on every number from `first` to `last` of a key of kind range: that on the first one that is not allowed, with that number as the key's value, or that on
+ * `first`. Throws a RangeError for an operation that the language does not have.
+ */
+export function evaluatePolicyRange(policy: Policy, operationName: string, args: PolicyArgs, range: { readonly key: string; readonly first: number; readonly last: number }): { readonly verdict: PolicyVerdict; readonly args: PolicyArgs } {
+  const { key, first, last } = range;
+  const fallback = findOperation(operationName)?.keys.find((row) => row.name === key)?.fallback ?? '';
+  const lists = policy.lines.filter((line) => line.operation === operationName).map((line) => line.values[key] ?? fallback);
+  // Between two ends of ranges all numbers are alike.
+  const ends = lists.flatMap((list) => list.split(',')).flatMap((text) => {
+    const pattern = parseRange(text);
+    return pattern === undefined ? [] : [pattern.low, pattern.high + 1];
+  });
+  const points = [...new Set([first, ...ends.filter((end) => end > first && end <= last)])].sort((a, b) => a - b);
+  const decided = points.map((point) => {
+    const asked = { ...args, [key]: String(point) };
+    return { verdict: evaluatePolicy(policy, operationName, asked), args: asked };
+  });
+  const refused = decided.find(({ verdict }) => verdict.kind !== 'allow') ?? decided[0];
+  if (refused === undefined) throw new RangeError('a range has a first number');
+  return refused;
+}
+
+/**
  * The largest value of a key of kind bound with which a policy allows an operation with these other values; undefined: it allows it with none. Throws a
  * RangeError for an operation that the language does not have.
  */

@@ -12,6 +12,12 @@ const OURS: Readonly<Record<string, RegExp>> = {
   '/usr/sbin/groupdel': /^groupdel -- [a-z][a-z0-9-]*$/,
   '/usr/bin/gpasswd': /^gpasswd --(add|delete) [a-z][a-z0-9-]* -- [a-z][a-z0-9-]*$/,
 };
+/** What noun nat starts; a run without it starts none of them. */
+const NAT: Readonly<Record<string, RegExp>> = {
+  '/usr/sbin/nft': /^nft (-f -|-s -n list table inet reeve|-j list counters table inet reeve|-s -j list ruleset)$/,
+  '/usr/sbin/iptables-nft-save': /^iptables-nft-save$/,
+  '/usr/sbin/ip6tables-nft-save': /^ip6tables-nft-save$/,
+};
 /** What those start by themselves, when it is there: they tell caches of accounts. Not ours, not with our environment. */
 const FOREIGN = ['/usr/sbin/nscd', '/usr/sbin/sss_cache'];
 const ENVIRONMENT = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C'];
@@ -23,7 +29,7 @@ function problems(executions: readonly Execution[]): string[] {
   return executions.flatMap(({ file, argv, envp }) => {
     const line = argv.join(' ');
     if (FOREIGN.includes(file)) return [];
-    const form = OURS[file];
+    const form = OURS[file] ?? NAT[file];
     if (form === undefined) return [`${file} is on no list: ${line}`];
     return [...(form.test(line) ? [] : [`not the fixed form: ${line}`]), ...(JSON.stringify(envp) === JSON.stringify(ENVIRONMENT) ? [] : [`${file} has the environment ${JSON.stringify(envp)}`])];
   });

@@ -136,6 +136,8 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     readVolumes: () => Promise.resolve([{ path: '/var', state: 'ok' }]),
     readNetwork: () => nat.network,
     readBootFiles: () => nat.bootFiles,
+    readOwnPorts: () => nat.ownPorts,
+    readAdvertised: () => nat.advertised,
     checkReach: (address, port) => Promise.resolve(nat.reachable.has(formatEndpoint({ address, port })) ? '' : 'refused'),
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMark: () => 'this boot',
@@ -182,9 +184,13 @@ function answer<V extends PrivdVerbName>(machine: Machine, { verb, operationId, 
   const nat = answerNatVerb({ nat: machine.nat, now: () => machine.clock.now() }, verb, operationId, asked);
   if (nat !== undefined) return nat as PrivdReply<V>;
   const keys = answerKeyVerb({ keys: machine.keys, exists, now: () => machine.clock.now() }, verb, operationId, asked);
-  if (keys !== undefined && verb === 'pending.get') return { ...keys, change: [...(keys as PrivdReply<'pending.get'>).change, ...pendingNat(machine.nat)] } as unknown as PrivdReply<V>;
+  if (keys !== undefined && verb === 'pending.get') return joined(keys as PrivdReply<'pending.get'>, pendingNat(machine.nat));
   if (keys !== undefined) return keys as PrivdReply<V>;
   return change(machine, verb, asked, { name, user }) as PrivdReply<V>;
+}
+
+function joined(a: PrivdReply<'pending.get'>, b: PrivdReply<'pending.get'>): PrivdReply<'pending.get'> {
+  return { change: [...a.change, ...b.change], reverted: [...a.reverted, ...b.reverted] };
 }
 
 function change(machine: Machine, verb: PrivdVerbName, asked: Readonly<Record<string, string | number | boolean | undefined>>, subject: { name: string; user: ObservedUser | undefined }): object {

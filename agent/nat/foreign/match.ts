@@ -101,7 +101,8 @@ function plainFact(packet: Packet, network: HostNetwork, field: Field): Fact {
     case 'nfproto': return { kind: 'number', value: packet.to.includes(':') ? 10n : 2n };
     // Only SYN is set, unless the client asks for ECN (RFC 3168).
     case 'tcp-flags': return protocol === 'tcp' ? { kind: 'number', value: 2n } : none;
-    case 'ct-state': return names('new');
+    // iptables calls it a state, too, that a connection was given another destination (iptables-extensions(8), conntrack).
+    case 'ct-state': return { kind: 'names', names: packet.dnat ? ['new', 'dnat'] : ['new'] };
     case 'ct-status': return { kind: 'names', names: packet.dnat ? ['dnat'] : [] };
     case 'daddr-type': return typeFact(network, packet.to);
     case 'saddr-type': return packet.from === undefined ? unknown : typeFact(network, packet.from);

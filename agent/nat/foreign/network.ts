@@ -16,8 +16,6 @@ export interface HostNetwork {
     /** undefined: the destination is on the link itself. */
     readonly gateway: string | undefined;
   }[];
-  /** An interface whose IPv6 default route came by router advertisements and would be lost when the host begins to forward IPv6 (accept_ra, ip-sysctl); undefined: none. */
-  readonly advertised?: string;
 }
 
 /** Canonical ADDRESS/PREFIX of the smallest network of an interface that holds `address`; undefined: none does. */

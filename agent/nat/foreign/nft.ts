@@ -1,5 +1,5 @@
 import { entryOf, itemOf } from './expression.js';
-import { integerOf, listOf, onlyMember, parseObject, textOf, type Json } from './json.js';
+import { integerOf, listOf, parseObject, textOf, type Json } from './json.js';
 import type { Base, Chain, Field, Key, Rule, Rules, SetOf, Table, TableFamily } from './ruleset.js';
 import { sliceRuleset } from './slices.js';
 import { tupleOf } from './value.js';
@@ -10,7 +10,7 @@ const typeFields: Readonly<Record<string, Field>> = {
 };
 
 /** The tables of `nft -j list ruleset`. Tables of families that no routed packet comes through are left out. */
-export function parseRuleset(text: string, sha256: (text: string) => string): Rules {
+export function parseRuleset(text: string, sha256: (text: string) => string): Omit<Rules, 'edges'> {
   const { slices, whole } = sliceRuleset(text);
   const tables = new Map<string, Table>();
   let understood = whole;
@@ -63,8 +63,7 @@ function baseOf(object: Json): Base | undefined {
 function ruleOf(object: Json, sha256: string): Rule {
   const expressions = listOf(object['expr']) ?? [];
   const items = expressions.slice(0, 256).flatMap((expression) => itemOf(expression) ?? []);
-  const extras = expressions.flatMap((expression) => onlyMember(expression)?.name ?? []).filter((name) => name === 'log' || name === 'limit' || name === 'mangle' || name === 'set');
-  return { handle: integerOf(object['handle']) ?? 0, items: expressions.length > 256 ? [...items, { kind: 'unknown' }] : items, sha256, comment: textOf(object['comment']), extras };
+  return { handle: integerOf(object['handle']) ?? 0, items: expressions.length > 256 ? [...items, { kind: 'unknown' }] : items, sha256, comment: textOf(object['comment']) };
 }
 
 function setOf(name: string, object: Json): SetOf {

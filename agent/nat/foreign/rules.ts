@@ -1,3 +1,4 @@
+import { edgesOf } from './edge.js';
 import { parseSave, type SavedTables } from './iptables.js';
 import { parseRuleset } from './nft.js';
 import type { Chain, Rule, Rules, Table } from './ruleset.js';
@@ -6,7 +7,7 @@ export type { Rules } from './ruleset.js';
 
 /** The rules of a host as its own tools print them. */
 export interface ForeignSource {
-  /** `nft -j list ruleset`; "" where there is none. */
+  /** `nft -s -j list ruleset` (without -s the counters, and with them the digests, change with every packet); "" where there is none. */
   readonly ruleset: string;
   /** `iptables-nft-save`, or "". */
   readonly iptables4: string;
@@ -18,7 +19,8 @@ export interface ForeignSource {
 export function parseRules(source: ForeignSource, sha256: (text: string) => string): Rules {
   const rules = parseRuleset(source.ruleset, sha256);
   const saved = { ip: parseSave(source.iptables4, 4), ip6: parseSave(source.iptables6, 6) };
-  return { ...rules, foreign: rules.foreign.map((table) => (table.family === 'inet' ? table : filled(table, saved[table.family]))) };
+  const foreign = rules.foreign.map((table) => (table.family === 'inet' ? table : filled(table, saved[table.family])));
+  return { ...rules, foreign, edges: { 4: edgesOf(foreign, 4), 6: edgesOf(foreign, 6) } };
 }
 
 /** A table of iptables with what nft does not tell of its rules. They are told apart by their place in the chain; where the two lists are not of one moment, nft's stays. */

@@ -37,7 +37,7 @@ export type Tuple = readonly Value[];
 
 /** One piece of a rule, in the order of the rule. */
 export type Item =
-  /** `some`: the tuples are all that match, or (negated) none of them may. */
+  /** The tuples are all that match, or (negated) none of them does. */
   | { readonly kind: 'match'; readonly keys: readonly Key[]; readonly negated: boolean; readonly tuples: readonly Tuple[] }
   /** As match, with a set of the table. */
   | { readonly kind: 'lookup'; readonly keys: readonly Key[]; readonly negated: boolean; readonly set: string }
@@ -62,8 +62,6 @@ export interface Rule {
   /** Digest of the rule's JSON as nft wrote it; "" where there is none. */
   readonly sha256: string;
   readonly comment: string;
-  /** Something in it is left out of `items` although it changes nothing for the verdict (counters, logs). */
-  readonly extras: readonly string[];
 }
 
 /** What makes a chain part of a hook. */
@@ -98,10 +96,24 @@ export interface Table {
   readonly sets: Map<string, SetOf>;
 }
 
+/** A row of numbers. */
+export interface Range {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** Every row of ports and of sources that a rule anywhere looks at: between their edges all packets fare alike. */
+export interface Edges {
+  readonly ports: readonly Range[];
+  readonly sources: readonly Range[];
+}
+
 /** All rules of a host. */
 export interface Rules {
   /** Those of others. */
   readonly foreign: readonly Table[];
+  /** Edges of the foreign tables, for each family. */
+  readonly edges: { readonly 4: Edges; readonly 6: Edges };
   /** Table `inet reeve`. */
   readonly ours: Table | undefined;
   /** False: the text was cut or could not be read to its end, so nothing that passes or is dropped is certain. */

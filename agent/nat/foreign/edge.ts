@@ -1,0 +1,22 @@
+import type { Edges, Field, Item, Range, Table, Value } from './ruleset.js';
+
+/** The edges of all foreign rules for a family. */
+export function edgesOf(foreign: readonly Table[], family: 4 | 6): Edges {
+  const tables = foreign.filter((table) => table.family === 'inet' || (table.family === 'ip') === (family === 4));
+  const source: Field = family === 4 ? 'saddr4' : 'saddr6';
+  const all = tables.flatMap((table) => {
+    const items = [...table.chains.values()].flatMap((chain) => chain.rules.flatMap((rule) => rule.items));
+    return items.flatMap((item) => valuesOf(item, (name) => table.sets.get(name)?.tuples ?? []));
+  });
+  const of = (wanted: (field: Field) => boolean): readonly Range[] => all.flatMap(({ field, value }) => (wanted(field) && value.kind === 'range' ? [value] : []));
+  return { ports: of((field) => field.endsWith('dport') && field !== 'orig-dport'), sources: of((field) => field === source) };
+}
+
+function valuesOf(item: Item, setOf: (name: string) => readonly (readonly Value[])[]): readonly { readonly field: Field; readonly value: Value }[] {
+  if (!('keys' in item)) return [];
+  const tuples = item.kind === 'match' ? item.tuples : item.kind === 'vmap' ? item.entries.map(({ tuple }) => tuple) : setOf(item.kind === 'lookup' ? item.set : item.map);
+  return tuples.flatMap((tuple) => item.keys.flatMap(({ field, mask }, index) => {
+    const value = tuple[index];
+    return value === undefined || mask !== undefined ? [] : [{ field, value }];
+  }));
+}
