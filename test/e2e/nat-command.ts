@@ -44,7 +44,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
       const errors = errorsOf((await fleetOf().reeve(['nat', 'add', 'front', '--proto', 'tcp', '--port', port, '--to', `198.19.200.3:80`, '--yes', '--json'])).stdout);
       expect(errors.map(({ code }) => code), port).toEqual(['NAT_PORT_RESERVED']);
     }
-    expect((await rows()).filter(({ forward }) => forward !== null && [22, 7420, 7424, 20, 7400].includes(forward.ports.first))).toEqual([]);
+    expect((await rows()).filter(({ forward }) => forward !== null && [22, 7420, 7424, 20, 7400].includes(forward.ports?.first ?? 0))).toEqual([]);
     expect(await reeveTable(fleetOf().front)).not.toMatch(/dport (?:22|74)/);
   });
 
@@ -134,7 +134,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     const ended = new Promise<number | null>((resolve) => person.once('close', resolve));
     person.stdin?.write('yes\n');
     expect(await ended, screen).not.toBe(0);
-    expect(screen).toMatch(/moved since the plan was made[\s\S]*8112|8112[\s\S]*moved/);
+    expect(screen).toMatch(/moved since the plan was made: nat .*forward \d+/);
     expect([await asked(8111), await asked(8112)]).toEqual(['refused', `web1 saw ${fleetOf().desk.address} at 80`]);
     await remove('tcp/8112');
   });

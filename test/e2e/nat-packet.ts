@@ -93,7 +93,7 @@ export function testPackets(fleetOf: () => NatFleet): void {
     // Two listens of one port that mean other addresses.
     await change(['add', 'front', '--proto', 'tcp', '--port', '8082', '--to', 'web1:8000', '--listen', front.address]);
     expect(await ask(desk, 'tcp', front.address, [8082])).toEqual([`web1 saw ${desk.address} at 8000`]);
-    const ids = [(await rowOf(8083)).forward!.id, ...(await natCommands(fleetOf).rows()).flatMap((row) => (row.forward?.ports.first === 8082 ? [row.forward.id] : []))];
+    const ids = [(await rowOf(8083)).forward!.id, ...(await natCommands(fleetOf).rows()).flatMap((row) => (row.forward?.ports?.first === 8082 ? [row.forward.id] : []))];
     await remove(...ids.map(String));
   });
 
