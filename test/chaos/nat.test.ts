@@ -24,7 +24,7 @@ const deaths: readonly (readonly [what: string, happen: (host: LabHost) => Promi
 
 describe.skipIf(!hosts.ok)('a forward that is changed so that a guest’s agent is cut off', () => {
   let fleet: TestFleet;
-  let fronts: readonly Front[];
+  let fronts: readonly Front[] = [];
   const survived: string[] = [];
 
   beforeAll(async () => {

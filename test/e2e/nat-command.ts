@@ -56,7 +56,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
 
   test('list and show tell what is there and how much it was used, why who put it there, trace the way of a packet', async () => {
     const { desk, inside, reeve } = fleetOf();
-    const used = async (): Promise<number> => Number((await rowOf(8080)).counter?.connections ?? 0);
+    const used = async (): Promise<number> => (await rowOf(8080)).counter?.connections ?? 0;
     const before = await used();
     for (let n = 0; n < 3; n++) await asked(8080);
     expect(await used()).toBe(before + 3);

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBase } from './base.js';
 import { LabHost } from './host.js';
+import { raiseLimits } from './limit.js';
 import { addressOfIndex, createBridge, createNetwork, LAB_ADDRESS, requireLabAddress, type LabNetwork, type LabPort } from './network.js';
 import { execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import { createRecord, type LabRecord } from './record.js';
@@ -126,6 +127,7 @@ export async function startLab(options: { readonly name?: string } = {}): Promis
   const record = createRecord(options.name ?? 'lab');
   try {
     closeAtExit();
+    raiseLimits();
     const guard = startGuard();
     mkdirSync(join(record.stateDir, 'cgroup'));
     await executeOk(['mount', '-t', 'cgroup2', 'none', join(record.stateDir, 'cgroup')]);

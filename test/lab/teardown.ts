@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { restoreLimits } from './limit.js';
 import { executeSync } from './process.js';
 import { listAbandoned, type LabRecord } from './record.js';
 
@@ -18,6 +19,7 @@ export function tearDown(record: LabRecord): void {
   unmountBelow(record.stateDir);
   rmSync(record.layersDir, { recursive: true, force: true });
   rmSync(record.stateDir, { recursive: true, force: true });
+  restoreLimits(dirname(record.stateDir));
 }
 
 /** Takes away the labs whose owner died without doing so; gives their ids. */
