@@ -166,7 +166,16 @@ bool nat_foreign_next(const char *text, size_t n, size_t *at, struct nat_foreign
   return true;
 }
 
-/* Whether the rule of that place is still the very same. */
+/* Whether a rule translates addresses: no other rule of somebody else is ever deleted. A quote inside a text is escaped, so none of these can stand in a comment. */
+static bool translates(struct span rule) {
+  static const char *const signs[] = {
+    "{\"dnat\":", "{\"snat\":", "{\"redirect\":", "{\"masquerade\":", "\"type\": \"target\", \"name\": \"DNAT\"", "\"type\": \"target\", \"name\": \"SNAT\"",
+    "\"type\": \"target\", \"name\": \"REDIRECT\"", "\"type\": \"target\", \"name\": \"MASQUERADE\"", NULL};
+  for (const char *const *sign = signs; *sign; sign++) if (memmem(rule.p, rule.n, *sign, strlen(*sign))) return true;
+  return false;
+}
+
+/* Whether the rule of that place is still the very same, and one that may be taken over. */
 bool nat_foreign_is_there(const struct buf *ruleset, const struct nat_foreign *f) {
   struct span whole, kind, value;
   uint64_t wanted, handle;
@@ -178,7 +187,7 @@ bool nat_foreign_is_there(const struct buf *ruleset, const struct nat_foreign *f
     if (!json_number(value, "handle", &handle) || handle != wanted) continue;
     sha256_of(value.p, value.n, sum);
     hex(text, sum, sizeof sum);
-    return !strcmp(text, f->sha256);
+    return !strcmp(text, f->sha256) && translates(value);
   }
   return false;
 }

@@ -100,17 +100,27 @@ function dropsOf(rules: Rules, forward: NatForward, network: HostNetwork, edges:
   return [...drops.values()];
 }
 
-/** What ends the packets for one port, if all of them are ended. */
+/**
+ * What ends the packets for one port, if all of them are ended. Where a default route tells which interface leads outside, or the forward itself, those through it count; else
+ * it is enough that one interface lets nothing through: the others may be bridges of containers.
+ */
 function endingsOf(rules: Rules, forward: NatForward, network: HostNetwork, { edges, port }: { readonly edges: Edges; readonly port: number }): readonly { ending: Ending; iif: string | undefined }[] {
+  const known = forward.listen.kind !== 'any' || network.routes.some(({ family, prefix }) => prefix === 0 && family === familyOf(forward.to));
+  const outside = outsideOf(forward, network).map((iif) => endingsThrough(rules, forward, network, { edges, port, iif }));
+  return known && outside.some((endings) => endings.length === 0) ? [] : outside.flat();
+}
+
+/** What ends the packets for one port that come in by one interface, if all of them are ended. */
+function endingsThrough(
+  rules: Rules, forward: NatForward, network: HostNetwork, { edges, port, iif }: { readonly edges: Edges; readonly port: number; readonly iif: string | undefined },
+): readonly { ending: Ending; iif: string | undefined }[] {
   const endings: { ending: Ending; iif: string | undefined }[] = [];
   const toPort = forward.toPorts.first === forward.toPorts.last ? forward.toPorts.first : forward.toPorts.first + port - forward.ports.first;
-  for (const iif of outsideOf(forward, network)) {
-    for (const to of addressesToTry(forward, network, iif)) {
-      for (const from of sourcesToTry(forward, edges, network, iif)) {
-        const { ending } = walkPacket(rules, packetOf(forward, { iif, to, from, port }), network, { ours: false, forward: { to: forward.to, port: toPort } });
-        if (ending === undefined) return [];
-        endings.push({ ending, iif });
-      }
+  for (const to of addressesToTry(forward, network, iif)) {
+    for (const from of sourcesToTry(forward, edges, network, iif)) {
+      const { ending } = walkPacket(rules, packetOf(forward, { iif, to, from, port }), network, { ours: false, forward: { to: forward.to, port: toPort } });
+      if (ending === undefined) return [];
+      endings.push({ ending, iif });
     }
   }
   return endings;
