@@ -8,7 +8,7 @@ import { parseSavedRule } from './iptables.js';
 import { parseRules } from './rules.js';
 import { tracePacket } from './trace.js';
 
-const names = ['plain', 'iptables', 'docker', 'podman', 'lxc', 'firewalld', 'ufw'];
+const names = ['plain', 'iptables', 'docker', 'podman', 'lxc', 'firewalld', 'ufw', 'maps'];
 const packet = { protocol: 'tcp', port: 8080, from: '198.18.0.9', to: '198.18.0.1' } as const;
 
 /** All that is done with a ruleset. */
