@@ -47,7 +47,7 @@ function claimsOf(rules: Rules, forward: NatForward, network: HostNetwork, edges
         for (const from of sourcesToTry(forward, edges, network, undefined)) {
           left -= 1;
           if (left < 0) return [...claims.values()];
-          const { dnat } = walkPacket(rules, packetOf(forward, { iif, to, from, port }), network, { ours: false });
+          const { dnat } = walkPacket(rules, packetOf(forward, { iif, to, from, port }), network, { ours: false, toRoute: true });
           if (dnat === undefined || dnat.maybe) continue;
           const claim = claimOf(dnat, forward);
           if (!claims.has(claim.rule)) claims.set(claim.rule, claim);

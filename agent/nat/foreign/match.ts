@@ -1,5 +1,5 @@
 import { addressValue } from './address.js';
-import { isLocal, type HostNetwork } from './network.js';
+import { interfaceTo, isLocal, type HostNetwork } from './network.js';
 import type { Field, Key, SetOf, Tuple, Value } from './ruleset.js';
 
 /** Whether something matches; maybe: not known. */
@@ -120,6 +120,8 @@ function plainFact(packet: Packet, network: HostNetwork, field: Field): Fact {
     case 'ct-status': return packet.untracked === true ? none : { kind: 'names', names: packet.dnat ? ['dnat'] : [] };
     case 'daddr-type': return typeFact(network, packet.to);
     case 'saddr-type': return packet.from === undefined ? unknown : typeFact(network, packet.from);
+    // Where the table of another mark or of a policy would lead is not known.
+    case 'reverse': return packet.from !== undefined && iif !== undefined && interfaceTo(network, packet.from) === iif ? { kind: 'number', value: 1n } : unknown;
     case 'other': return unknown;
   }
 }

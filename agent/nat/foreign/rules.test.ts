@@ -46,6 +46,11 @@ describe('rules of a host', () => {
     ]);
   });
 
+  it('are parsed from options of what no first packet is', () => {
+    const never = { kind: 'match', keys: [{ field: 'l4proto' }], negated: false, tuples: [] };
+    expect([' -f -j DROP', ' ! -f -j DROP', ' -m rt --rt-type 0 -j DROP', ' -m physdev --physdev-is-bridged -j DROP'].map((text) => parseSavedRule(text, 6).items.slice(0, -1))).toEqual([[never], [], [never], [never]]);
+  });
+
   it('that lead in a circle, or are nested too deep, end', () => {
     const chain = (name: string, more: object): object => ({ chain: { family: 'ip', table: 't', name, handle: 1, ...more } });
     const rule = (name: string, target: string): object => ({ rule: { family: 'ip', table: 't', chain: name, handle: 2, expr: [{ jump: { target } }] } });

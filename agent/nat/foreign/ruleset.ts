@@ -5,6 +5,8 @@ export type TableFamily = 'ip' | 'ip6' | 'inet';
 export type Field =
   | 'iif' | 'oif' | 'saddr4' | 'daddr4' | 'saddr6' | 'daddr6' | 'sport' | 'dport' | 'tcp-sport' | 'tcp-dport' | 'udp-sport' | 'udp-dport'
   | 'l4proto' | 'nfproto' | 'tcp-flags' | 'ct-state' | 'ct-status' | 'ct-direction' | 'daddr-type' | 'saddr-type' | 'orig-daddr4' | 'orig-daddr6' | 'orig-dport' | 'pkttype'
+  /** Whether an answer would leave through the interface that the packet came in by: 1, 0. */
+  | 'reverse'
   /** The protocol by the header of IPv4 or of IPv6, which packets of the other family have not. */
   | 'proto4' | 'proto6'
   /** Something else of a header that only some packets have, of IPv4 or IPv6, of TCP or UDP. */

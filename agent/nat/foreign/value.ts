@@ -43,6 +43,12 @@ function keyOf(left: unknown): Key {
   }
   const inner = objectOf(only?.value);
   if (only === undefined || inner === undefined) return { field: 'other' };
+  if (only.name === 'fib' && /^oif(?:name)?$/.test(textOf(inner['result']))) {
+    const flags = (listOf(inner['flags']) ?? []).map(textOf);
+    return { field: ['saddr', 'iif'].every((flag) => flags.includes(flag)) ? 'reverse' : 'other' };
+  }
+  // A first packet has no headers between those of IPv6 and of TCP; whether it has none is another question.
+  if (only.name === 'exthdr' && inner['field'] !== undefined) return { field: 'absent' };
   if (only.name === 'fib') return { field: fields[`fib ${textOf(inner['result'])} ${(listOf(inner['flags']) ?? []).map(textOf).join(' ')}`] ?? 'other' };
   const words = only.name === 'payload' ? [inner['protocol'], inner['field']] : only.name === 'ct' && inner['dir'] !== undefined ? [inner['dir'], inner['key']] : [inner['key']];
   const known = fields[[only.name, ...words.map(textOf)].join(' ')];
@@ -101,6 +107,7 @@ function nameOf(value: unknown): Value {
 
 function numberOf(field: Field, value: unknown): bigint | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
+  if (field === 'reverse' && typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value !== 'string') return undefined;
   const table = protocolFields.has(field) ? protocols : field === 'nfproto' ? nfProtocols : field === 'tcp-flags' ? tcpFlags : undefined;
   const known = table !== undefined && Object.hasOwn(table, value) ? table[value] : undefined;

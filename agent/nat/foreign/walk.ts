@@ -30,6 +30,8 @@ export interface WalkOptions {
   readonly ours: boolean;
   /** The host itself makes the packet: it goes out, and what is for the host comes in again through lo. */
   readonly own?: boolean;
+  /** Only to where it is settled where the packet goes. */
+  readonly toRoute?: boolean;
   /** Where Reeve's forward sends the packet, before any foreign rule of nat does. */
   readonly forward?: { readonly to: string; readonly port: number };
 }
@@ -45,7 +47,8 @@ const trackPriority = -200;
 export function walkPacket(rules: Rules, packet: Packet, network: HostNetwork, options: WalkOptions): Walk {
   const state: WalkState = { packet: { ...packet, oif: '' }, network, steps: [], dnat: undefined, translated: false, baseMaybe: false, allMaybe: !rules.whole, mayEnd: false, left: 20_000 };
   const tables = rules.ours === undefined || !options.ours ? rules.foreign : [rules.ours, ...rules.foreign];
-  const ending = (options.own === true ? walkOut(tables, state, rules, options) : walkHook(tables, 'prerouting', state, rules, options)) ?? walkOn(tables, state, rules, options);
+  const stopped = options.own === true ? walkOut(tables, state, rules, options) : walkHook(tables, 'prerouting', state, rules, options);
+  const ending = stopped ?? (options.toRoute === true ? undefined : walkOn(tables, state, rules, options));
   const verdict = ending !== undefined ? ending.verdict : state.allMaybe || state.mayEnd ? 'unknown' : 'accept';
   return { steps: state.steps, verdict, ending, dnat: state.dnat, packet: state.packet };
 }
