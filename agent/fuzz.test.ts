@@ -69,7 +69,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   const number = (): number => pick([0, 1, 2, 3, 999, 1000, 20001, 65534, 65535, 2 ** 31, 2 ** 32 - 1]);
   const large = (): number => pick([0, 1, 2, 3, 5, 2 ** 32, Number.MAX_SAFE_INTEGER]);
   const user = (): object => ({
-    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 0, 20005, number()]),
+    name: text(['ada', 'bob', 'carol', 'dan', 'eve', 'fay', 'gus', 'ida', 'jon', 'kim', 'root', 'reeve-agent']), presence: pick([0, 1, 1, 1, 1, 2, 2, 3, 4, 6]), kind: pick([0, 1, 1, 1, 1, 2, 3, 5]), uid: pick([0, 0, 20005, 20006, number()]),
     shell: text(['/bin/bash', '/bin/sh', '/usr/sbin/nologin']), comment: text(['', 'Ada']), groups: list(3, () => text(['audio', 'sudo', 'video'])), keepHome: below(2) === 1,
   });
   let late = false;
@@ -126,11 +126,13 @@ it('answers every message with a response or an error of the catalogue, soon', a
   const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());
 
+  // What changes something has the most ways to go.
+  const often = rows.flatMap((row) => (row.name === 'ApplyUser' ? [row, row, row] : [row]));
   const seen = new Map<string, number>();
   let slowestMs = 0;
   for (let count = 0; count < messages; count += 1) {
     late = count > messages * 0.9;
-    const { name, method, row } = pick(rows as [typeof rows[number], ...typeof rows]);
+    const { name, method, row } = pick(often as [typeof rows[number], ...typeof rows]);
     const codec = messageCodec<object, never>(`${method.slice(0, method.lastIndexOf('.'))}.${name}Request`);
     const request = codec.decode(codec.encode(makers[name]?.() ?? {}));
     const abort = new AbortController();
@@ -149,7 +151,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
       seen.set('OK', (seen.get('OK') ?? 0) + 1);
     } catch (error) {
       if (!(error instanceof ReeveError) || error.items.some((item) => item.code === 'INTERNAL')) throw new Error(`message ${String(count)} to ${method}`, { cause: error });
-      seen.set(error.code, (seen.get(error.code) ?? 0) + 1);
+      for (const { code } of error.items) seen.set(code, (seen.get(code) ?? 0) + 1);
     }
     slowestMs = Math.max(slowestMs, performance.now() - begun);
   }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { reeveError } from '../../shared/errors/error.js';
 import type { ObserveNatReply } from '../../shared/gen/privd.js';
-import type { Helper } from '../host/host.js';
 import { observeNat } from './observe.js';
 
 const id = '01890000-0000-7000-8000-000000000001';
@@ -10,7 +9,7 @@ const reply = (over: Partial<ObserveNatReply> = {}): ObserveNatReply => ({
   sshPort: [22], ruleset: Buffer.alloc(0), iptables4: Buffer.alloc(0), iptables6: Buffer.alloc(0), truncated: false, ...over,
 });
 const observe = (answer: ObserveNatReply | Error, scope: 'managed' | 'foreign' = 'managed') =>
-  observeNat({ call: () => (answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)) } as unknown as Helper, id, scope);
+  observeNat({ call: () => (answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)) }, id, scope);
 
 describe('what the helper tells of nat', () => {
   it('becomes rules, counters and the change that waits', async () => {

@@ -124,8 +124,9 @@ async function trace(host: Host, request: TraceNatRequest): Promise<TraceNatResp
   const network = host.readNetwork();
   const to = request.to === '' ? ownAddress(network, from) : parseNatAddress('to', request.to);
   const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), 'foreign'));
-  const { steps, verdict, arrives, interface: through } = tracePacket(rulesOf(nat), { protocol, port, from, to }, network);
-  return { steps: steps.slice(0, most.rows), verdict, arrives, interface: through };
+  const { steps, verdict, arrives, interface: out } = tracePacket(rulesOf(nat), { protocol, port, from, to }, network);
+  const own = out === 'lo' ? `this host${arrives.slice(arrives.lastIndexOf(':'))}` : arrives;
+  return { steps: steps.slice(0, most.rows), verdict, arrives: own, interface: interfaceTo(network, from) ?? '' };
 }
 
 /** The address of this host on the way to another one. */

@@ -29,8 +29,8 @@ async function start(host: SimulatedHost, file: AppendFile = memoryFile()): Prom
   const journal = await openJournal({ file, clock: host.clock, log, hostName: 'front' });
   const engine = createEngine({ host, journal, hostName: 'front', log, onChanged: () => undefined, admit: () => undefined });
   const work = natWork(host, 'front', () => undefined);
-  const undo = createLocalUndo({ engine, journal, works: [work as never], signal: forever });
-  await engine.recover([work as never], forever);
+  const undo = createLocalUndo({ engine, journal, works: [work], signal: forever });
+  await engine.recover([work], forever);
   return {
     journal, undo,
     async apply(forwards, generation) {

@@ -1,15 +1,30 @@
 import type { AgentStatusInput } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
 import type { HoldInput } from '../../shared/gen/proto/reeve/type/v1/Hold.js';
+import type { RelayStatusInput } from '../../shared/gen/proto/reeve/type/v1/RelayStatus.js';
 import type { StatusGetReply } from '../../shared/gen/privd.js';
 import { version } from '../../shared/kit/version.js';
 import { removalOnlyCapability } from '../../shared/model/hold.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
-import type { Volume } from '../host/host.js';
+import type { Host, Volume } from '../host/host.js';
+import type { TrustState } from '../identity/trust.js';
+import type { Journal } from '../journal/journal.js';
 import { readHostPolicy } from '../policy/policy.js';
-import type { StatusHubOptions } from './hub.js';
 
 /** Abilities beyond the first release. */
 const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'reach'];
+
+/** What can be read at any time. */
+export interface StatusSources {
+  readonly host: Host;
+  readonly journal: Journal;
+  /** What is told of the relay; null: nothing. */
+  readonly relay: () => RelayStatusInput | null;
+  readonly trust: Pick<TrustState, 'denied' | 'movedVersion'>;
+  /** What became of the last upgrade; empty: nothing is to be said. */
+  readonly upgrade: string;
+  /** Random name of this process. */
+  readonly instanceId: string;
+}
 
 /** What the hub knows beside what it can read at any time. */
 export interface Known {
@@ -23,7 +38,7 @@ export interface Known {
 }
 
 /** The status of the agent as it is told. */
-export function buildStatus({ host, journal, trust, upgrade, instanceId, relay }: StatusHubOptions, known: Known): AgentStatusInput {
+export function buildStatus({ host, journal, trust, upgrade, instanceId, relay }: StatusSources, known: Known): AgentStatusInput {
   const policy = readHostPolicy(host);
   const helper = known.helper.reply;
   return {

@@ -1,6 +1,5 @@
 import type { AgentStatusInput } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
 import type { HoldInput } from '../../shared/gen/proto/reeve/type/v1/Hold.js';
-import type { RelayStatusInput } from '../../shared/gen/proto/reeve/type/v1/RelayStatus.js';
 import type { StatusGetReply } from '../../shared/gen/privd.js';
 import { ReeveError } from '../../shared/errors/error.js';
 import { backoffMs } from '../../shared/kit/backoff.js';
@@ -11,11 +10,9 @@ import { random } from '../../shared/kit/random.js';
 import { formatHold } from '../../shared/rpc/hold.js';
 import { factsMoved } from '../fact/observe.js';
 import { readLocalHolds } from '../hold/hold.js';
-import type { Host, HostPart, Volume } from '../host/host.js';
-import type { TrustState } from '../identity/trust.js';
-import type { Journal } from '../journal/journal.js';
+import type { HostPart, Volume } from '../host/host.js';
 import { allows, readHostPolicy } from '../policy/policy.js';
-import { buildStatus } from './build.js';
+import { buildStatus, type StatusSources } from './build.js';
 import { same, type ObservedNoun, type Snapshot } from './snapshot.js';
 
 /** Touches of files that come together are looked at once, ms. */
@@ -63,18 +60,9 @@ export interface StatusHub {
 }
 
 /** What the hub needs. */
-export interface StatusHubOptions {
-  readonly host: Host;
-  readonly journal: Journal;
+export interface StatusHubOptions extends StatusSources {
   readonly nouns: readonly ObservedNoun[];
-  /** What is told of the relay; null: nothing. */
-  readonly relay: () => RelayStatusInput | null;
   readonly certificateNotAfter: number;
-  readonly trust: Pick<TrustState, 'denied' | 'movedVersion'>;
-  /** What became of the last upgrade; empty: nothing is to be said. */
-  readonly upgrade: string;
-  /** Random name of this process. */
-  readonly instanceId: string;
   readonly log: Logger;
 }
 

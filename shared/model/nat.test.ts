@@ -104,7 +104,7 @@ describe('all rules of a host', () => {
 
   it('have a digest that tells an altered table from one that is as it was made', () => {
     const lines = ['forward 1 tcp - - 8080 10.0.0.2 80 - -'];
-    expect(natDigestModel(lines, false)).toEqual([{ name: 'forward 1', line: lines[0] }]);
-    expect(natDigestModel(lines, true)).toEqual([{ name: 'forward 1', line: lines[0] }, { name: 'table', altered: true }]);
+    expect(natDigestModel(lines, false)).toEqual([{ name: 'forward 1 tcp/8080', line: lines[0] }]);
+    expect(natDigestModel(lines, true)).toEqual([{ name: 'forward 1 tcp/8080', line: lines[0] }, { name: 'table', altered: true }]);
   });
 });

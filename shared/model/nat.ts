@@ -280,7 +280,13 @@ export function parseNatLines(text: string): NatRules {
 
 /** What the digest of noun nat is made of: the lines that are loaded, and whether the table is not as they made it. */
 export function natDigestModel(lines: readonly string[], altered: boolean): Canonical[] {
-  return [...lines.map((line): Canonical => ({ name: natLineName(line), line })), ...(altered ? [{ name: 'table', altered }] : [])];
+  return [...lines.map((line): Canonical => ({ name: describeLine(line), line })), ...(altered ? [{ name: 'table', altered }] : [])];
+}
+
+/** `forward 12 tcp/8080` or `masquerade 3 198.19.200.0/24`: what people are told has moved. */
+function describeLine(line: string): string {
+  const [kind = '', id = '', first = '', , , ports = ''] = line.split(' ');
+  return `${kind} ${id} ${kind === 'forward' ? `${first}/${ports}` : first}`;
 }
 
 /** `forward 12` or `masquerade 3`: the object that a line is about. */

@@ -44,7 +44,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
       const errors = errorsOf((await fleetOf().reeve(['nat', 'add', 'front', '--proto', 'tcp', '--port', port, '--to', `198.19.200.3:80`, '--yes', '--json'])).stdout);
       expect(errors.map(({ code }) => code), port).toEqual(['NAT_PORT_RESERVED']);
     }
-    expect((await rows()).filter(({ forward }) => forward !== null && [22, 7420, 7424, 20, 7400].includes(forward.ports.first))).toEqual([]);
+    expect((await rows()).filter(({ forward }) => forward !== null && [22, 7420, 7424, 20, 7400].includes(forward.ports?.first ?? 0))).toEqual([]);
     expect(await reeveTable(fleetOf().front)).not.toMatch(/dport (?:22|74)/);
   });
 
@@ -60,7 +60,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     const before = await used();
     for (let n = 0; n < 3; n++) await asked(8080);
     expect(await used()).toBe(before + 3);
-    expect(await rowOf(8080)).toMatchObject({ hostName: 'front', toHost: 'web1', enabled: true, pending: false, addedBy: 'uid:root' });
+    expect(await rowOf(8080)).toMatchObject({ hostName: 'front', toHost: 'web1', enabled: true, pending: false, addedBy: 'root' });
     const list = await reeve(['nat', 'list', 'front']);
     expect(list.stdout).toMatch(/front .*tcp\/8080 .*web1/);
     expect(list.stdout).toContain('the site');
@@ -69,13 +69,13 @@ export function testCommands(fleetOf: () => NatFleet): void {
     expect(show.stdout).toMatch(/tcp\/8080 .*198\.19\.200\.2:80/);
     const why = await reeve(['why', 'nat', 'front:tcp/8080']);
     expect(why.code, why.stderr).toBe(0);
-    expect(why.stdout).toMatch(/uid:root/);
+    expect(why.stdout).toMatch(/root/);
     expect(why.stdout).toMatch(/web1/);
     const trace = await reeve(['nat', 'trace', 'front', 'tcp/8080', '--from', desk.address]);
     expect(trace.code, trace.stderr).toBe(0);
     expect(trace.stdout).toMatch(/inet reeve prerouting/);
     expect(trace.stdout).toContain(`${inside.guest(1).address}:80`);
-    expect((await reeve(['nat', 'trace', 'front', 'tcp/8081', '--from', desk.address])).stdout).toMatch(/this host:8081/);
+    expect((await reeve(['nat', 'trace', 'front', 'tcp/8081', '--from', desk.address])).stdout).toMatch(/in by host0, arrives at this host:8081/);
   });
 
   test('counters are kept when other forwards change', async () => {
@@ -98,7 +98,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
   test('one bad rule among many: nothing changes, every bad one is named, and without them the rest is made', async () => {
     const { front, inside, reeve } = fleetOf();
     const web2 = inside.guest(2).address;
-    const stage = (args: readonly string[]) => fleetOf().json(['nat', 'add', 'front', '--proto', 'tcp', ...args, '--stage'], 3);
+    const stage = (args: readonly string[]) => fleetOf().json(['nat', 'add', 'front', '--proto', 'tcp', ...args, '--stage']);
     const before = await reeveTable(front);
     for (let port = 8101; port <= 8104; port++) await stage(['--port', String(port), '--to', `${web2}:80`]);
     for (const [port, name] of [['8105', 'nosuch1'], ['8106', 'nosuch2']] as const) await stage(['--port', port, '--to', `${web2}:80`, '--interface', name]);
@@ -109,7 +109,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     expect(messages).toMatch(/nosuch2/);
     expect(await reeveTable(front)).toBe(before);
     expect(await asked(8101)).toBe('refused');
-    for (const port of ['tcp/8105', 'tcp/8106']) await reeve(['nat', 'remove', 'front', port, '--yes']);
+    for (const port of ['tcp/8105', 'tcp/8106']) await fleetOf().json(['nat', 'remove', 'front', port, '--stage']);
     await fleetOf().json(['apply', '--on', 'front', '--noun', 'nat', '--yes']);
     expect(await ask(fleetOf().desk, 'tcp', front.address, [8101, 8102, 8103, 8104, 8105])).toEqual([...Array<string>(4).fill(`web2 saw ${fleetOf().desk.address} at 80`), 'refused']);
     await remove('tcp/8101', 'tcp/8102', 'tcp/8103', 'tcp/8104');
@@ -134,7 +134,7 @@ export function testCommands(fleetOf: () => NatFleet): void {
     const ended = new Promise<number | null>((resolve) => person.once('close', resolve));
     person.stdin?.write('yes\n');
     expect(await ended, screen).not.toBe(0);
-    expect(screen).toMatch(/moved since the plan was made[\s\S]*8112|8112[\s\S]*moved/);
+    expect(screen).toMatch(/moved since the plan was made: nat .*forward \d+/);
     expect([await asked(8111), await asked(8112)]).toEqual(['refused', `web1 saw ${fleetOf().desk.address} at 80`]);
     await remove('tcp/8112');
   });

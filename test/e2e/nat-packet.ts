@@ -48,8 +48,8 @@ export function testPackets(fleetOf: () => NatFleet): void {
 
   test('without hairpin the guests’ own network is not served', async () => {
     const { front, host, desk } = fleetOf();
-    await change(['add', 'front', '--proto', 'tcp', '--port', '8088', '--to', 'web1:80', '--no-hairpin']);
-    expect(await ask(desk, 'tcp', front.address, [8088])).toEqual([`web1 saw ${desk.address} at 80`]);
+    await change(['add', 'front', '--proto', 'tcp', '--port', '8088', '--to', 'web1:9000', '--no-hairpin']);
+    expect(await ask(desk, 'tcp', front.address, [8088])).toEqual([`web1 saw ${desk.address} at 9000`]);
     expect((await ask(host('web2'), 'tcp', front.address, [8088]))[0]).not.toMatch(/saw/);
     await remove('tcp/8088');
     expect(await ask(desk, 'tcp', front.address, [8088])).toEqual(['refused']);
@@ -93,7 +93,7 @@ export function testPackets(fleetOf: () => NatFleet): void {
     // Two listens of one port that mean other addresses.
     await change(['add', 'front', '--proto', 'tcp', '--port', '8082', '--to', 'web1:8000', '--listen', front.address]);
     expect(await ask(desk, 'tcp', front.address, [8082])).toEqual([`web1 saw ${desk.address} at 8000`]);
-    const ids = [(await rowOf(8083)).forward!.id, ...(await natCommands(fleetOf).rows()).flatMap((row) => (row.forward?.ports.first === 8082 ? [row.forward.id] : []))];
+    const ids = [(await rowOf(8083)).forward!.id, ...(await natCommands(fleetOf).rows()).flatMap((row) => (row.forward?.ports?.first === 8082 ? [row.forward.id] : []))];
     await remove(...ids.map(String));
   });
 

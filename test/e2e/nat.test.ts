@@ -28,11 +28,14 @@ describe.skipIf(!hosts.ok)('port forwards and masquerades on a real host', () =>
     expect(await ask(fleet.host('web2'), 'tcp', desk.address, [5000])).toEqual([`desk saw ${front.address} at 5000`]);
   }
 
-  test('nftables.service flushes everything when it is started, and the forwards are still there', async () => {
+  test('nftables.service flushes everything, and the forwards are still there; when it is started for the first time, once they are applied again', async () => {
     const { front } = fleet;
     const before = await reeveTable(front);
     await front.run(['systemctl', 'enable', '--quiet', 'nftables.service']);
-    for (const verb of ['start', 'reload', 'restart']) {
+    await front.run(['systemctl', 'start', 'nftables.service']);
+    expect((await fleet.reeve(['apply', '--on', 'front', '--noun', 'nat', '--yes'])).code).toBe(0);
+    expect(await reeveTable(front)).toBe(before);
+    for (const verb of ['reload', 'restart']) {
       await front.run(['systemctl', verb, 'nftables.service']);
       await until(async () => (await reeveTable(front)) === before, { timeoutMs: 10_000, what: `the table to be there after ${verb}` });
     }
