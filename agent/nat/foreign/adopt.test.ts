@@ -11,7 +11,7 @@ function told({ forward, masquerade, owner, problem, rule }: Adoptable): string 
 }
 
 describe('forwards and masquerades of others', () => {
-  it.each(['plain', 'iptables', 'docker', 'podman', 'lxc', 'firewalld', 'ufw'])('are found in the ruleset of %s', (name) => {
+  it.each(['plain', 'iptables', 'docker', 'podman', 'lxc', 'firewalld', 'ufw', 'maps'])('are found in the ruleset of %s', (name) => {
     expect(findForeign(loadRules(name), []).map(told)).toMatchSnapshot();
   });
 

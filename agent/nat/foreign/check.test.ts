@@ -42,6 +42,15 @@ const cases: readonly (readonly [string, string, Partial<NatForward>, readonly s
   ['lxc', 'any port', {}, []],
   ['firewalld', 'a forwarded port', {}, ['claim inet firewalld nat_PRE_public_allow']],
   ['firewalld', 'another port', { ports: port(8081) }, []],
+  ['maps', 'a port of a map', { ports: port(8023) }, ['claim ip second prerouting']],
+  ['maps', 'a row with a port of a map', { ports: port(8510, 8520), toPorts: port(80) }, ['claim ip second prerouting']],
+  ['maps', 'a port of two chains of one priority', { ports: port(6000), toPorts: port(81), to: '172.17.0.2' }, ['claim ip second prerouting =']],
+  ['maps', 'a port of no map', { ports: port(8105) }, []],
+  ['maps', 'a port that a map of verdicts drops', { ports: port(8105), toPorts: port(82) }, ['drop inet gate forward']],
+  ['maps', 'a port that the policy drops, and none but ICMP is let in', { ports: port(8105), toPorts: port(99) }, ['drop inet gate forward policy']],
+  ['maps', 'a port for those in a set that packets change', { ports: port(8105), toPorts: port(98) }, []],
+  ['maps', 'a row that goes to any of another', { ports: port(8600, 8609), toPorts: port(8700, 8709) }, ['claim ip second prerouting', 'drop inet gate forward']],
+  ['maps', 'an IPv6 port, and what is for IPv6 alone', { ports: port(8105), toPorts: port(82), to: 'fd00::2' }, []],
   ['ufw', 'the same', { listen: eth0 }, ['claim ip nat PREROUTING =', 'drop ip filter FORWARD policy']],
   ['ufw', 'a port that is allowed', { ports: port(8443), toPorts: port(443) }, []],
   ['ufw', 'an IPv6 port that is claimed and allowed', { to: 'fd00::2' }, ['claim ip6 nat PREROUTING =']],
@@ -69,6 +78,25 @@ describe('what stands in the way of a forward', () => {
     expect(obstaclesOf(parseRules({ ruleset: whole.replace('wonder', 'counter'), ...source }, sha256), forwardOf({}), exampleNetwork)).toEqual([]);
     const cut = whole.slice(0, whole.indexOf(', {"rule"'));
     expect(obstaclesOf(parseRules({ ruleset: cut, ...source }, sha256), forwardOf({}), exampleNetwork)).toEqual([]);
+  });
+
+  it('is nothing that a table does which is, or may be, dormant', () => {
+    const table = (flags: object): string => JSON.stringify({ nftables: [
+      { table: { family: 'inet', name: 'f', handle: 1, ...flags } }, { chain: { family: 'inet', table: 'f', name: 'c', handle: 1, type: 'filter', hook: 'forward', prio: 0, policy: 'drop' } },
+    ] });
+    const kinds = (flags: object): readonly string[] => obstaclesOf(parseRules({ ruleset: table(flags), iptables4: '', iptables6: '' }, sha256), forwardOf({}), exampleNetwork).map(({ kind }) => kind);
+    expect([kinds({}), kinds({ flags: ['owner'] }), kinds({ flags: 'dormant' }), kinds({ flags: ['owner', 'dormant'] }), kinds({ flags: 'f' })]).toEqual([['drop'], ['drop'], [], [], []]);
+  });
+
+  it('is nothing that a rule for the other family does', () => {
+    const base = { family: 'inet', table: 'f', chain: 'c' };
+    const header = (protocol: string, field: string): string => JSON.stringify({ nftables: [
+      { chain: { family: 'inet', table: 'f', name: 'c', handle: 1, type: 'filter', hook: 'forward', prio: 0, policy: 'accept' } },
+      { rule: { ...base, handle: 2, expr: [{ match: { op: '==', left: { payload: { protocol, field } }, right: 'tcp' } }, { drop: null }] } },
+    ] });
+    const kinds = (ruleset: string, to: string): readonly string[] => obstaclesOf(parseRules({ ruleset, iptables4: '', iptables6: '' }, sha256), forwardOf({ to }), exampleNetwork).map(({ kind }) => kind);
+    const all = [header('ip', 'protocol'), header('ip6', 'nexthdr')].flatMap((ruleset) => ['10.0.3.2', 'fd00::2'].map((to) => kinds(ruleset, to)));
+    expect(all).toEqual([['drop'], [], [], ['drop']]);
   });
 
   it('is nothing without rules', () => {

@@ -47,7 +47,7 @@ function claimsOf(rules: Rules, forward: NatForward, network: HostNetwork, edges
         for (const from of sourcesToTry(forward, edges, network, undefined)) {
           left -= 1;
           if (left < 0) return [...claims.values()];
-          const { dnat } = walkPacket(rules, packetOf(forward, { iif, to, from, port }), network, { ours: false });
+          const { dnat } = walkPacket(rules, packetOf(forward, { iif, to, from, port }), network, { ours: false, toRoute: true });
           if (dnat === undefined || dnat.maybe) continue;
           const claim = claimOf(dnat, forward);
           if (!claims.has(claim.rule)) claims.set(claim.rule, claim);
@@ -60,7 +60,7 @@ function claimsOf(rules: Rules, forward: NatForward, network: HostNetwork, edges
 
 /** Whether a rule sends packets elsewhere and is not for other ports. */
 function mayClaim(rule: Rule, { ports }: NatForward): boolean {
-  if (!rule.items.some(({ kind }) => kind === 'dnat' || kind === 'redirect')) return false;
+  if (!rule.items.some(({ kind }) => kind === 'dnat' || kind === 'dnat-map' || kind === 'redirect')) return false;
   return rule.items.every((item) => {
     if (item.kind !== 'match' || item.negated || item.keys.length !== 1 || item.keys[0]?.mask !== undefined || item.keys[0]?.field.endsWith('dport') !== true || item.keys[0].field === 'orig-dport') return true;
     return item.tuples.some(([value]) => value?.kind !== 'range' || portsMeet({ first: Number(value.first), last: Number(value.last) }, ports));

@@ -27,10 +27,10 @@ interface Parts {
 
 /** A rule of a prerouting chain as a forward with id 0. A rule that sends nothing anywhere: undefined. */
 export function readForward(rule: Rule): Read<NatForward> | undefined {
-  const action = rule.items.find((item) => item.kind === 'dnat' || item.kind === 'redirect');
+  const action = rule.items.find((item) => item.kind === 'dnat' || item.kind === 'dnat-map' || item.kind === 'redirect');
   if (action === undefined) return undefined;
   if (action.kind === 'redirect') return { row: undefined, problem: 'it leads to a port of the host itself' };
-  if (action.target?.address === undefined) return { row: undefined, problem: 'where it leads is chosen by a map or a range, or is not an address' };
+  if (action.kind === 'dnat-map' || action.target?.address === undefined) return { row: undefined, problem: 'where it leads is chosen by a map or a range, or is not an address' };
   const parts = readParts(rule);
   if (typeof parts === 'string') return { row: undefined, problem: parts };
   const { protocol, ports, iif, address } = parts;
@@ -40,7 +40,9 @@ export function readForward(rule: Rule): Read<NatForward> | undefined {
   if (parts.notTo !== undefined && parts.notTo !== '127.0.0.0/8' && parts.notTo !== '::1') return { row: undefined, problem: `it is not for packets to ${parts.notTo}` };
   const listen: NatListen = iif !== undefined ? { kind: 'interface', name: iif } : address !== undefined ? { kind: 'address', address } : { kind: 'any' };
   const to = action.target;
-  return checked(parts.not, () => {
+  // Any port of a row may be taken for any of another (nf_nat_core.c); Reeve counts them off.
+  const spreads = to.ports !== undefined && to.ports.first !== to.ports.last && (to.ports.first !== ports.first || to.ports.last !== ports.last);
+  return checked(parts.not !== '' || !spreads ? parts.not : 'it leads to any of a row of other ports, not to one for each', () => {
     const wire = formatForward({ id: 1, protocol, listen, ports, to: to.address ?? '', toPorts: to.ports ?? ports, sources: parts.sources ?? [], hairpin: false, adopt: true });
     return { ...parseForward(wire), id: 0 };
   });
@@ -51,6 +53,7 @@ export function readMasquerade(rule: Rule): Read<NatMasquerade> | undefined {
   const action = rule.items.find((item) => item.kind === 'masquerade' || item.kind === 'snat');
   if (action === undefined) return undefined;
   if (action.kind === 'snat' && (action.target?.address === undefined || action.target.ports !== undefined)) return { row: undefined, problem: 'the address it gives is chosen by a map or a range, or has ports' };
+  if (action.kind === 'masquerade' && !action.plain) return { row: undefined, problem: 'it chooses source ports in a way of its own' };
   const parts = readParts(rule);
   if (typeof parts === 'string') return { row: undefined, problem: parts };
   const [source, more] = parts.sources ?? [];
@@ -74,7 +77,7 @@ function checked<T>(problem: string, read: () => T): Read<T> {
 function readParts(rule: Rule): Parts | string {
   const parts: Parts = { protocol: undefined, ports: undefined, iif: undefined, oif: undefined, address: undefined, sources: undefined, notTo: undefined, not: '' };
   for (const item of rule.items) {
-    if (item.kind === 'dnat' || item.kind === 'redirect' || item.kind === 'snat' || item.kind === 'masquerade') break;
+    if (item.kind === 'dnat' || item.kind === 'dnat-map' || item.kind === 'redirect' || item.kind === 'snat' || item.kind === 'masquerade') break;
     const problem = item.kind === 'match' ? addMatch(parts, item) : item.kind === 'lookup' ? `it looks into the set @${item.set}` : 'it has a condition that Reeve does not understand';
     if (problem !== undefined) return problem;
   }
@@ -107,7 +110,7 @@ function addValues(parts: Parts, field: Field, values: readonly Value[]): string
     // In chains of type nat every packet is the first of its connection.
     case 'ct-state': return values.some((value) => value.kind === 'name' && value.text === 'new') ? undefined : 'it is not for new connections';
     case 'daddr-type': return only?.kind === 'name' && only.text === 'local' ? undefined : 'it is for other addresses than those of the host';
-    case 'l4proto': return setProtocol(parts, only?.kind === 'range' && only.first === only.last ? (only.first === 6n ? 'tcp' : only.first === 17n ? 'udp' : undefined) : undefined);
+    case 'l4proto': case 'proto4': case 'proto6': return setProtocol(parts, only?.kind === 'range' && only.first === only.last ? (only.first === 6n ? 'tcp' : only.first === 17n ? 'udp' : undefined) : undefined);
     case 'tcp-dport': return setProtocol(parts, 'tcp') ?? setPorts(parts, only);
     case 'udp-dport': return setProtocol(parts, 'udp') ?? setPorts(parts, only);
     case 'dport': return setPorts(parts, only);

@@ -14,9 +14,19 @@ export function edgesOf(foreign: readonly Table[], family: 4 | 6): Edges {
 
 function valuesOf(item: Item, setOf: (name: string) => readonly (readonly Value[])[]): readonly { readonly field: Field; readonly value: Value }[] {
   if (!('keys' in item)) return [];
-  const tuples = item.kind === 'match' ? item.tuples : item.kind === 'vmap' ? item.entries.map(({ tuple }) => tuple) : setOf(item.kind === 'lookup' ? item.set : item.map);
+  const tuples = tuplesOf(item, setOf);
   return tuples.flatMap((tuple) => item.keys.flatMap(({ field, mask }, index) => {
     const value = tuple[index];
     return value === undefined || mask !== undefined ? [] : [{ field, value }];
   }));
+}
+
+function tuplesOf(item: Extract<Item, { keys: unknown }>, setOf: (name: string) => readonly (readonly Value[])[]): readonly (readonly Value[])[] {
+  switch (item.kind) {
+    case 'match': return item.tuples;
+    case 'lookup': return setOf(item.set);
+    case 'vmap': return item.entries.map(({ tuple }) => tuple);
+    case 'vmap-lookup': return setOf(item.map);
+    case 'dnat-map': return typeof item.ways === 'string' ? setOf(item.ways) : item.ways.map(({ tuple }) => tuple);
+  }
 }

@@ -1,6 +1,6 @@
 import { addressValue, formatAddress } from './address.js';
-import { integerOf, listOf, objectOf, onlyMember, textOf } from './json.js';
-import type { Item, Key, Target, Tuple, Verdict } from './ruleset.js';
+import { integerOf, listOf, objectOf, onlyMember, textOf, type Json } from './json.js';
+import type { Item, Key, Target, Tuple, Verdict, Way } from './ruleset.js';
 import { keysOf, tupleOf } from './value.js';
 
 /** Statements that change nothing for where a packet goes. */
@@ -22,7 +22,7 @@ export function itemOf(expression: unknown): Item | undefined {
   if (maybe.has(name)) return { kind: 'maybe' };
   // Without a statement of its own (a limit, say) it only notes an address.
   if (name === 'set') return objectOf(value)?.['stmt'] === undefined ? undefined : { kind: 'maybe' };
-  if (name === 'mangle') return objectOf(objectOf(value)?.['key'])?.['payload'] === undefined ? undefined : { kind: 'unknown' };
+  if (name === 'mangle') return mangleOf(objectOf(value)?.['key']);
   if (name === 'xt') return objectOf(value)?.['type'] === 'match' ? { kind: 'maybe' } : { kind: 'unknown' };
   return natOf(name, value) ?? { kind: 'unknown' };
 }
@@ -49,12 +49,18 @@ function matchOf(value: unknown): Item {
   if (range !== undefined) return orderOf(keys, op, right);
   const negated = op === '!=';
   if (op !== '==' && op !== 'in' && !negated) return { kind: 'maybe' };
-  // `ct status == dnat` means that no other bit is set.
-  if (op === '==' && keys.some(({ field }) => field === 'ct-status')) return { kind: 'maybe' };
+  // `ct status == dnat` means that no other bit is set, and `ct status != dnat` that one is.
+  if (op !== 'in' && keys.some(({ field }) => field === 'ct-status')) return { kind: 'maybe' };
   if (typeof right === 'string' && right.startsWith('@')) return { kind: 'lookup', keys, negated, set: right.slice(1) };
   const set = objectOf(right)?.['set'];
-  const elements = set !== undefined ? (listOf(set) ?? [set]) : keys[0]?.field === 'tcp-flags' ? [right] : (listOf(right) ?? [right]);
+  const elements = set !== undefined ? (listOf(set) ?? [set]) : keys[0]?.field === 'tcp-flags' && op !== 'in' ? [right] : (listOf(right) ?? [right]);
   return { kind: 'match', keys, negated, tuples: elements.map((element) => tupleOf(keys, element)) };
+}
+
+/** Marks and the like change nothing for where a packet goes that Reeve would understand, nor does how urgent it is; other parts of a packet may. */
+function mangleOf(key: unknown): Item | undefined {
+  const field = objectOf(objectOf(key)?.['payload'])?.['field'];
+  return objectOf(key)?.['payload'] === undefined || ['dscp', 'ecn', 'ttl', 'hoplimit', 'priority', 'flowlabel'].includes(textOf(field)) ? undefined : { kind: 'unknown' };
 }
 
 /** `tcp dport < 1024` as a range. */
@@ -88,15 +94,46 @@ function natOf(name: string, value: unknown): Item | undefined {
   const object = objectOf(value);
   switch (name) {
     case 'masquerade':
-      return { kind: 'masquerade' };
+      return { kind: 'masquerade', plain: object?.['port'] === undefined && object?.['flags'] === undefined };
     case 'redirect':
+      if (mapOf(object?.['port']) !== undefined) return { kind: 'unknown' };
       return object?.['port'] === undefined ? { kind: 'redirect', ports: undefined } : portsOf(object['port']) === undefined ? { kind: 'dnat', target: undefined } : { kind: 'redirect', ports: portsOf(object['port']) };
     case 'dnat':
+      return dnatOf(object);
     case 'snat':
       return { kind: name, target: targetOf(value) };
     default:
       return undefined;
   }
+}
+
+function dnatOf(dnat: Json | undefined): Item {
+  const family = dnat?.['family'] === 'ip' ? 4 : dnat?.['family'] === 'ip6' ? 6 : undefined;
+  const [byAddress, byPort] = [mapOf(dnat?.['addr']), mapOf(dnat?.['port'])];
+  const map = byAddress ?? byPort;
+  if (map === undefined) return { kind: 'dnat', target: targetOf(dnat), family };
+  if (byAddress !== undefined && byPort !== undefined) return { kind: 'unknown' };
+  const fixed = byAddress === undefined ? { addr: dnat?.['addr'] } : { port: dnat?.['port'] };
+  const isAlone = Object.values(fixed)[0] === undefined;
+  const rest = isAlone ? { address: undefined, ports: undefined } : targetOf(fixed);
+  return rest === undefined ? { kind: 'unknown' } : { kind: 'dnat-map', ...map, rest, family };
+}
+
+/** `{"map": {"key": ..., "data": ...}}` of a destination; undefined: it is no map. */
+function mapOf(value: unknown): { readonly keys: readonly Key[]; readonly ways: readonly Way[] | string } | undefined {
+  const map = objectOf(objectOf(value)?.['map']);
+  if (map === undefined) return undefined;
+  const keys = keysOf(map['key']);
+  const data = map['data'];
+  if (typeof data === 'string') return { keys, ways: data.replace(/^@/, '') };
+  return { keys, ways: (listOf(objectOf(data)?.['set']) ?? []).map((pair) => wayOf(keys, pair)) };
+}
+
+/** `[key, destination]` of a map: an address, a port, or both. */
+export function wayOf(keys: readonly Key[], pair: unknown): Way {
+  const [element, data] = listOf(pair) ?? [];
+  const [addr, port] = listOf(objectOf(data)?.['concat']) ?? (portsOf(data) === undefined ? [data, undefined] : [undefined, data]);
+  return { tuple: tupleOf(keys, element), target: targetOf({ addr, port }) };
 }
 
 function targetOf(value: unknown): Target | undefined {

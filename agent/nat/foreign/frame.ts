@@ -1,7 +1,7 @@
 import { formatNatTarget } from '../../../shared/model/nat.js';
 import { matchOne, matchSet, matchTuples, type Packet, type Ternary } from './match.js';
 import type { HostNetwork } from './network.js';
-import { ruleName, type Chain, type Item, type Key, type Rule, type Table, type Target, type Tuple, type Verdict } from './ruleset.js';
+import { ruleName, type Chain, type Item, type Key, type Rule, type Table, type Target, type Tuple, type Verdict, type Way } from './ruleset.js';
 
 /** What certainly ended a packet. */
 export interface Ending {
@@ -122,7 +122,31 @@ function itemResult(item: Item, here: Here, state: WalkState): Result | 'return'
       return 'on';
     case 'dnat': case 'redirect': case 'snat': case 'masquerade':
       return natResult(item, here, state);
+    case 'dnat-map':
+      return mapResult(item, here, state);
   }
+}
+
+/** Where a map sends a packet; one that is not in it goes on to the next rule. */
+function mapResult(item: Extract<Item, { kind: 'dnat-map' }>, here: Here, state: WalkState): Result | 'on' | undefined {
+  const { sets } = here.place.table;
+  const map = typeof item.ways === 'string' ? sets.get(item.ways) : undefined;
+  const ways = typeof item.ways === 'string' ? (map?.tuples ?? []).map((tuple, index): Way => ({ tuple, target: map?.targets[index] })) : item.ways;
+  const isKnown = typeof item.ways !== 'string' || map?.literal === true;
+  const found = isKnown ? elementFor(item.keys, ways, state) : 'maybe';
+  if (found === undefined) return undefined;
+  if (found === 'maybe') here.matches = false;
+  const way = found === 'maybe' ? undefined : found.target;
+  const target = way === undefined ? undefined : { address: item.rest.address ?? way.address, ports: item.rest.ports ?? way.ports };
+  return natResult({ kind: 'dnat', target, family: item.family }, here, state);
+}
+
+/** The element of a map that a packet is for: a key of its own before `*`. undefined: none is. */
+function elementFor<T extends { readonly tuple: Tuple }>(keys: readonly Key[], elements: readonly T[], { packet, network }: WalkState): T | 'maybe' | undefined {
+  const possible = elements.map((element) => ({ element, match: matchOne(packet, network, keys, element.tuple) })).filter(({ match }) => match !== 'no');
+  const own = possible.filter(({ element }) => !element.tuple.every(({ kind }) => kind === 'any'));
+  const certain = own.find(({ match }) => match === 'yes') ?? (own.length === 0 ? possible[0] : undefined);
+  return certain?.element ?? (possible.length === 0 ? undefined : 'maybe');
 }
 
 function matched(result: Ternary, here: Here): 'on' | undefined {
@@ -132,10 +156,9 @@ function matched(result: Ternary, here: Here): 'on' | undefined {
 }
 
 function vmapResult(keys: readonly Key[], entries: readonly { readonly tuple: Tuple; readonly verdict: Verdict }[], here: Here, state: WalkState): Result | 'return' | undefined {
-  const possible = entries.map((entry) => ({ ...entry, match: matchOne(state.packet, state.network, keys, entry.tuple) })).filter(({ match }) => match !== 'no');
-  const certain = possible.find(({ match }) => match === 'yes');
-  if (certain !== undefined) return verdictResult(certain.verdict, here, state);
-  if (possible.length === 0) return undefined;
+  const found = elementFor(keys, entries, state);
+  if (found === undefined) return undefined;
+  if (found !== 'maybe') return verdictResult(found.verdict, here, state);
   here.matches = false;
   step(here, state, 'may do anything of a map', true);
   lost(state);
@@ -184,6 +207,7 @@ function natResult(item: Extract<Item, { kind: 'dnat' | 'redirect' | 'snat' | 'm
     if (here.matches && here.inside) state.translated = true;
     return { kind: 'accept', sure: true };
   }
+  if (item.kind === 'dnat' && item.family !== undefined && (item.family === 6) !== state.packet.to.includes(':')) return undefined;
   const target = item.kind === 'dnat' ? item.target : { address: redirectAddress(state), ports: item.ports };
   if (target?.address !== undefined && isOther(target.address, state.packet)) return undefined;
   const certain = here.matches && here.inside && !state.baseMaybe && !state.allMaybe;

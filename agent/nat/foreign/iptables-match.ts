@@ -12,7 +12,7 @@ const ports: Readonly<Record<string, Field>> = { '--dport': 'dport', '--dports':
 
 /** Names, by option; `*` at the end of an interface is spelled `+`. */
 const names: Readonly<Record<string, Field>> = {
-  '-i': 'iif', '-o': 'oif', '--ctstate': 'ct-state', '--state': 'ct-state', '--ctstatus': 'ct-status', '--dst-type': 'daddr-type', '--src-type': 'saddr-type',
+  '-i': 'iif', '-o': 'oif', '--ctstate': 'ct-state', '--state': 'ct-state', '--ctstatus': 'ct-status', '--dst-type': 'daddr-type', '--src-type': 'saddr-type', '--pkt-type': 'pkttype',
 };
 
 /** Addresses, by option. */
@@ -24,6 +24,8 @@ export function matchOption(option: string, values: readonly string[], negated: 
   const value = values[0] ?? '';
   if (option === '--tcp-flags') return values.length === 2 ? flags(value, values[1] ?? '', negated) : maybe;
   if (option === '--syn') return flags('FIN,SYN,RST,ACK', 'SYN', negated);
+  // The first packet of a connection is whole, its route is not its own choice, and one that is routed goes from no port of a bridge to another of it.
+  if (option === '-f' || option === '--physdev-is-bridged' || option === '--rt-type') return negated ? [] : [never];
   if (values.length !== 1) return maybe;
   if (option === '--ctdir') return (value === 'ORIGINAL') === !negated ? [] : [never];
   if (option === '-p') return value === 'all' ? [] : [match('l4proto', [valueOf('l4proto', protocol(value))], negated)];

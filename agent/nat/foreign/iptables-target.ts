@@ -16,7 +16,7 @@ export function targetItem(option: '-j' | '-g', target: string, words: readonly 
     case 'ACCEPT': case 'DROP': case 'RETURN': case 'REJECT':
       return { kind: 'verdict', verdict: { kind: target.toLowerCase() as 'accept' | 'drop' | 'return' | 'reject' } };
     case 'MASQUERADE':
-      return { kind: 'masquerade' };
+      return { kind: 'masquerade', plain: !words.some((word) => word === '--to-ports' || word.startsWith('--random')) };
     case 'DNAT':
       return { kind: 'dnat', target: targetOf(optionOf(words, '--to-destination')) };
     case 'SNAT':

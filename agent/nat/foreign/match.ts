@@ -1,5 +1,5 @@
 import { addressValue } from './address.js';
-import { isLocal, type HostNetwork } from './network.js';
+import { interfaceTo, isLocal, type HostNetwork } from './network.js';
 import type { Field, Key, SetOf, Tuple, Value } from './ruleset.js';
 
 /** Whether something matches; maybe: not known. */
@@ -20,6 +20,8 @@ export interface Packet {
   readonly dnat: boolean;
   readonly originalTo: string;
   readonly originalPort: number;
+  /** It is not yet known which connection it belongs to: it is in a chain before conntrack's own place (priority -200). */
+  readonly untracked?: boolean;
 }
 
 /** `none`: the packet has no such field, so no match with it is true, negated or not. */
@@ -33,6 +35,8 @@ export function matchTuples(packet: Packet, network: HostNetwork, match: { reado
   const facts = match.keys.map((key) => factOf(packet, network, key));
   if (facts.some(({ kind }) => kind === 'none')) return 'no';
   let found: Ternary = 'no';
+  const [only] = facts;
+  if (facts.length === 1 && only?.kind === 'unknown' && match.tuples.length > 0 && !match.tuples.some(([value]) => value?.kind === 'any')) return 'maybe';
   for (const tuple of match.tuples) {
     const one = matchTuple(facts, tuple);
     if (one !== 'no') found = one;
@@ -88,9 +92,9 @@ function plainFact(packet: Packet, network: HostNetwork, field: Field): Fact {
     case 'saddr6': return addressFact(packet.from, 6, packet.to);
     case 'daddr4': return addressFact(packet.to, 4, packet.to);
     case 'daddr6': return addressFact(packet.to, 6, packet.to);
-    case 'orig-daddr4': return addressFact(packet.originalTo, 4, packet.to);
-    case 'orig-daddr6': return addressFact(packet.originalTo, 6, packet.to);
-    case 'orig-dport': return { kind: 'number', value: BigInt(packet.originalPort) };
+    case 'orig-daddr4': return packet.untracked === true ? none : addressFact(packet.originalTo, 4, packet.to);
+    case 'orig-daddr6': return packet.untracked === true ? none : addressFact(packet.originalTo, 6, packet.to);
+    case 'orig-dport': return packet.untracked === true ? none : { kind: 'number', value: BigInt(packet.originalPort) };
     case 'sport': return unknown;
     case 'tcp-sport': return protocol === 'tcp' ? unknown : none;
     case 'udp-sport': return protocol === 'udp' ? unknown : none;
@@ -98,14 +102,26 @@ function plainFact(packet: Packet, network: HostNetwork, field: Field): Fact {
     case 'tcp-dport': return protocol === 'tcp' ? { kind: 'number', value: BigInt(port) } : none;
     case 'udp-dport': return protocol === 'udp' ? { kind: 'number', value: BigInt(port) } : none;
     case 'l4proto': return { kind: 'number', value: protocol === 'tcp' ? 6n : 17n };
+    case 'proto4': return packet.to.includes(':') ? none : { kind: 'number', value: protocol === 'tcp' ? 6n : 17n };
+    case 'proto6': return packet.to.includes(':') ? { kind: 'number', value: protocol === 'tcp' ? 6n : 17n } : none;
+    case 'other4': return packet.to.includes(':') ? none : unknown;
+    case 'other6': return packet.to.includes(':') ? unknown : none;
+    case 'tcp-other': return protocol === 'tcp' ? unknown : none;
+    case 'udp-other': return protocol === 'udp' ? unknown : none;
+    case 'absent': return none;
+    // nft(8) knows a packet for the host itself by two names.
+    case 'pkttype': return { kind: 'names', names: ['host', 'unicast'] };
     case 'nfproto': return { kind: 'number', value: packet.to.includes(':') ? 10n : 2n };
     // Only SYN is set, unless the client asks for ECN (RFC 3168).
     case 'tcp-flags': return protocol === 'tcp' ? { kind: 'number', value: 2n } : none;
     // iptables calls it a state, too, that a connection was given another destination (iptables-extensions(8), conntrack).
-    case 'ct-state': return { kind: 'names', names: packet.dnat ? ['new', 'dnat'] : ['new'] };
-    case 'ct-status': return { kind: 'names', names: packet.dnat ? ['dnat'] : [] };
+    case 'ct-state': return packet.untracked === true ? names('invalid') : { kind: 'names', names: packet.dnat ? ['new', 'dnat'] : ['new'] };
+    case 'ct-direction': return packet.untracked === true ? none : names('original');
+    case 'ct-status': return packet.untracked === true ? none : { kind: 'names', names: packet.dnat ? ['dnat'] : [] };
     case 'daddr-type': return typeFact(network, packet.to);
     case 'saddr-type': return packet.from === undefined ? unknown : typeFact(network, packet.from);
+    // Where the table of another mark or of a policy would lead is not known.
+    case 'reverse': return packet.from !== undefined && iif !== undefined && interfaceTo(network, packet.from) === iif ? { kind: 'number', value: 1n } : unknown;
     case 'other': return unknown;
   }
 }

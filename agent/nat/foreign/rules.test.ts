@@ -8,7 +8,7 @@ import { parseSavedRule } from './iptables.js';
 import { parseRules } from './rules.js';
 import { tracePacket } from './trace.js';
 
-const names = ['plain', 'iptables', 'docker', 'podman', 'lxc', 'firewalld', 'ufw'];
+const names = ['plain', 'iptables', 'docker', 'podman', 'lxc', 'firewalld', 'ufw', 'maps'];
 const packet = { protocol: 'tcp', port: 8080, from: '198.18.0.9', to: '198.18.0.1' } as const;
 
 /** All that is done with a ruleset. */
@@ -44,6 +44,11 @@ describe('rules of a host', () => {
       { kind: 'maybe' },
       { kind: 'dnat', target: { address: 'fd00::2', ports: { first: 80, last: 89 } } },
     ]);
+  });
+
+  it('are parsed from options of what no first packet is', () => {
+    const never = { kind: 'match', keys: [{ field: 'l4proto' }], negated: false, tuples: [] };
+    expect([' -f -j DROP', ' ! -f -j DROP', ' -m rt --rt-type 0 -j DROP', ' -m physdev --physdev-is-bridged -j DROP'].map((text) => parseSavedRule(text, 6).items.slice(0, -1))).toEqual([[never], [], [never], [never]]);
   });
 
   it('that lead in a circle, or are nested too deep, end', () => {

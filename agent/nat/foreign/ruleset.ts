@@ -4,7 +4,15 @@ export type TableFamily = 'ip' | 'ip6' | 'inet';
 /** What of a packet a rule looks at. Numbers: addresses, ports, protocols, flags. Names: interfaces, states, kinds of addresses. */
 export type Field =
   | 'iif' | 'oif' | 'saddr4' | 'daddr4' | 'saddr6' | 'daddr6' | 'sport' | 'dport' | 'tcp-sport' | 'tcp-dport' | 'udp-sport' | 'udp-dport'
-  | 'l4proto' | 'nfproto' | 'tcp-flags' | 'ct-state' | 'ct-status' | 'daddr-type' | 'saddr-type' | 'orig-daddr4' | 'orig-daddr6' | 'orig-dport'
+  | 'l4proto' | 'nfproto' | 'tcp-flags' | 'ct-state' | 'ct-status' | 'ct-direction' | 'daddr-type' | 'saddr-type' | 'orig-daddr4' | 'orig-daddr6' | 'orig-dport' | 'pkttype'
+  /** Whether an answer would leave through the interface that the packet came in by: 1, 0. */
+  | 'reverse'
+  /** The protocol by the header of IPv4 or of IPv6, which packets of the other family have not. */
+  | 'proto4' | 'proto6'
+  /** Something else of a header that only some packets have, of IPv4 or IPv6, of TCP or UDP. */
+  | 'other4' | 'other6' | 'tcp-other' | 'udp-other'
+  /** Something of a header that no packet of TCP or UDP has, as the type of ICMP. */
+  | 'absent'
   /** Something that is not understood; no packet has a known value for it. */
   | 'other';
 
@@ -35,6 +43,12 @@ export interface Target {
 /** Elements of a set: each has a value for each key. */
 export type Tuple = readonly Value[];
 
+/** One element of a map of destinations; `target` undefined: somewhere that is not understood. */
+export interface Way {
+  readonly tuple: Tuple;
+  readonly target: Target | undefined;
+}
+
 /** One piece of a rule, in the order of the rule. */
 export type Item =
   /** The tuples are all that match, or (negated) none of them does. */
@@ -46,11 +60,14 @@ export type Item =
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'vmap'; readonly keys: readonly Key[]; readonly entries: readonly { readonly tuple: Tuple; readonly verdict: Verdict }[] }
   | { readonly kind: 'vmap-lookup'; readonly keys: readonly Key[]; readonly map: string }
-  /** `target` undefined: somewhere that is not understood. */
-  | { readonly kind: 'dnat'; readonly target: Target | undefined }
+  /** `target` undefined: somewhere that is not understood. `family`: only packets of that one; undefined: as the target's address says. */
+  | { readonly kind: 'dnat'; readonly target: Target | undefined; readonly family?: 4 | 6 | undefined }
+  /** Where a map says, if it says anything; `rest` where the element has no address, or no ports. `ways` a name: a map of the table. */
+  | { readonly kind: 'dnat-map'; readonly keys: readonly Key[]; readonly ways: readonly Way[] | string; readonly rest: Target; readonly family: 4 | 6 | undefined }
   | { readonly kind: 'redirect'; readonly ports: Target['ports'] }
   | { readonly kind: 'snat'; readonly target: Target | undefined }
-  | { readonly kind: 'masquerade' }
+  /** `plain` false: it chooses ports in a way of its own. */
+  | { readonly kind: 'masquerade'; readonly plain: boolean }
   /** A statement that may do anything to the packet. */
   | { readonly kind: 'unknown' };
 
@@ -75,6 +92,8 @@ export interface Base {
 /** One chain. */
 export interface Chain {
   readonly name: string;
+  /** Number in its table, which grows with each that is made; 0: not known. */
+  readonly handle: number;
   readonly base: Base | undefined;
   readonly rules: Rule[];
 }
@@ -86,12 +105,18 @@ export interface SetOf {
   readonly tuples: readonly Tuple[];
   /** For maps of verdicts: one for each tuple. */
   readonly verdicts: readonly Verdict[];
+  /** For maps of addresses and ports: one for each tuple. */
+  readonly targets: readonly (Target | undefined)[];
 }
 
 /** One table. */
 export interface Table {
   readonly family: TableFamily;
   readonly name: string;
+  /** Number among tables, which grows with each that is made; 0: not known. */
+  handle: number;
+  /** Whether its chains are in no hook. */
+  dormant: 'yes' | 'no' | 'maybe';
   readonly chains: Map<string, Chain>;
   readonly sets: Map<string, SetOf>;
 }

@@ -35,12 +35,12 @@ export interface Trace {
   readonly interface: string;
 }
 
-/** The rules that a packet meets on its way in from outside. Those that only lead on to the next rule (jumps to chains that end nothing) are told too. */
+/** The rules that a packet meets on its way in from outside, or out of the host if it comes from an address of its own. Those that only lead on to the next rule (jumps to chains that end nothing) are told too. */
 export function tracePacket(rules: Rules, packet: TracedPacket, network: HostNetwork): Trace {
   const { protocol, port, from, to } = packet;
-  const inside = { protocol, port, from, to, iif: isLocal(network, from) ? 'lo' : interfaceTo(network, from), oif: '', dnat: false, originalTo: to, originalPort: port };
+  const inside = { protocol, port, from, to, iif: interfaceTo(network, from), oif: '', dnat: false, originalTo: to, originalPort: port };
   const known = addressValue(from)?.family === addressValue(to)?.family;
-  const walk = walkPacket(rules, inside, network, { ours: true });
+  const walk = walkPacket(rules, inside, network, { ours: true, own: isLocal(network, from) });
   const arrives = walk.packet.to;
   return {
     steps: [...walk.steps],

@@ -8,14 +8,22 @@ const nfProtocols: Readonly<Record<string, number>> = { ipv4: 2, ip: 2, ipv6: 10
 const unknown: Value = { kind: 'unknown' };
 
 /** Fields whose values are names. */
-const named: ReadonlySet<Field> = new Set<Field>(['iif', 'oif', 'ct-state', 'ct-status', 'daddr-type', 'saddr-type']);
+const named: ReadonlySet<Field> = new Set<Field>(['iif', 'oif', 'ct-state', 'ct-status', 'ct-direction', 'daddr-type', 'saddr-type', 'pkttype']);
+
+/** Fields whose values may be the name of a protocol. */
+const protocolFields: ReadonlySet<Field> = new Set<Field>(['l4proto', 'proto4', 'proto6']);
+
+/** What the fields of a header are that are not in the list above. */
+const headers: Readonly<Record<string, Field>> = {
+  ip: 'other4', ip6: 'other6', tcp: 'tcp-other', udp: 'udp-other', icmp: 'absent', icmpv6: 'absent', igmp: 'absent', sctp: 'absent', dccp: 'absent', udplite: 'absent', esp: 'absent', ah: 'absent', comp: 'absent',
+};
 
 /** Field by what stands in nft's JSON, as `payload tcp dport` or `meta iifname`. */
 const fields: Readonly<Record<string, Field>> = {
   'meta iif': 'iif', 'meta iifname': 'iif', 'meta oif': 'oif', 'meta oifname': 'oif', 'meta l4proto': 'l4proto', 'meta nfproto': 'nfproto', 'meta protocol': 'nfproto',
-  'payload ip saddr': 'saddr4', 'payload ip daddr': 'daddr4', 'payload ip6 saddr': 'saddr6', 'payload ip6 daddr': 'daddr6', 'payload ip protocol': 'l4proto', 'payload ip6 nexthdr': 'l4proto',
+  'meta pkttype': 'pkttype', 'payload ip saddr': 'saddr4', 'payload ip daddr': 'daddr4', 'payload ip6 saddr': 'saddr6', 'payload ip6 daddr': 'daddr6', 'payload ip protocol': 'proto4', 'payload ip6 nexthdr': 'proto6',
   'payload th sport': 'sport', 'payload th dport': 'dport', 'payload tcp sport': 'tcp-sport', 'payload tcp dport': 'tcp-dport', 'payload udp sport': 'udp-sport', 'payload udp dport': 'udp-dport',
-  'payload tcp flags': 'tcp-flags', 'ct state': 'ct-state', 'ct status': 'ct-status', 'ct original ip daddr': 'orig-daddr4', 'ct original ip6 daddr': 'orig-daddr6', 'ct original proto-dst': 'orig-dport',
+  'payload tcp flags': 'tcp-flags', 'ct state': 'ct-state', 'ct status': 'ct-status', 'ct direction': 'ct-direction', 'ct original ip daddr': 'orig-daddr4', 'ct original ip6 daddr': 'orig-daddr6', 'ct original proto-dst': 'orig-dport',
   'fib type daddr': 'daddr-type', 'fib type saddr': 'saddr-type',
 };
 
@@ -35,9 +43,18 @@ function keyOf(left: unknown): Key {
   }
   const inner = objectOf(only?.value);
   if (only === undefined || inner === undefined) return { field: 'other' };
+  if (only.name === 'fib' && /^oif(?:name)?$/.test(textOf(inner['result']))) {
+    const flags = (listOf(inner['flags']) ?? []).map(textOf);
+    return { field: ['saddr', 'iif'].every((flag) => flags.includes(flag)) ? 'reverse' : 'other' };
+  }
+  // A first packet has no headers between those of IPv6 and of TCP; whether it has none is another question.
+  if (only.name === 'exthdr' && inner['field'] !== undefined) return { field: 'absent' };
   if (only.name === 'fib') return { field: fields[`fib ${textOf(inner['result'])} ${(listOf(inner['flags']) ?? []).map(textOf).join(' ')}`] ?? 'other' };
   const words = only.name === 'payload' ? [inner['protocol'], inner['field']] : only.name === 'ct' && inner['dir'] !== undefined ? [inner['dir'], inner['key']] : [inner['key']];
-  return { field: fields[[only.name, ...words.map(textOf)].join(' ')] ?? 'other' };
+  const known = fields[[only.name, ...words.map(textOf)].join(' ')];
+  if (known !== undefined) return { field: known };
+  const header = only.name === 'payload' ? textOf(inner['protocol']) : only.name === 'tcp option' ? 'tcp' : '';
+  return { field: Object.hasOwn(headers, header) ? (headers[header] ?? 'other') : 'other' };
 }
 
 /** Flags or a number as bits. */
@@ -49,8 +66,8 @@ function bitsOf(field: Field, value: unknown): bigint | undefined {
 
 /** One value of a field. What is not understood is unknown. */
 export function valueOf(field: Field, value: unknown): Value {
-  if (field === 'other') return unknown;
   if (value === '*') return { kind: 'any' };
+  if (field === 'other') return unknown;
   if (named.has(field)) return nameOf(value);
   if (field === 'tcp-flags' && (Array.isArray(value) || objectOf(value)?.['|'] !== undefined)) {
     const bits = bitsOf(field, listOf(value) ?? objectOf(value)?.['|']);
@@ -90,8 +107,9 @@ function nameOf(value: unknown): Value {
 
 function numberOf(field: Field, value: unknown): bigint | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
+  if (field === 'reverse' && typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value !== 'string') return undefined;
-  const table = field === 'l4proto' ? protocols : field === 'nfproto' ? nfProtocols : field === 'tcp-flags' ? tcpFlags : undefined;
+  const table = protocolFields.has(field) ? protocols : field === 'nfproto' ? nfProtocols : field === 'tcp-flags' ? tcpFlags : undefined;
   const known = table !== undefined && Object.hasOwn(table, value) ? table[value] : undefined;
   if (known !== undefined) return BigInt(known);
   return field.includes('addr') ? addressValue(value)?.value : /^[0-9]{1,10}$/.test(value) ? BigInt(value) : undefined;

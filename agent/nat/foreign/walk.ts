@@ -28,6 +28,10 @@ export interface Walk {
 export interface WalkOptions {
   /** With table `inet reeve`. */
   readonly ours: boolean;
+  /** The host itself makes the packet: it goes out, and what is for the host comes in again through lo. */
+  readonly own?: boolean;
+  /** Only to where it is settled where the packet goes. */
+  readonly toRoute?: boolean;
   /** Where Reeve's forward sends the packet, before any foreign rule of nat does. */
   readonly forward?: { readonly to: string; readonly port: number };
 }
@@ -35,28 +39,50 @@ export interface WalkOptions {
 /** All NAT of a hook is done in one place, whatever the priorities of its chains (nf_nat_core.c); among themselves they keep their order. */
 const natPriority: Readonly<Record<string, number>> = { prerouting: -100, input: 100, output: -100, postrouting: 100 };
 
+/** Hooks in which conntrack looks at packets, and its priority there (NF_IP_PRI_CONNTRACK). */
+const tracking: ReadonlySet<string> = new Set(['prerouting', 'output']);
+const trackPriority = -200;
+
 /** The way of the first packet of a connection through all hooks. */
 export function walkPacket(rules: Rules, packet: Packet, network: HostNetwork, options: WalkOptions): Walk {
   const state: WalkState = { packet: { ...packet, oif: '' }, network, steps: [], dnat: undefined, translated: false, baseMaybe: false, allMaybe: !rules.whole, mayEnd: false, left: 20_000 };
   const tables = rules.ours === undefined || !options.ours ? rules.foreign : [rules.ours, ...rules.foreign];
-  const ending = walkHook(tables, 'prerouting', state, rules, options) ?? walkOn(tables, state, rules, options);
+  const stopped = options.own === true ? walkOut(tables, state, rules, options) : walkHook(tables, 'prerouting', state, rules, options);
+  const ending = stopped ?? (options.toRoute === true ? undefined : walkOn(tables, state, rules, options));
   const verdict = ending !== undefined ? ending.verdict : state.allMaybe || state.mayEnd ? 'unknown' : 'accept';
   return { steps: state.steps, verdict, ending, dnat: state.dnat, packet: state.packet };
 }
 
+/** Out of the host, and back into it if the packet is for the host. */
+function walkOut(tables: readonly Table[], state: WalkState, rules: Rules, options: WalkOptions): Ending | undefined {
+  const route = (): void => {
+    state.packet = { ...state.packet, iif: '', oif: interfaceTo(state.network, state.packet.to) };
+  };
+  route();
+  const stopped = walkHook(tables, 'output', state, rules, options);
+  route();
+  const ending = stopped ?? walkHook(tables, 'postrouting', state, rules, options);
+  if (ending !== undefined || !isLocal(state.network, state.packet.to)) return ending;
+  state.packet = { ...state.packet, iif: 'lo', oif: '' };
+  return walkHook(tables, 'prerouting', state, rules, options);
+}
+
 function walkOn(tables: readonly Table[], state: WalkState, rules: Rules, options: WalkOptions): Ending | undefined {
   if (isLocal(state.network, state.packet.to)) return walkHook(tables, 'input', state, rules, options);
+  if (options.own === true) return undefined;
   state.packet = { ...state.packet, oif: interfaceTo(state.network, state.packet.to) };
   return walkHook(tables, 'forward', state, rules, options) ?? walkHook(tables, 'postrouting', state, rules, options);
 }
 
 function walkHook(tables: readonly Table[], hook: string, state: WalkState, rules: Rules, options: WalkOptions): Ending | undefined {
-  Object.assign(state, { translated: false });
+  // Where a packet of the host itself goes was settled on its way out.
+  Object.assign(state, { translated: hook === 'prerouting' && options.own === true });
   const bases = basesOf(tables, hook, state.packet.to.includes(':') ? 'ip6' : 'ip');
   const nat = bases.findIndex(({ base }) => orderOf(base) >= (natPriority[hook] ?? 0));
   for (const [index, { table, chain, base }] of bases.entries()) {
     if (index === nat) forward(hook, state, options);
     if (base.type === 'nat' && state.translated) continue;
+    state.packet = { ...state.packet, untracked: tracking.has(hook) && orderOf(base) <= trackPriority };
     const ending = walkBase({ table, chain, base, ours: table === rules.ours }, state);
     if (ending !== undefined) return ending;
   }
@@ -73,7 +99,7 @@ function forward(hook: string, state: WalkState, options: WalkOptions): void {
 /** One base chain to its end. Only a certain drop is an ending. */
 function walkBase(at: { table: Table; chain: Chain; base: Base; ours: boolean }, state: WalkState): Ending | undefined {
   const { table, chain, base } = at;
-  Object.assign(state, { baseMaybe: false });
+  Object.assign(state, { baseMaybe: table.dormant === 'maybe' });
   const result = frameOf(at, state, chain, { sure: true, depth: 0 });
   const certain = !state.baseMaybe && !state.allMaybe;
   if (result.kind === 'accept') return undefined;
@@ -93,7 +119,8 @@ function walkBase(at: { table: Table; chain: Chain; base: Base; ours: boolean },
 function basesOf(tables: readonly Table[], hook: string, family: 'ip' | 'ip6'): readonly { table: Table; chain: Chain; base: Base }[] {
   const all = tables.filter((table) => table.family === 'inet' || table.family === family)
     .flatMap((table) => [...table.chains.values()].flatMap((chain) => (chain.base?.hook === hook ? [{ table, chain, base: chain.base }] : [])));
-  return all.sort((a, b) => orderOf(a.base) - orderOf(b.base) || a.base.priority - b.base.priority);
+  // Of one priority the one that was made last comes first (nf_hook_entries_grow in net/netfilter/core.c).
+  return all.sort((a, b) => orderOf(a.base) - orderOf(b.base) || a.base.priority - b.base.priority || b.table.handle - a.table.handle || b.chain.handle - a.chain.handle);
 }
 
 function orderOf(base: Base): number {
