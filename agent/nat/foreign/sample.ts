@@ -1,6 +1,6 @@
 import type { NatForward } from '../../../shared/model/nat.js';
 import { familyOf } from '../../../shared/model/nat.js';
-import { formatAddress, prefixRange } from './address.js';
+import { addressValue, formatAddress, prefixRange } from './address.js';
 import { interfaceTo, type HostNetwork } from './network.js';
 import type { Edges, Range } from './ruleset.js';
 
@@ -33,8 +33,19 @@ export function sourcesToTry(forward: NatForward, edges: Edges, network: HostNet
   const points = networks.flatMap((range) => (range === undefined ? [] : pointsOf(range, edges.sources, most.sources)));
   const known = points.flatMap((point) => (point === undefined ? [] : [formatAddress({ family, value: point })]));
   if (known.length !== points.length || known.length > most.sources) return [undefined];
-  const outside = known.filter((source) => iif === undefined || interfaceTo(network, source) === iif);
+  // Without a default route nothing but the neighbours may be out there.
+  const neighbours = network.interfaces.filter(({ name }) => name === iif).flatMap(({ addresses }) => addresses).flatMap(({ address, prefix }) => {
+    const range = familyOf(address) === family && !address.startsWith('fe80:') ? prefixRange(address, prefix) : undefined;
+    return range === undefined || range.last <= range.first ? [] : [formatAddress({ family, value: range.last - 1n })];
+  });
+  const near = neighbours.filter((one) => networks.some((range) => range !== undefined && holdsPoint(range, one)));
+  const outside = [...new Set([...known, ...near])].filter((source) => iif === undefined || interfaceTo(network, source) === iif);
   return outside.length === 0 ? known : outside;
+}
+
+function holdsPoint(range: Range, address: string): boolean {
+  const value = addressValue(address)?.value;
+  return value !== undefined && range.first <= value && value <= range.last;
 }
 
 /** Addresses of the host that a packet of a forward may be for. `iif` undefined: those of all interfaces. */
