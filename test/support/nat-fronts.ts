@@ -1,3 +1,4 @@
+import { forEachLimited } from '../../shared/kit/queue.js';
 import type { LabHost } from '../lab/lab.js';
 import { startFleet, type TestFleet } from './fleet.js';
 import { addFront, addGuest, bridgeOf, frontPolicy, insideOf } from './nat-fleet.js';
@@ -34,7 +35,12 @@ export async function startFronts(name: string, count: number): Promise<{ fleet:
   try {
     const desk = fleet.host('desk');
     await installProbe(desk);
-    return { fleet, fronts: await Promise.all(Array.from({ length: count }, (_none, index) => startFront(fleet, desk, index + 1))) };
+    const fronts: Front[] = [];
+    // Two at a time: a dozen systemds that start at once are too slow for the deadlines of their own units.
+    await forEachLimited(Array.from({ length: count }, (_none, index) => index), 2, async (index) => {
+      fronts[index] = await startFront(fleet, desk, index + 1);
+    });
+    return { fleet, fronts };
   } catch (error) {
     fleet.close();
     throw error;
@@ -63,7 +69,12 @@ export async function cut(fleet: TestFleet, front: Front, meanwhile: () => Promi
   const { host, watch: watched, forward } = front;
   const seen = watched.changes.length;
   const command = fleet.reeve(['nat', 'disable', host.name, forward, '--confirm-timeout', `${String(confirmS)}s`, '--yes', '--json']);
-  const shut = await until(() => watched.changes.slice(seen).find(({ open }) => !open), { timeoutMs: 60_000, everyMs: 20, what: `the guest of ${host.name} to be cut off` });
+  let ended = '';
+  void command.then(({ stdout, stderr }) => (ended = stdout + stderr));
+  const shut = await until(() => {
+    if (ended !== '') throw new Error(`the command has ended, and the port answered ${String(watched.open)}: ${ended}`);
+    return watched.changes.slice(seen).find(({ open }) => !open);
+  }, { timeoutMs: 60_000, everyMs: 20, what: `the guest of ${host.name} to be cut off` });
   await meanwhile();
   const back = await until(() => watched.changes.slice(seen).findLast(({ open, at }) => open && at > shut.at && watched.open), { timeoutMs: 60_000, what: `the guest of ${host.name} to be back` });
   const { code, stdout, stderr } = await command;
