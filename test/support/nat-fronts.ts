@@ -79,7 +79,7 @@ export async function cut(fleet: TestFleet, front: Front, meanwhile: () => Promi
   const back = await until(() => watched.changes.slice(seen).findLast(({ open, at }) => open && at > shut.at && watched.open), { timeoutMs: 60_000, what: `the guest of ${host.name} to be back` });
   const { code, stdout, stderr } = await command;
   await fleet.waitState(host.name, 'connected', 90_000);
-  await until(async () => (await fleet.reeve(['nat', 'enable', host.name, forward, '--yes'])).code === 0, { timeoutMs: 60_000, everyMs: 300, what: `${host.name} to be wanted as it is` });
+  await until(() => fleet.json(['nat', 'enable', host.name, forward, '--yes']), { timeoutMs: 60_000, everyMs: 300, what: `${host.name} to be wanted as it is` });
   await fleet.waitState(front.guest.name, 'connected', 90_000);
   if (!watched.open) throw new Error(`The guest of ${host.name} was cut off again after the change had been taken back`);
   return { seconds: (back.at - shut.at) / 1000, code, said: stdout + stderr };
@@ -89,9 +89,11 @@ export async function cut(fleet: TestFleet, front: Front, meanwhile: () => Promi
 export async function sideBySide<T>(fronts: readonly Front[], rounds: number, round: (front: Front, number: number) => Promise<T>): Promise<T[]> {
   let next = 0;
   const results: T[] = [];
-  await Promise.all(fronts.map(async (front) => {
+  const ended = await Promise.allSettled(fronts.map(async (front) => {
     for (let number = next++; number < rounds; number = next++) results.push(await round(front, number));
   }));
+  const failed = ended.find((each) => each.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   return results;
 }
 
