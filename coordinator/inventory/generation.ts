@@ -99,7 +99,7 @@ export function setPendingReason(db: Database, hostId: string, noun: string, rea
   db.prepare('UPDATE generation SET reason = ? WHERE host_id = ? AND noun = ? AND applied < wanted').run(reason, hostId, noun);
 }
 
-/** A host took a generation back because it could not be confirmed. */
+/** A host took a generation back because it could not be confirmed, or failed to make it. */
 export function setReverted(db: Database, reverted: { hostId: string; noun: string; generation: number }): void {
   db.prepare('UPDATE generation SET reverted = ? WHERE host_id = ? AND noun = ? AND applied < ?').run(reverted.generation, reverted.hostId, reverted.noun, reverted.generation);
 }

@@ -190,7 +190,8 @@ export function recordAnswer(world: World, fleet: Fleet, part: Part, answer: Ans
       // What was asked of a host that has all it was told (a repair of drift) and is held is owed from now on, so that it is done when the hold ends.
       const current = answer.partly === undefined ? undefined : getGeneration(db, part.hostId, part.noun);
       if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, { hostId: part.hostId, noun: part.noun, now: clock.now(), released: current.released });
-      if (answer.errors[0]?.code === 'CONFIRM_REVERTED' && findNoun(part.noun)?.guard !== undefined) setReverted(db, part);
+      // What could cut others off is not tried again by itself, also where it failed in another way: a helper or a host that goes down in the middle says nothing of a revert.
+      if (answer.outcome === 'failed' && findNoun(part.noun)?.guard !== undefined) setReverted(db, part);
       setPendingReason(db, part.hostId, part.noun, pendingReason(answer.errors).slice(0, 1024));
     }
     return undefined;

@@ -94,7 +94,7 @@ async function catchUp(world: World, fleet: Fleet, host: HostRow, signal: AbortS
 
 function isOwed({ db }: World, host: HostRow, noun: Noun): boolean {
   const generation = getGeneration(db, host.id, noun.name);
-  // What the host took back because it could not be confirmed is sent again when somebody asks for it, or wants something else.
+  // What the host took back or could not make is sent again when somebody asks for it, or wants something else.
   return generation !== undefined && generation.applied < generation.wanted && generation.reverted < generation.wanted;
 }
 

@@ -109,7 +109,7 @@ describe.skipIf(!hosts.ok)('a forward that is changed so that a guest’s agent 
       const after = await reeveTable(front.host);
       expect([before, expect.stringContaining(`dport ${String(8300 + number)} `)], point).toContainEqual(after);
       await fleet.waitState(front.host.name, 'connected', 90_000);
-      await until(async () => (await fleet.reeve(['apply', '--on', front.host.name, '--noun', 'nat', '--yes'])).code === 0, { timeoutMs: 60_000, everyMs: 500, what: `${front.host.name} to be as wanted` });
+      await until(() => fleet.json(['apply', '--on', front.host.name, '--noun', 'nat', '--yes']), { timeoutMs: 60_000, everyMs: 500, what: `${front.host.name} to be as wanted` });
       // A command that never reached the inventory is given again.
       if (!(await works(front, 8300 + number))) await fleet.json([...add(front, 8300 + number), '--yes']);
       await expectWhole(front, 8300 + number, `${point} and a power cut`);
@@ -128,7 +128,7 @@ describe.skipIf(!hosts.ok)('a forward that is changed so that a guest’s agent 
       expect(answerOf(result)?.stored, point).toBe(true);
       await waitRestarted(front.host, 'reeve-agent');
       await waitReachable(fleet, front.host.name);
-      await until(async () => (await fleet.reeve(['apply', '--on', front.host.name, '--noun', 'nat', '--yes'])).code === 0, { timeoutMs: 60_000, everyMs: 500, what: `${front.host.name} to be as wanted after ${point}` });
+      await until(() => fleet.json(['apply', '--on', front.host.name, '--noun', 'nat', '--yes']), { timeoutMs: 60_000, everyMs: 500, what: `${front.host.name} to be as wanted after ${point}` });
       await expectWhole(front, 8400 + number, point);
       await fleet.json([...remove(front, 8400 + number), '--yes']);
     });
@@ -165,7 +165,7 @@ describe.skipIf(!hosts.ok)('a forward that is changed so that a guest’s agent 
       await waitNothingPends(front.host, (confirmS + graceS) * 1000);
       await fleet.waitState(front.host.name, 'connected', 90_000);
       await fleet.waitState('desk', 'connected', 90_000);
-      await until(async () => (await fleet.reeve(['apply', '--on', front.host.name, '--noun', 'nat', '--yes'])).code === 0, { timeoutMs: 60_000, everyMs: 500, what: `${front.host.name} to be as wanted after ${point}` });
+      await until(() => fleet.json(['apply', '--on', front.host.name, '--noun', 'nat', '--yes']), { timeoutMs: 60_000, everyMs: 500, what: `${front.host.name} to be as wanted after ${point}` });
       await expectWhole(front, 8500 + number, point);
     }
   });

@@ -90,10 +90,11 @@ export async function foreignRules(host: LabHost): Promise<unknown[]> {
   return nftables.filter((item) => item['metainfo'] === undefined && !Object.values(item).some((value) => value['table'] === 'reeve' || value['name'] === 'reeve')).map(withoutCounts);
 }
 
-/** The table `inet reeve` as nft prints it without counters; empty: there is none. */
+/** The table `inet reeve` as nft prints it, without what was counted and with counters by name: they are in the order in which they were first made. Empty: there is none. */
 export async function reeveTable(host: LabHost): Promise<string> {
-  // Counters stand in the order in which they were made, which says nothing.
-  return (await host.exec(['nft', '-s', 'list', 'table', 'inet', 'reeve'])).stdout.replace(/\tcounter \S+ \{\n\t\}\n\n/g, '');
+  const text = (await host.exec(['nft', '-s', 'list', 'table', 'inet', 'reeve'])).stdout;
+  const counters = [...text.matchAll(/\tcounter (\w+) \{\s*\}\n\n?/g)].map(([, name = '']) => name).sort();
+  return text === '' ? '' : `${counters.join(' ')}\n${text.replace(/\tcounter \w+ \{\s*\}\n\n?/g, '')}`;
 }
 
 /** Waits until the front has no change that waits. */

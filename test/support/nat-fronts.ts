@@ -1,3 +1,4 @@
+import { forEachLimited } from '../../shared/kit/queue.js';
 import type { LabHost } from '../lab/lab.js';
 import { startFleet, type TestFleet } from './fleet.js';
 import { addFront, addGuest, bridgeOf, frontPolicy, insideOf } from './nat-fleet.js';
@@ -34,7 +35,12 @@ export async function startFronts(name: string, count: number): Promise<{ fleet:
   try {
     const desk = fleet.host('desk');
     await installProbe(desk);
-    return { fleet, fronts: await Promise.all(Array.from({ length: count }, (_none, index) => startFront(fleet, desk, index + 1))) };
+    const fronts: Front[] = [];
+    // Two at a time: a dozen systemds that start at once are too slow for the deadlines of their own units.
+    await forEachLimited(Array.from({ length: count }, (_none, index) => index), 2, async (index) => {
+      fronts[index] = await startFront(fleet, desk, index + 1);
+    });
+    return { fleet, fronts };
   } catch (error) {
     fleet.close();
     throw error;
@@ -63,12 +69,17 @@ export async function cut(fleet: TestFleet, front: Front, meanwhile: () => Promi
   const { host, watch: watched, forward } = front;
   const seen = watched.changes.length;
   const command = fleet.reeve(['nat', 'disable', host.name, forward, '--confirm-timeout', `${String(confirmS)}s`, '--yes', '--json']);
-  const shut = await until(() => watched.changes.slice(seen).find(({ open }) => !open), { timeoutMs: 60_000, everyMs: 20, what: `the guest of ${host.name} to be cut off` });
+  let ended = '';
+  void command.then(({ stdout, stderr }) => (ended = stdout + stderr));
+  const shut = await until(() => {
+    if (ended !== '') throw new Error(`the command has ended, and the port answered ${String(watched.open)}: ${ended}`);
+    return watched.changes.slice(seen).find(({ open }) => !open);
+  }, { timeoutMs: 60_000, everyMs: 20, what: `the guest of ${host.name} to be cut off` });
   await meanwhile();
   const back = await until(() => watched.changes.slice(seen).findLast(({ open, at }) => open && at > shut.at && watched.open), { timeoutMs: 60_000, what: `the guest of ${host.name} to be back` });
   const { code, stdout, stderr } = await command;
   await fleet.waitState(host.name, 'connected', 90_000);
-  await until(async () => (await fleet.reeve(['nat', 'enable', host.name, forward, '--yes'])).code === 0, { timeoutMs: 60_000, everyMs: 300, what: `${host.name} to be wanted as it is` });
+  await until(() => fleet.json(['nat', 'enable', host.name, forward, '--yes']), { timeoutMs: 60_000, everyMs: 300, what: `${host.name} to be wanted as it is` });
   await fleet.waitState(front.guest.name, 'connected', 90_000);
   if (!watched.open) throw new Error(`The guest of ${host.name} was cut off again after the change had been taken back`);
   return { seconds: (back.at - shut.at) / 1000, code, said: stdout + stderr };
@@ -78,9 +89,11 @@ export async function cut(fleet: TestFleet, front: Front, meanwhile: () => Promi
 export async function sideBySide<T>(fronts: readonly Front[], rounds: number, round: (front: Front, number: number) => Promise<T>): Promise<T[]> {
   let next = 0;
   const results: T[] = [];
-  await Promise.all(fronts.map(async (front) => {
+  const ended = await Promise.allSettled(fronts.map(async (front) => {
     for (let number = next++; number < rounds; number = next++) results.push(await round(front, number));
   }));
+  const failed = ended.find((each) => each.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   return results;
 }
 

@@ -17,7 +17,7 @@ sub ask {
     my $socket = IO::Socket::IP->new(PeerHost => $address, PeerPort => $port, Proto => $protocol, @from, $protocol eq 'tcp' ? (Timeout => $seconds) : ());
     return $!{ECONNREFUSED} ? 'refused' : 'silent' unless $socket;
     # A datagram may be lost, as one is while an address is looked up.
-    for my $attempt (1 .. $protocol eq 'tcp' ? 1 : 3) {
+    for my $attempt (1 .. ($protocol eq 'tcp' ? 1 : 3)) {
         $socket->send("?\n") if $protocol eq 'udp';
         next unless IO::Select->new($socket)->can_read($protocol eq 'tcp' ? $seconds : $seconds / 3);
         my $read = $socket->sysread(my $line, 512);

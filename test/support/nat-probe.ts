@@ -40,6 +40,9 @@ export function watch(from: LabHost, address: string, port: number): Watch {
   const child = from.spawn([PROBE, 'watch', address, String(port)]);
   const changes: { at: number; open: boolean }[] = [];
   if (child.stdout === null) throw new Error('a process without output');
+  let ended: string | undefined;
+  child.stderr?.on('data', (chunk: Buffer) => (ended = chunk.toString()));
+  child.on('exit', (code, signal) => (ended = `${ended ?? ''} ${String(signal ?? code)}`));
   createInterface({ input: child.stdout }).on('line', (line) => {
     const [at, word] = line.split(' ');
     changes.push({ at: Number(at), open: word === 'open' });
@@ -47,6 +50,7 @@ export function watch(from: LabHost, address: string, port: number): Watch {
   return {
     changes,
     get open() {
+      if (ended !== undefined) throw new Error(`nobody watches ${address}:${String(port)} any more: ${ended}`);
       return changes.at(-1)?.open === true;
     },
     close: () => child.kill('SIGKILL'),
