@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { factService } from '../agent/fact/service.js';
 import { keyService as agentKeys } from '../agent/key/service.js';
+import { natService as agentNat } from '../agent/nat/service.js';
 import { operationService as agentOperations } from '../agent/operation/service.js';
+import { reachService } from '../agent/reach/service.js';
 import { relayService } from '../agent/relay/service.js';
 import { releaseService } from '../agent/release/service.js';
 import { statusService } from '../agent/status/service.js';
@@ -36,7 +38,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [rowsOnly(factService), rowsOnly(agentKeys), rowsOnly(agentOperations), rowsOnly(relayService), rowsOnly(releaseService), rowsOnly(statusService), rowsOnly(agentUsers)],
+      services: [factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers].map((make) => rowsOnly(make)),
     },
     {
       title: 'Coordinator for agents, port 7421',

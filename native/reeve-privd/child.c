@@ -90,7 +90,8 @@ uint16_t policy_refused(struct call *c, int op, const char *const *values, struc
   return fail(c, REEVE_E_POLICY_DENIED, "op", op == c->verb->policy ? c->verb->name : policy_operation_name(op), "args", args, "line", line, NULL);
 }
 
-static uint16_t ask_policy(struct call *c) {
+/* Whether the host's policy lets this be done. */
+uint16_t ask_policy(struct call *c) {
   policy_load(&c->policy, config.policy);
   if (c->verb->policy == REEVE_P_NONE) return REEVE_OK;
   if (c->policy.state != POLICY_OK) return fail(c, REEVE_E_POLICY_UNUSABLE, "reason", c->policy.reason, NULL);

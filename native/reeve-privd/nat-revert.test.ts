@@ -201,7 +201,7 @@ add rule ip nat PREROUTING tcp dport 8082 counter dnat to 10.9.0.9:80
       exercised.add(point);
     };
     const [one, two] = [rules(forward(1, 8080)), rules(forward(1, 8080), 'forward 2 tcp - - 443 fd09::2 443 - -')];
-    for (const point of ['nat.written', 'nat.pending', 'nat.loaded', 'nat.armed']) {
+    for (const point of ['nat.written', 'nat.promised', 'nat.loaded', 'nat.armed']) {
       for (const finish of ['repeat', 'other', 'deadman'] as const) {
         host.clear();
         await host.keep(...one.toString().trim().split('\n'));

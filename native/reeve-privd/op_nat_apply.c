@@ -107,7 +107,7 @@ static uint16_t write_change(struct call *c, struct work *w) {
   ok = ok && put(w->dir, operation, "adopt", F(c, ADOPT)->text, F(c, ADOPT)->n);
   FAILPOINT("nat.written");
   ok = ok && pending_put(pending, NOUN_NAT->name, &w->change);
-  FAILPOINT("nat.pending");
+  FAILPOINT("nat.promised");
   return ok ? REEVE_OK : io_failed(c, "the rules cannot be saved");
 }
 

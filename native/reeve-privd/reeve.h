@@ -136,6 +136,7 @@ void reply_bool(struct buf *b, uint16_t tag, bool v);
 size_t reply_begin(struct buf *b, uint16_t tag);
 void reply_end(struct buf *b, size_t at);
 void frame_reply(struct buf *out, uint16_t verb, const uint8_t *op, uint16_t status, const struct buf *body);
+uint16_t ask_policy(struct call *c);
 uint16_t serve_call(struct call *c, const uint8_t *p, size_t n);
 uint16_t check_call(struct call *c);
 uint16_t policy_refused(struct call *c, int op, const char *const *args, struct verdict v);

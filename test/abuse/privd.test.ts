@@ -9,9 +9,14 @@ import { installProgram } from '../support/abuse-program.js';
 import { auditLines, differences, helperReach, stateOf } from '../support/abuse-state.js';
 import { hosts } from '../support/fleet.js';
 
-/** How many hostile messages; about 4,800 a second on two cores: the helper forks once for each. */
-const TOTAL = Number(process.env['REEVE_HOSTILE_FRAMES'] ?? 1_000_000);
-const BATCH = 100_000;
+/**
+ * How many hostile messages there are at most and at least, and for how long they are sent, s. The helper forks once for each: between 300 and 4,800 a second
+ * on two cores, as the machine is. native/reeve-privd/hostile.test.ts has what decides in it decide a million whatever the machine.
+ */
+const MOST = Number(process.env['REEVE_HOSTILE_FRAMES'] ?? 1_000_000);
+const LEAST = Math.min(20_000, MOST);
+const SECONDS = Number(process.env['REEVE_HOSTILE_SECONDS'] ?? 120);
+const BATCH = 10_000;
 /** Between two looks at the helper's memory; its high-water mark misses nothing of the process that stays. */
 const SAMPLE_MS = 500;
 const RSS_MAX_KIB = 16 * 1024;
@@ -53,7 +58,7 @@ describe.skipIf(!hosts.ok)('a taken-over agent', () => {
     expect(await peakMemory(host, 'reeve-privd')).toBeGreaterThan(100);
   });
 
-  test(`changes nothing with ${String(TOTAL)} random and mutated messages, and the helper stays small and alive`, async () => {
+  test(`changes nothing with random and mutated messages, ${String(MOST)} or as many as ${String(SECONDS)} s hold, and the helper stays small and alive`, async () => {
     await send([status(2)]);
     const pid = await mainPid(host, UNIT);
     const before = await stateOf(host, helperReach);
@@ -62,8 +67,8 @@ describe.skipIf(!hosts.ok)('a taken-over agent', () => {
     const started = performance.now();
     let [sent, empty, closed, answered, largest] = [0, 0, 0, 0, 0];
     const seen = new Set<number>();
-    while (sent < TOTAL) {
-      const messages = Array.from({ length: Math.min(BATCH, TOTAL - sent) }, () => next().bytes);
+    while (sent < MOST && (sent < LEAST || performance.now() - started < SECONDS * 1000)) {
+      const messages = Array.from({ length: Math.min(BATCH, MOST - sent) }, () => next().bytes);
       const done = send(messages);
       for (let running = true; running;) {
         largest = Math.max(largest, await peakMemory(host, 'reeve-privd'));
@@ -89,7 +94,7 @@ describe.skipIf(!hosts.ok)('a taken-over agent', () => {
     expect(largest).toBeLessThan(RSS_MAX_KIB);
     expect((await auditLines(host)).length - audited).toBeLessThanOrEqual(AUDIT_BURST + seconds + 1);
     expect(await host.run(['/usr/lib/reeve-agent/reeve-privd', '--verify-audit'])).toBeTruthy();
-  }, 1_800_000);
+  }, 900_000);
 
   test.each(['observe', 'standard', 'full'])('changes nothing with any verb and values that the preset "%s" does not allow', async (preset) => {
     await setPolicy(host, preset);

@@ -37,9 +37,12 @@ export const keyPoints = {
   release: ['key.left', 'sshd.left'],
 } as const;
 
+/** Points that a change of forwards and masquerades passes in the agent, besides those that every change passes. */
+export const agentNatPoints = ['agent.nat.step'] as const;
+
 /** Points of the helper in verbs of forwards and masquerades, by what passes them. */
 export const natPoints = {
-  apply: ['nat.written', 'nat.pending', 'nat.loaded', 'nat.armed'],
+  apply: ['nat.written', 'nat.promised', 'nat.loaded', 'nat.armed'],
   confirm: ['nat.confirmed', 'nat.cleaned'],
   release: ['nat.left', 'nat.released'],
 } as const;

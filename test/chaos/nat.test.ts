@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
 import { mainPid } from '../support/abuse-host.js';
-import { agentUserPoints, coordinatorChangePoints, natPoints } from '../support/chaos-points.js';
+import { agentNatPoints, agentUserPoints, coordinatorChangePoints, natPoints } from '../support/chaos-points.js';
 import { answerOf, arm, helperRecords, leftovers, prepareUnit, waitReachable, waitRestarted, type CommandAnswer } from '../support/chaos.js';
 import { hosts, type TestFleet } from '../support/fleet.js';
 import { insideOf, reeveTable, waitNothingPends } from '../support/nat-fleet.js';
@@ -118,7 +118,7 @@ describe.skipIf(!hosts.ok)('a forward that is changed so that a guest’s agent 
   });
 
   test('kill -9 of the agent, at each of its failpoints', async () => {
-    const points = agentUserPoints.filter((name) => name !== 'agent.user.step');
+    const points = [...agentUserPoints.filter((name) => name !== 'agent.user.step'), ...agentNatPoints];
     await sideBySide(fronts, points.length, async (front, number) => {
       const point = points[number]!;
       await arm(front.host, 'reeve-agent', point);
