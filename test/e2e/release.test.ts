@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { bridgeOf, frontPolicy, insideOf, reeveTable } from '../support/nat-fleet.js';
+import { ask, installProbe, serve } from '../support/nat-probe.js';
 import { letsIn, makeKey } from '../support/ssh-login.js';
+import { until } from '../support/until.js';
 
 /** What letting go of a host has to leave of one noun. A noun that is added later adds its row. */
 interface ReleasedNoun {
@@ -83,8 +86,36 @@ const keyNoun: ReleasedNoun = {
   stays: /^\/etc\/ssh\/(?:reeve-keys\.d(?:\/ada)?|sshd_config\.d\/00-reeve-keys\.conf)$/,
 };
 
+const inside = insideOf(0);
+/** The side of a host to the guests behind it. */
+const guestsPort = (address: string) => ({ bridge: bridgeOf(0), name: 'guests', address: `${address}/24` });
+
+const natNoun: ReleasedNoun = {
+  noun: 'nat',
+  async make(fleet, host) {
+    const inner = await fleet.lab.boot('inner', { address: inside.guest(1).address, bridge: bridgeOf(0), network: { prefix: 24, gateway: inside.front } });
+    await Promise.all([serve(inner, ['80']), serve(fleet.hub, ['5000']), installProbe(inner), installProbe(fleet.hub)]);
+    await host.run(['sh', '-c', 'cat >>/etc/reeve/policy'], { input: frontPolicy });
+    await fleet.json(['nat', 'masquerade', host.name, '--source', inside.network, '--yes']);
+    await fleet.json(['nat', 'add', host.name, '--proto', 'tcp', '--port', '8080', '--to', `${inside.guest(1).address}:80`, '--yes']);
+  },
+  shown: async (host) => [await reeveTable(host), (await host.run(['sysctl', '-n', 'net.ipv4.ip_forward'])).trim()],
+  async works(fleet, host) {
+    const packets = async (): Promise<void> => {
+      expect(await ask(fleet.hub, 'tcp', host.address, [8080])).toEqual([`inner saw ${fleet.hub.address} at 80`]);
+      expect(await ask(fleet.host('inner'), 'tcp', fleet.hub.address, [5000])).toEqual([`hub saw ${host.address} at 5000`]);
+    };
+    await packets();
+    const table = await reeveTable(host);
+    await host.run(['systemctl', 'restart', 'nftables.service']);
+    await until(async () => (await reeveTable(host)) === table, { timeoutMs: 10_000, what: 'the table to be there after nftables.service has flushed everything' });
+    await packets();
+  },
+  stays: /^\/etc\/(?:nftables\.d(?:\/reeve-nat\.nft)?|sysctl\.d\/60-reeve-nat\.conf|systemd\/system\/(?:[a-z.-]+\.wants\/)?nat-forwards\.service|systemd\/system\/[a-z.-]+\.wants)$/,
+};
+
 /** One row for each noun. */
-const nouns: readonly ReleasedNoun[] = [userNoun, keyNoun];
+const nouns: readonly ReleasedNoun[] = [userNoun, keyNoun, natNoun];
 
 /** All files of a host but those that a running system writes all the time, and dpkg's own books. */
 async function files(host: LabHost): Promise<string[]> {
@@ -101,10 +132,12 @@ describe.skipIf(!hosts.ok)('a host that is released', () => {
   let before: unknown[];
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'release', hosts: ['web1'] });
+    fleet = await startFleet({ name: 'release', hosts: [] });
+    await fleet.lab.addBridge(bridgeOf(0));
+    web1 = await fleet.addHost('web1', { ports: [guestsPort(inside.front)] });
+    await fleet.join('web1');
     // What a host is that never had Reeve.
-    plain = await fleet.lab.boot('plain');
-    web1 = fleet.host('web1');
+    plain = await fleet.lab.boot('plain', { ports: [guestsPort(inside.guest(99).address)] });
     for (const noun of nouns) await noun.make(fleet, web1);
     before = await shown(web1);
   });
@@ -115,6 +148,7 @@ describe.skipIf(!hosts.ok)('a host that is released', () => {
     expect(plan.code).toBe(0);
     expect(plan.stdout).toMatch(/~ user ada +presence present -> released/);
     expect(plan.stdout).toMatch(/~ user eve +presence locked -> released/);
+    expect(plan.stdout).toMatch(/~ nat .*8080.* -> released/);
     expect(plan.stdout).toMatch(/~ host web1 +state managed -> released/);
     expect(await shown(web1)).toEqual(before);
     expect((await fleet.reeve(['host', 'release', 'web1'])).stderr, 'nobody can be asked here').toMatch(/add --yes/);
@@ -122,7 +156,7 @@ describe.skipIf(!hosts.ok)('a host that is released', () => {
 
   test('keeps everything as it is; the coordinator has retired it, and the host says that it is released', async () => {
     const answer = await fleet.json<{ outcome: string; hosts: { noun: string; outcome: string }[] }>(['host', 'release', 'web1', '--yes']);
-    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'host ok', 'key ok', 'user ok']);
+    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'host ok', 'key ok', 'nat ok', 'user ok']);
     expect(await shown(web1)).toEqual(before);
     expect((await fleet.json<{ hosts: unknown[] }>(['host', 'list'])).hosts).toEqual([]);
     expect((await fleet.json<{ users: unknown[] }>(['user', 'list'])).users).toEqual([]);

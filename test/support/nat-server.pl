@@ -13,7 +13,9 @@ for my $range (@ranges) {
     my ($first, $last) = split /-/, $range;
     for my $port ($first .. $last // $first) {
         for my $kind ([Proto => 'tcp', Listen => 64], [Proto => 'udp']) {
-            my $socket = IO::Socket::IP->new(LocalHost => '::', LocalPort => $port, V6Only => 0, ReuseAddr => 1, @$kind) or die "port $port: $@\n";
+            # Flags of its own: by default a machine without an address of IPv6 has no "::" to listen on.
+            my @where = (LocalHost => '::', LocalPort => $port, GetAddrInfoFlags => Socket::AI_PASSIVE);
+            my $socket = IO::Socket::IP->new(@where, V6Only => 0, ReuseAddr => 1, @$kind) or die "port $port: $@\n";
             $select->add($socket);
         }
     }
