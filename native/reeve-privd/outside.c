@@ -10,6 +10,7 @@
 #define FOLDER "sshd-check"
 #define ANSWER_MAX 1024u
 #define WAIT_MS 45000
+#define LOOK_MS 200  /* between two looks at whether the helper is stopping */
 
 /* The answer to this request: lines id=, status= (ok, refused: nothing was touched, failed), reason=. */
 static bool answered(int dir, const char *id, struct outside *o) {
@@ -65,12 +66,17 @@ uint16_t outside_check(struct call *c, const char *mode, const char *lines, stru
     char events[4096];
     struct pollfd wait = {notify, POLLIN, 0};
     int64_t left = deadline - now_ms();
+    /* When the machine goes down systemd starts nothing any more, and waits for this child. */
+    if (shared->stopping && !unlinkat(dir, "request", 0)) {
+      snprintf(o->reason, sizeof o->reason, "the helper is stopping");
+      return sshd_refused(c, "%s", o->reason);
+    }
     if (left <= 0) {
       o->touched = unlinkat(dir, "request", 0) != 0;  /* taken, and not answered */
       snprintf(o->reason, sizeof o->reason, "reeve-sshd-check.path did not start its check, or that took longer than %d s", WAIT_MS / 1000);
       return sshd_refused(c, "%s", o->reason);
     }
-    if (poll(&wait, 1, (int)left) > 0) while (read(notify, events, sizeof events) > 0) continue;
+    if (poll(&wait, 1, (int)(left < LOOK_MS ? left : LOOK_MS)) > 0) while (read(notify, events, sizeof events) > 0) continue;
   }
   return o->good ? REEVE_OK : sshd_refused(c, "%s", o->reason);
 }

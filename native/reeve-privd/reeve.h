@@ -48,7 +48,7 @@ extern pid_t main_pid;
 
 /* Shared by the parent and its children, so that a child killed by the filter still gets an answer and refusals are counted once. */
 struct slot { pid_t pid; int conn; bool named, replied; uint16_t verb; uint8_t op[OP_BYTES]; };
-struct shared { struct slot slots[CHILDREN_MAX]; int64_t refused_at_ms; uint32_t refused_tokens, suppressed; };
+struct shared { struct slot slots[CHILDREN_MAX]; int64_t refused_at_ms; uint32_t refused_tokens, suppressed; volatile bool stopping; };
 extern struct shared *shared;
 
 /* A growing buffer with a hard limit; after an overflow it stays `full` and takes nothing more. */

@@ -149,7 +149,7 @@ int serve(int listener) {
     if (n == 0 && nleaving == 0) break;
     leave_old(now_ms() - LEAVE_MS);
     struct signalfd_siginfo info;
-    while (n > 0 && read(sigfd, &info, sizeof info) == sizeof info) if (info.ssi_signo != SIGCHLD) stopping = true;
+    while (n > 0 && read(sigfd, &info, sizeof info) == sizeof info) if (info.ssi_signo != SIGCHLD) stopping = shared->stopping = true;
     while (stopping && queued > 0) close(queue[--queued]);
     reap();
     if (n > 0 && p[1].revents) {
