@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { bundle } from '../../packaging/bundle.js';
+import { parseBuildOptions } from '../../packaging/options.js';
 import type { LabHost } from '../lab/lab.js';
 import type { NatAnswer, NatCall } from '../support/bench-nat-caller.js';
 import type { TestFleet } from '../support/fleet.js';
@@ -10,7 +11,8 @@ import { inTurns } from './round.js';
 const forwards = 1000;
 const rounds = { warmUp: 1, rounds: 9 };
 const firstPort = 20_000;
-const program = '/root/bench-nat-caller.mjs';
+/** Beside the command line, whose description of the API it uses. */
+const program = '/usr/lib/reeve-cli/bench-nat-caller.mjs';
 
 /**
  * The table of 1,000 forwards replaced by a change of one of them: the coordinator's call of the agent, until the host has the new table and waits to be confirmed
@@ -60,7 +62,7 @@ async function loadByNft(host: LabHost): Promise<number> {
 }
 
 async function startCaller(hub: LabHost): Promise<{ ask(call: NatCall): Promise<NatAnswer>; close(): void }> {
-  const { code } = await bundle({ root: join(import.meta.dirname, '../..'), entry: 'test/support/bench-nat-caller.ts', version: '0', testBuild: false });
+  const { code } = await bundle({ root: join(import.meta.dirname, '../..'), entry: 'test/support/bench-nat-caller.ts', version: parseBuildOptions([], {}).version, testBuild: false });
   await hub.write(program, code);
   const child = hub.spawn(['/usr/lib/reeve/node', program]);
   if (child.stdin === null || child.stdout === null) throw new Error('a process without pipes');

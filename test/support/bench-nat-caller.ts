@@ -3,7 +3,9 @@
  * ended and when each kind of event came first, ms after the request. Bundled into the coordinator's host.
  */
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../coordinator/cli/connect.js';
+import { ReeveError } from '../../shared/errors/error.js';
 import type { NatServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/NatService.js';
 import { newId } from '../../shared/kit/id.js';
 import { serviceName } from '../../shared/rpc/client.js';
@@ -31,18 +33,28 @@ function start(call: NatCall) {
 }
 
 for await (const text of createInterface({ input: process.stdin })) {
+  let answer = await ask(JSON.parse(text) as NatCall);
+  // One caller may ask so often a second, which the thousand forwards that are made first are not held to.
+  while (answer.problem.includes('RATE_LIMITED')) {
+    await sleep(100);
+    answer = await ask(JSON.parse(text) as NatCall);
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+api.close();
+
+async function ask(call: NatCall): Promise<NatAnswer> {
   const ms: Record<string, number> = {};
   let [outcome, problem] = ['', ''];
   const began = performance.now();
   try {
-    for await (const event of start(JSON.parse(text) as NatCall)) {
+    for await (const event of start(call)) {
       for (const kind of ['planned', 'waiting', 'confirmed', 'finished'] as const) if (event[kind]) ms[kind] ??= performance.now() - began;
       if (event.finished) ({ outcome } = event.finished);
       if (event.host) problem = JSON.stringify(event.host.errors);
     }
   } catch (error) {
-    problem = String(error);
+    problem = error instanceof ReeveError ? `${error.code}: ${error.message}` : String(error);
   }
-  process.stdout.write(`${JSON.stringify({ outcome, problem, ms } satisfies NatAnswer)}\n`);
+  return { outcome, problem, ms };
 }
-api.close();
