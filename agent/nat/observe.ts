@@ -41,8 +41,11 @@ const most = { lines: mostNat.forwards + mostNat.masquerades, ports: 64 };
 
 const states: readonly ObservedNat['state'][] = ['absent', 'confirmed', 'pending', 'altered'];
 
+/** Reeve's own with its counters; what others made, without counters, which is quicker; or both, as the kernel has them. */
+export type NatScope = 'managed' | 'foreign' | 'all';
+
 /** What the helper tells; a host without nft(8) has nothing, and says why. Errors: POLICY_DENIED, POLICY_UNUSABLE, HELPER_UNREACHABLE, VERSION_UNSUPPORTED. */
-export async function observeNat(helper: Helper, operationId: string, scope: 'managed' | 'foreign'): Promise<ObservedNat> {
+export async function observeNat(helper: Helper, operationId: string, scope: NatScope): Promise<ObservedNat> {
   try {
     return parseReply(await helper.call('observe.nat', operationId, { scope }), scope);
   } catch (error) {
@@ -53,7 +56,7 @@ export async function observeNat(helper: Helper, operationId: string, scope: 'ma
 }
 
 /** What the helper says is data of another process: checked once more. */
-function parseReply(reply: ObserveNatReply, scope: 'managed' | 'foreign'): ObservedNat {
+function parseReply(reply: ObserveNatReply, scope: NatScope): ObservedNat {
   const state = states.find((known) => known === reply.state);
   if (state === undefined) throw reeveError('VERSION_UNSUPPORTED', { value: `of nat state "${reply.state}"`, rule: 'the helper is newer than the agent' });
   const lines = textOf(reply.rules).split('\n').filter((line) => line !== '');
@@ -66,7 +69,7 @@ function parseReply(reply: ObserveNatReply, scope: 'managed' | 'foreign'): Obser
     sshPorts: reply.sshPort.slice(0, most.ports).filter((port) => port >= 1 && port <= 65535),
     forwards6: reply.forwarding.includes('6'),
     generation: reply.generation,
-    foreign: scope === 'foreign' ? { ruleset: textOf(reply.ruleset), iptables4: textOf(reply.iptables4), iptables6: textOf(reply.iptables6) } : undefined,
+    foreign: scope !== 'managed' ? { ruleset: textOf(reply.ruleset), iptables4: textOf(reply.iptables4), iptables6: textOf(reply.iptables6) } : undefined,
     truncated: reply.truncated,
     problem: undefined,
   };

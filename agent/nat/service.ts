@@ -60,7 +60,7 @@ export function natService(options: NatServiceOptions): Service<Coordinator> {
 }
 
 async function observeAll(host: Host, foreign: boolean): Promise<ObserveNatResponseInput> {
-  const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), foreign ? 'foreign' : 'managed'));
+  const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), foreign ? 'all' : 'managed'));
   const boot = foreign ? host.readBootFiles() : [];
   const found = nat.foreign === undefined ? [] : [...findForeign(rulesOf(nat), boot).map(formatAdoptable), ...madeTwice(nat.rules, boot)];
   const told = cut(found);
@@ -123,7 +123,7 @@ async function trace(host: Host, request: TraceNatRequest): Promise<TraceNatResp
   const from = parseNatAddress('from', request.from);
   const network = host.readNetwork();
   const to = request.to === '' ? ownAddress(network, from) : parseNatAddress('to', request.to);
-  const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), 'foreign'));
+  const nat = requireTold(await observeNat(host.helper, newId(host.clock.now()), 'all'));
   const { steps, verdict, arrives, interface: out } = tracePacket(rulesOf(nat), { protocol, port, from, to }, network);
   const own = out === 'lo' ? `this host${arrives.slice(arrives.lastIndexOf(':'))}` : arrives;
   return { steps: steps.slice(0, most.rows), verdict, arrives: own, interface: interfaceTo(network, from) ?? '' };

@@ -101,6 +101,7 @@ const seeds: readonly ((random: Random) => Buffer)[] = [
   request('key.release', { name: 'zz-a', content: keyFile(goodLine) }),
   request('observe.nat', { scope: 'generation' }),
   request('observe.nat', { scope: 'foreign' }),
+  request('observe.nat', { scope: 'all' }),
   // An address that no preset has.
   request('nat.apply', { rules: Buffer.from('forward 1 tcp - - 8080 203.0.113.9 80 10.0.0.0/8,192.168.1.1 -\nmasquerade 2 203.0.113.0/24 eth0 -\n'), confirmS: 60 }),
   request('nat.release', {}),

@@ -67,8 +67,11 @@ struct nat_live { bool there; char sha256[65]; };
 bool nat_nft_live(struct nat_live *live, struct nat_problem *p);
 
 /* What is loaded. `dir` is the folder nat/ of the state folder. */
-struct nat_loaded { char operation[33], sha256[65]; };
+struct nat_loaded { char operation[33], sha256[65], mark[64]; uint32_t generation; };
 bool nat_loaded_get(int dir, struct nat_loaded *loaded);
+bool nat_now(int dir, struct nat_live *live, struct nat_problem *p);
+uint32_t nat_generation(void);
+bool nat_others(void);
 bool nat_load(int dir, const char *operation, const char *batch, size_t n, struct nat_problem *p);
 void nat_forwarding(bool *v4, bool *v6);
 bool nat_forwarding_on(int dir, bool v4, bool v6);
@@ -89,6 +92,5 @@ int nat_lock(int dir);
 /* Of the helper alone. */
 uint16_t nat_failed(struct call *c, int status, const struct nat_problem *p);
 uint16_t nat_guard(struct call *c, const struct nat_rules *r);
-uint32_t nat_generation(void);
 void nat_confirmed(void);
 #endif

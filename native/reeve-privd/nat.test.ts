@@ -188,7 +188,7 @@ describe.skipIf(!isRoot)('forwards and masquerades', () => {
     expect([(await host.observe()).state, host.table(), (await host.observe()).forwarding]).toEqual(['absent', '', '']);
     host.nft('add table inet reeve\n');
     expect((await host.observe()).state).toBe('altered');
-    await failsWith(host.privd.call('observe.nat', { scope: 'all' as 'managed' }), 'FIELD_INVALID');
+    await failsWith(host.privd.call('observe.nat', { scope: 'others' as 'managed' }), 'FIELD_INVALID');
   });
 
   test('counters go on when other rules come and go, also where somebody altered the table', { timeout: 60_000 }, async () => {
@@ -205,15 +205,19 @@ describe.skipIf(!isRoot)('forwards and masquerades', () => {
     expect([await counted(), host.table().includes('chain mine')]).toEqual([{ f2: 1, f3: 0, f4: 0 }, false]);
   });
 
-  test('the tables of others are told whole, ours left out only where both are too much', { timeout: 120_000 }, async () => {
+  test('the tables of others are told without ours, or with it where it is asked for and is not too much', { timeout: 120_000 }, async () => {
+    await host.keep(forward(1, 8080));
+    expect(JSON.parse(text((await host.observe('foreign')).ruleset)), 'nobody else is there').toEqual({ nftables: [] });
     host.nft(foreign);
     host.stand('/usr/sbin/iptables-nft-save', '#!/bin/sh\nprintf "*nat\\nCOMMIT\\n"\necho "a warning" >&2\n');
     try {
-      await host.keep(forward(1, 8080));
       const seen = await host.observe('foreign');
-      expect(JSON.parse(text(seen.ruleset))).toHaveProperty('nftables');
-      expect(text(seen.ruleset)).toContain('"table": "reeve"');
-      expect(text(seen.ruleset)).toContain('{"counter": null}, {"dnat": {"addr": "10.9.0.7"}}');
+      for (const part of [seen, await host.observe('all')]) {
+        expect(JSON.parse(text(part.ruleset))).toHaveProperty('nftables');
+        expect(text(part.ruleset)).toContain('{"counter": null}, {"dnat": {"addr": "10.9.0.7"}}');
+        expect(text(part.ruleset).includes('"table": "reeve"')).toBe(part !== seen);
+        expect(part.counter.length).toBe(part === seen ? 0 : 1);
+      }
       expect([text(seen.iptables4), text(seen.iptables6), seen.truncated]).toEqual(['*nat\nCOMMIT\n', '', false]);
     } finally {
       host.stand('/usr/sbin/iptables-nft-save', undefined);
@@ -223,7 +227,7 @@ describe.skipIf(!isRoot)('forwards and masquerades', () => {
     const begun = Date.now();
     await host.keep(...many);
     process.stdout.write(`nat: 2,000 forwards applied and confirmed in ${String(Date.now() - begun)} ms\n`);
-    const seen = await host.observe('foreign');
+    const seen = await host.observe('all');
     expect([seen.counter.length, seen.truncated, text(seen.ruleset).includes('"table": "reeve"')]).toEqual([2000, false, false]);
     expect((JSON.parse(text(seen.ruleset)) as { nftables: unknown[] }).nftables.length).toBe((JSON.parse(before) as unknown[]).length);
     expect(host.others()).toBe(before);

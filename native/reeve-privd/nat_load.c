@@ -3,19 +3,42 @@
 
 #define LOADED "loaded"
 
+/* One line: the operation, the digest of the table's listing, and the number of the kernel's ruleset with that table and the mark of the boot, or neither. */
 bool nat_loaded_get(int dir, struct nat_loaded *loaded) {
-  AUTO_TEXT text = small_get(dir, LOADED, 128, NULL);
+  AUTO_TEXT text = small_get(dir, LOADED, 256, NULL);
+  size_t n = text ? strlen(text) : 0;
+  uint64_t generation;
   *loaded = (struct nat_loaded){0};
-  if (!text || strlen(text) != 32 + 1 + 64 + 1 || text[32] != ' ' || text[97] != '\n') return false;
+  if (n < 32 + 1 + 64 + 1 || text[32] != ' ' || text[n - 1] != '\n' || (text[97] != '\n' && text[97] != ' ')) return false;
   memcpy(loaded->operation, text, 32);
   memcpy(loaded->sha256, text + 33, 64);
+  const char *number = text + 98, *space = text[97] == ' ' ? strchr(number, ' ') : NULL;
+  if (!space || !parse_number(number, (size_t)(space - number), UINT32_MAX, &generation) || (size_t)(text + n - space) > sizeof loaded->mark) return true;
+  loaded->generation = (uint32_t)generation;
+  memcpy(loaded->mark, space + 1, (size_t)(text + n - 1 - (space + 1)));
   return true;
 }
 
-static bool loaded_put(int dir, const char *operation, const struct nat_live *live) {
-  char text[128];
-  int n = snprintf(text, sizeof text, "%.32s %.64s\n", operation, live->sha256);
+static bool loaded_put(int dir, const char *operation, const struct nat_live *live, uint32_t generation) {
+  char text[256], mark[64];
+  int n = snprintf(text, sizeof text, "%.32s %.64s", operation, live->sha256);
+  if (generation > 0 && boot_mark(mark, true)) n += snprintf(text + n, sizeof text - (size_t)n, " %u %s", generation, mark);
+  n += snprintf(text + n, sizeof text - (size_t)n, "\n");
   return small_put(dir, LOADED, text, (size_t)n, 0600);
+}
+
+/* The table inet reeve as it is. As long as nobody has changed any rule of the kernel since it was loaded, it is what was noted then: listing a thousand rules
+ * takes longer than loading them. */
+bool nat_now(int dir, struct nat_live *live, struct nat_problem *p) {
+  struct nat_loaded loaded;
+  uint8_t sum[32];
+  char mark[64], nothing[65];
+  if (!nat_loaded_get(dir, &loaded) || loaded.generation == 0 || !boot_mark(mark, false) || strcmp(mark, loaded.mark) || loaded.generation != nat_generation()) return nat_nft_live(live, p);
+  sha256_of("", 0, sum);
+  hex(nothing, sum, sizeof sum);
+  live->there = strcmp(loaded.sha256, nothing) != 0;
+  memcpy(live->sha256, loaded.sha256, sizeof live->sha256);
+  return true;
 }
 
 /* The name in a line "add counter inet reeve NAME", or nothing. */
@@ -72,7 +95,7 @@ bool nat_load(int dir, const char *operation, const char *batch, size_t n, struc
   struct nat_loaded loaded;
   struct names names;
   struct buf counters = {0}, out;
-  if (!nat_nft_live(&live, p)) return false;
+  if (!nat_now(dir, &live, p)) return false;
   bool altered = live.there && (!nat_loaded_get(dir, &loaded) || strcmp(loaded.sha256, live.sha256));
   if (!live.there || !nat_nft_counters(&counters)) counters.n = 0;
   names_read(&names, &counters);
@@ -83,6 +106,8 @@ bool nat_load(int dir, const char *operation, const char *batch, size_t n, struc
   buf_free(&out);
   buf_free(&counters);
   free(names.list);
+  uint32_t generation = nat_generation();
   if (!ok || !nat_nft_live(&live, p)) return false;
-  return loaded_put(dir, operation, &live) || nat_wrong(p, "", "what was loaded cannot be noted (%s)", strerrorname_np(errno));
+  /* Another number after the listing: somebody changed rules meanwhile, so it is of none of the two. */
+  return loaded_put(dir, operation, &live, generation == nat_generation() ? generation : 0) || nat_wrong(p, "", "what was loaded cannot be noted (%s)", strerrorname_np(errno));
 }

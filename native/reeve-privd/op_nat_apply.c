@@ -155,7 +155,7 @@ static uint16_t earlier(struct call *c, struct work *w, bool *done) {
   if (there) take_back(w, true);
   if (is_pending(NOUN_NAT)) return still_pending(c, NOUN_NAT, p.deadline_ms);
   /* Confirmed already: nothing waits. */
-  if (!pending_get(owned, NOUN_NAT->owned, &p) || !is_same(c, &p) || !nat_loaded_get(w->dir, &loaded) || !nat_nft_live(&live, &problem)) return REEVE_OK;
+  if (!pending_get(owned, NOUN_NAT->owned, &p) || !is_same(c, &p) || !nat_loaded_get(w->dir, &loaded) || !nat_now(w->dir, &live, &problem)) return REEVE_OK;
   *done = !strcmp(loaded.sha256, live.sha256);
   if (*done) reply_u64(&c->reply, REEVE_R_NAT_APPLY_DEADLINE_MS, 0);
   return REEVE_OK;

@@ -17,7 +17,7 @@ static uint16_t put_change(struct call *c, int state, int dir, bool *altered) {
   size_t n = 0;
   AUTO_FD pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   AUTO_FD owned = openat(state, OWNED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (pending < 0 || owned < 0 || !nat_nft_live(&live, &problem)) return fail(c, REEVE_E_IO_FAILED, "rule", *problem.says ? problem.says : "the state of noun nat cannot be read", NULL);
+  if (pending < 0 || owned < 0 || !nat_now(dir, &live, &problem)) return fail(c, REEVE_E_IO_FAILED, "rule", *problem.says ? problem.says : "the state of noun nat cannot be read", NULL);
   bool waits = pending_get(pending, NOUN_NAT->name, &p) || pending_get(pending, NOUN_NAT->reverting, &p);
   bool ours = waits || pending_get(owned, NOUN_NAT->owned, &p);
   AUTO_TEXT rules = ours ? nat_file(dir, p.operation, "rules", NAT_RULES_MAX, &n) : NULL;
@@ -72,12 +72,15 @@ static uint16_t put_foreign(struct call *c) {
   struct buf ruleset, four, six, *b = &c->reply;
   buf_init(&four, 1u << 20);
   buf_init(&six, 1u << 20);
-  bool ok = nat_nft_ruleset(&ruleset, &p), fits = true;
-  if (!ok) {
+  /* Where there is no table but our own nobody has to be asked for the others. */
+  bool whole = !strcmp(SCOPE(c), "all"), others = whole || nat_others(), fits = true;
+  buf_init(&ruleset, NAT_LISTING_MAX);
+  if (!others) buf_say(&ruleset, "{\"nftables\": []}\n");
+  if (others && !nat_nft_ruleset(&ruleset, &p)) {
     buf_free(&ruleset);
     return fail(c, REEVE_E_TOOL_FAILED, "value", "nft", "rule", p.says, NULL);
   }
-  if (ruleset.n > FOREIGN_MAX || ruleset.n > room(b)) nat_without_ours(&ruleset);
+  if (!whole || ruleset.n > FOREIGN_MAX || ruleset.n > room(b)) nat_without_ours(&ruleset);
   if (ruleset.n > FOREIGN_MAX) ruleset.n = 0, fits = false;
   static const struct { const char *name, *path; } tools[] = {{"iptables-nft-save", "/usr/sbin/iptables-nft-save"}, {"ip6tables-nft-save", "/usr/sbin/ip6tables-nft-save"}};
   if (!access(tools[0].path, X_OK)) fits = run_tool_save(tools[0].name, four.limit, &four) && fits;
@@ -101,7 +104,7 @@ static void put_nothing(struct buf *b) {
 
 uint16_t op_observe_nat(struct call *c) {
   static const char *const on[] = {"", "4", "6", "46"};
-  bool v4, v6, gone = false, generation = !strcmp(SCOPE(c), "generation");
+  bool v4, v6, gone = false, generation = !strcmp(SCOPE(c), "generation"), foreign = !strcmp(SCOPE(c), "foreign");
   struct buf *b = &c->reply;
   if (!generation && nat_nft_absent()) return fail(c, REEVE_E_NAT_ABSENT, "rule", "there is no " NFT, NULL);
   AUTO_FD state = open(config.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -116,11 +119,11 @@ uint16_t op_observe_nat(struct call *c) {
     reply_bytes(b, TAG(OPERATION), "", 0);
     reply_u64(b, TAG(DEADLINE_MS), 0);
   }
-  if (!generation && !gone) put_counters(b);
+  if (!generation && !foreign && !gone) put_counters(b);
   nat_forwarding(&v4, &v6);
   reply_string(b, TAG(FORWARDING), on[(v4 ? 1 : 0) + (v6 ? 2 : 0)]);
   if (!generation) put_ports(c);
-  if (!strcmp(SCOPE(c), "foreign")) return put_foreign(c);
+  if (foreign || !strcmp(SCOPE(c), "all")) return put_foreign(c);
   put_nothing(b);
   return REEVE_OK;
 }

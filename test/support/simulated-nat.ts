@@ -96,7 +96,7 @@ function observe(nat: SimulatedNat, scope: string): object {
   const { pending, confirmed, foreign } = nat;
   const state = pending !== undefined ? 'pending' : confirmed === undefined || (confirmed.lines === '' && !nat.altered) ? 'absent' : nat.altered ? 'altered' : 'confirmed';
   const operation = Buffer.from(pending?.operation ?? confirmed?.operation ?? '', 'hex');
-  const bytes = (text: string): Buffer => Buffer.from(scope === 'foreign' ? text : '');
+  const bytes = (text: string): Buffer => Buffer.from(scope === 'foreign' || scope === 'all' ? text : '');
   if (scope === 'generation') return { ...observe(nat, 'managed'), state: '', rules: Buffer.alloc(0) };
   return {
     generation: nat.generation, state, rules: Buffer.from(nat.lines), operation, deadlineMs: pending?.deadlineMs ?? 0,

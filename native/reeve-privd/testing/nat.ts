@@ -32,7 +32,7 @@ export interface NatHost {
   readonly confirm: (operation: string) => Promise<unknown>;
   /** Applied and confirmed. */
   readonly keep: (...lines: readonly string[]) => Promise<string>;
-  readonly observe: (scope?: 'generation' | 'managed' | 'foreign') => Promise<PrivdReply<'observe.nat'>>;
+  readonly observe: (scope?: 'generation' | 'managed' | 'foreign' | 'all') => Promise<PrivdReply<'observe.nat'>>;
   /** Listing of the table inet reeve, empty without one, and of everything else. */
   readonly table: () => string;
   readonly others: () => string;
