@@ -5,7 +5,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { hosts } from './support/fleet.js';
 import { packageFolders } from './support/packages.js';
 
@@ -13,7 +13,7 @@ interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
-  readonly testResults: readonly { readonly name: string; readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[] }[];
+  readonly testResults: readonly { readonly name: string; readonly startTime: number; readonly endTime: number; readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[] }[];
 }
 
 const top = join(import.meta.dirname, '..');
@@ -41,6 +41,13 @@ function runTests(what: string, projects: readonly string[], more: readonly stri
   return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, testResults: [] };
 }
 
+/** The files that took longest: what to look at when the whole takes too long. */
+function tellSlowest(reports: readonly Report[]): void {
+  const files = reports.flatMap(({ testResults }) => testResults.map(({ name, startTime, endTime }) => ({ name: relative(top, name), seconds: (endTime - startTime) / 1000 })));
+  const slowest = files.sort((a, b) => b.seconds - a.seconds).slice(0, 20);
+  process.stdout.write(`\nLongest, s:\n${slowest.map(({ name, seconds }) => `  ${seconds.toFixed(0).padStart(5)}  ${name}\n`).join('')}`);
+}
+
 function wasSkipped(test: { readonly status: string }): boolean {
   return test.status !== 'passed' && test.status !== 'failed';
 }
@@ -56,8 +63,9 @@ try {
       env[packageFolders[kind]] = out;
     }
   }
-  // The fast ones first, then real hosts, two files at a time: their tests wait more than they compute, and more would only fight for the same cores.
-  const reports = [runTests('units and rules', ['unit', 'rules']), runTests('real hosts and fleets', ['lab'], ['--maxWorkers=2'])];
+  // The fast ones first, then real hosts, three files at a time: their tests wait more than they compute, and more would only fight for the same cores.
+  const reports = [runTests('units and rules', ['unit', 'rules']), runTests('real hosts and fleets', ['lab'], ['--maxWorkers=3'])];
+  tellSlowest(reports);
   const skipped = reports.flatMap(({ testResults }) => testResults.flatMap((file) => file.assertionResults.filter(wasSkipped).map((test) => test.fullName)));
   const sum = (count: (report: Report) => number): number => reports.reduce((total, report) => total + count(report), 0);
   if (skipped.length > 0) {
