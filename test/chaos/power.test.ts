@@ -11,12 +11,12 @@ const instrument = fileURLToPath(new URL('../support/power-cut.ts', import.meta.
 async function cutPower(synchronous: 'full' | 'normal', cuts: number): Promise<PowerReport> {
   const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'];
   const argv = [...namespaces, process.execPath, '--import', 'tsx', instrument, synchronous, String(cuts)];
-  const { stdout } = await promisify(execFile)('unshare', argv, { timeout: 280_000, killSignal: 'SIGKILL', maxBuffer: 1024 * 1024 });
+  const { stdout } = await promisify(execFile)('unshare', argv, { timeout: 880_000, killSignal: 'SIGKILL', maxBuffer: 1024 * 1024 });
   return JSON.parse(stdout) as PowerReport;
 }
 
 describe.skipIf(!hosts.ok)('power cuts of the coordinator’s disk', () => {
-  test('no acknowledged commit is lost in 200 cuts under load, and the inventory opens whole', { timeout: 300_000 }, async () => {
+  test('no acknowledged commit is lost in 200 cuts under load, and the inventory opens whole', { timeout: 900_000 }, async () => {
     const report = await cutPower('full', 200);
     console.log(`synchronous=FULL: ${JSON.stringify(report)}`);
     expect(report.damaged).toEqual([]);
@@ -25,7 +25,7 @@ describe.skipIf(!hosts.ok)('power cuts of the coordinator’s disk', () => {
     expect(report.recoveryP95Ms).toBeLessThanOrEqual(5_000);
   });
 
-  test('the instrument can see loss: with synchronous=NORMAL acknowledged commits are gone after a cut', { timeout: 300_000 }, async () => {
+  test('the instrument can see loss: with synchronous=NORMAL acknowledged commits are gone after a cut', { timeout: 900_000 }, async () => {
     const report = await cutPower('normal', 25);
     console.log(`synchronous=NORMAL: ${JSON.stringify(report)}`);
     expect(report.cutsWithLoss).toBeGreaterThan(10);

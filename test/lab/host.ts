@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../support/until.js';
+import { executeInHost } from './launcher.js';
 import { renderNetworkFile, renderPortFile, requireLabAddress, type LabNetwork, type LabPort } from './network.js';
 import { childrenOf, execute, executeOk, labEnv, requireOk, type ExecOptions, type ExecResult } from './process.js';
 import type { LabRecord } from './record.js';
@@ -125,7 +126,7 @@ export class LabHost {
 
   /** Runs a program as root in the host (argv, no shell) and gives whatever it answers. */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    return execute(this.#enter(argv, options), { ...options, cwd: '/' });
+    return executeInHost({ leader: this.#leaderPid(), ownUsers: this.#options.unprivileged === true, cgroupDir: this.#cgroupDir }, argv, options);
   }
 
   /** Runs a program that must succeed; gives its standard output, throws with all its output otherwise. */

@@ -55,7 +55,7 @@ export function execute(argv: readonly string[], options: ExecOptions = {}): Pro
       clearTimeout(timer);
       clearTimeout(groupKill);
       const result = { code: code ?? SIGNAL_BASE + SIGKILL, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
-      if (expired) reject(new Error(`${describe(argv)} was still running after ${String(timeoutMs)} ms`, { cause: result }));
+      if (expired) reject(new Error(`${describeCommand(argv)} was still running after ${String(timeoutMs)} ms`, { cause: result }));
       else resolve(result);
     });
   });
@@ -65,7 +65,7 @@ export function execute(argv: readonly string[], options: ExecOptions = {}): Pro
  * Ends a program started with `detached`, and all in its process group, also in the namespaces of a host. The program's own children first: nsenter
  * then collects the one it brought into the host, which would otherwise stay a zombie there and hold up the host's next shutdown.
  */
-function killProcessGroup(pid: number | undefined): NodeJS.Timeout | undefined {
+export function killProcessGroup(pid: number | undefined): NodeJS.Timeout | undefined {
   if (pid === undefined) return undefined;
   for (const child of childrenOf(pid)) kill(child);
   return setTimeout(() => {
@@ -98,7 +98,7 @@ export async function executeOk(argv: readonly string[], options: ExecOptions = 
 /** Gives standard output of a result with exit code 0, throws with all the output otherwise. */
 export function requireOk(argv: readonly string[], result: ExecResult): string {
   if (result.code === 0) return result.stdout;
-  throw new Error(`${describe(argv)} ended with exit code ${String(result.code)}\n${result.stderr}${result.stdout}`);
+  throw new Error(`${describeCommand(argv)} ended with exit code ${String(result.code)}\n${result.stderr}${result.stdout}`);
 }
 
 /** The blocking form, for clean-up in exit handlers, where nothing asynchronous runs any more. */
@@ -122,6 +122,7 @@ export function startTimeOf(pid: number): string | undefined {
   }
 }
 
-function describe(argv: readonly string[]): string {
+/** For messages: the beginning of a command. */
+export function describeCommand(argv: readonly string[]): string {
   return JSON.stringify(argv.join(' ').slice(0, 300));
 }
