@@ -46,15 +46,21 @@ export function killGroup(dir: string): void {
   throw new Error(`Processes in ${dir} did not end within ${String(KILL_DEADLINE_MS)} ms of SIGKILL`);
 }
 
-/** Removes a control group and all below it; they must hold no process any more. */
-export function removeGroups(dir: string): void {
+/**
+ * Removes a control group and all below it, whose processes were killed. A program that was being started meanwhile may have entered only then: it is killed
+ * too.
+ */
+export function removeGroups(dir: string, tries = 5): void {
   try {
     for (const entry of readdirSync(dir, { withFileTypes: true })) {
       if (entry.isDirectory()) removeGroups(join(dir, entry.name));
     }
     rmdirSync(dir);
   } catch (error) {
-    if (!isGone(error)) throw error; // another sweep of the same lab was quicker
+    if (isGone(error)) return; // another sweep of the same lab was quicker
+    if (tries === 0 || !(error instanceof Error && 'code' in error && error.code === 'EBUSY')) throw error;
+    killGroup(dir);
+    removeGroups(dir, tries - 1);
   }
 }
 
