@@ -207,7 +207,7 @@ describe.skipIf(!isRoot)('forwards and masquerades', () => {
 
   test('the tables of others are told without ours, or with it where it is asked for and is not too much', { timeout: 120_000 }, async () => {
     await host.keep(forward(1, 8080));
-    expect(JSON.parse(text((await host.observe('foreign')).ruleset)), 'nobody else is there').toEqual({ nftables: [] });
+    expect(text((await host.observe('foreign')).ruleset), 'nobody else is there').toBe('');
     host.nft(foreign);
     host.stand('/usr/sbin/iptables-nft-save', '#!/bin/sh\nprintf "*nat\\nCOMMIT\\n"\necho "a warning" >&2\n');
     try {

@@ -67,16 +67,13 @@ static bool put_text(struct buf *b, uint16_t tag, const struct buf *text) {
   return fits;
 }
 
-static uint16_t put_foreign(struct call *c) {
+static uint16_t put_foreign(struct call *c, bool whole) {
   struct nat_problem p = {0};
   struct buf ruleset, four, six, *b = &c->reply;
   buf_init(&four, 1u << 20);
   buf_init(&six, 1u << 20);
-  /* Where there is no table but our own nobody has to be asked for the others. */
-  bool whole = !strcmp(SCOPE(c), "all"), others = whole || nat_others(), fits = true;
-  buf_init(&ruleset, NAT_LISTING_MAX);
-  if (!others) buf_say(&ruleset, "{\"nftables\": []}\n");
-  if (others && !nat_nft_ruleset(&ruleset, &p)) {
+  bool fits = true;
+  if (!nat_nft_ruleset(&ruleset, &p)) {
     buf_free(&ruleset);
     return fail(c, REEVE_E_TOOL_FAILED, "value", "nft", "rule", p.says, NULL);
   }
@@ -123,7 +120,9 @@ uint16_t op_observe_nat(struct call *c) {
   nat_forwarding(&v4, &v6);
   reply_string(b, TAG(FORWARDING), on[(v4 ? 1 : 0) + (v6 ? 2 : 0)]);
   if (!generation) put_ports(c);
-  if (foreign || !strcmp(SCOPE(c), "all")) return put_foreign(c);
+  bool whole = !strcmp(SCOPE(c), "all");
+  /* Where there is no table but our own, nobody has to be asked for the others. */
+  if (whole || (foreign && nat_others())) return put_foreign(c, whole);
   put_nothing(b);
   return REEVE_OK;
 }

@@ -140,17 +140,16 @@ int serve(int listener) {
   sigprocmask(SIG_BLOCK, &signals, NULL);
   int sigfd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   if (sigfd < 0 || fcntl(listener, F_SETFL, O_NONBLOCK) || fcntl(listener, F_SETFD, FD_CLOEXEC)) return 1;
-  bool stopping = false;
-  while (!stopping || active() > 0) {
-    struct pollfd p[2] = {{sigfd, POLLIN, 0}, {stopping ? -1 : listener, POLLIN, 0}};
+  while (!shared->stopping || active() > 0) {
+    struct pollfd p[2] = {{sigfd, POLLIN, 0}, {shared->stopping ? -1 : listener, POLLIN, 0}};
     bool idle = config.activated && active() == 0 && queued == 0;
     int n = poll(p, 2, nleaving ? LEAVE_MS : idle ? IDLE_EXIT_MS : -1);
     if (n < 0 && errno != EINTR) return 1;
     if (n == 0 && nleaving == 0) break;
     leave_old(now_ms() - LEAVE_MS);
     struct signalfd_siginfo info;
-    while (n > 0 && read(sigfd, &info, sizeof info) == sizeof info) if (info.ssi_signo != SIGCHLD) stopping = shared->stopping = true;
-    while (stopping && queued > 0) close(queue[--queued]);
+    while (n > 0 && read(sigfd, &info, sizeof info) == sizeof info) if (info.ssi_signo != SIGCHLD) shared->stopping = true;
+    while (shared->stopping && queued > 0) close(queue[--queued]);
     reap();
     if (n > 0 && p[1].revents) {
       int conn = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

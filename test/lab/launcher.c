@@ -120,7 +120,7 @@ static void run_in_host(pid_t leader, bool user, const char *cgroup, const char 
   for (int fd = 0; fd < 3; fd++) close(fd);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  if (WIFSIGNALED(status)) kill(getpid(), WTERMSIG(status) == SIGKILL ? SIGKILL : SIGTERM);
+  if (WIFSIGNALED(status)) kill(getpid(), SIGKILL);
   _exit(WEXITSTATUS(status));
 }
 
