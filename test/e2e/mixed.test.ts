@@ -60,7 +60,10 @@ describe.skipIf(!hosts.ok)('a coordinator of the release before, with an agent o
     const { ended, longestGapMs } = await load.stop();
     expect(longestGapMs).toBeLessThan(60_000);
     // A command that the restart cut off could not be answered (3); what it had stored is settled, and what it had not was never done.
-    expect(ended.filter(({ code }) => ![0, 3].includes(code))).toEqual([]);
+    // The release before reads its contract from a folder that dpkg is just replacing: a command that starts in that moment ends before it asks anything.
+    // This release's folder has the version in its name.
+    const unread = (said: string): boolean => /ENOENT: no such file or directory, open '\/usr\/lib\/reeve-cli\/proto\//.test(said);
+    expect(ended.filter(({ code, said }) => ![0, 3].includes(code) && !unread(said))).toEqual([]);
     await fleet.json(['apply', '--yes']);
     await until(async () => (await fleet.json<{ pending: unknown[] }>(['pending'])).pending.length === 0, { timeoutMs: 30_000, what: 'nothing to be pending' });
     const stored = new Set((await fleet.json<{ users: { user: { name: string } }[] }>(['user', 'list'])).users.map((row) => row.user.name));

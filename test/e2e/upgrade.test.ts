@@ -38,6 +38,12 @@ describe.skipIf(!hosts.ok)('an upgrade of the agent by apt', () => {
   /** The version that answers the coordinator. */
   const running = async (): Promise<string> => (await fleet.json<{ status: { agentVersion: string } | null }>(['host', 'show', 'web1'])).status?.agentVersion ?? '';
   const installed = (host: LabHost): Promise<string> => host.run(['dpkg-query', '--show', '--showformat=${db:Status-Status} ${Version}', 'reeve-agent']);
+  /** From the stop of the old agent to the moment in which it runs again, by the clock of the unit that does both, ms. */
+  const outageMs = async (): Promise<number> => {
+    const shown = await web1.run(['systemctl', 'show', 'reeve-agent-upgrade.service', '--property=ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic']);
+    const at = (name: string): number => Number(new RegExp(`^ExecMain${name}TimestampMonotonic=([1-9][0-9]*)$`, 'm').exec(shown)?.[1]);
+    return (at('Exit') - at('Start')) / 1000;
+  };
   const serves = async (): Promise<void> => {
     await fleet.waitState('web1', 'connected', OUTAGE_MS);
     await fleet.json(['user', 'add', 'after', '--on', 'web1', '--yes']);
@@ -83,11 +89,9 @@ describe.skipIf(!hosts.ok)('an upgrade of the agent by apt', () => {
   test.each(BROKEN)('to $what is reverted within 60 s, and everybody is told why', async ({ version, because, edit }) => {
     repository.add([variant(version, edit)]);
     await aptOk(web1, ['update']);
-    const began = performance.now();
     const said = await aptOk(web1, ['install', 'reeve-agent']);
-    const tookMs = performance.now() - began;
     expect(said).toMatch(new RegExp(`reeve-agent ${version} does not serve; the host runs the version before it`));
-    // Started, watched and reverted by the unit; apt's own time is in it too.
+    const tookMs = await outageMs();
     expect(tookMs).toBeLessThan(OUTAGE_MS);
     await serves();
     expect(await running()).toBe(own);
@@ -101,7 +105,7 @@ describe.skipIf(!hosts.ok)('an upgrade of the agent by apt', () => {
     }, { timeoutMs: 20_000, what: 'the coordinator to know' });
     expect(shown).toMatch(because);
     expect((await fleet.reeve(['status'])).stdout).toMatch(new RegExp(`an upgrade of its agent was reverted[\\s\\S]*upgrade to ${version}`));
-    console.log(`${version}: reverted and back in ${(tookMs / 1000).toFixed(1)} s, apt included`);
+    console.log(`${version}: reverted and back in ${(tookMs / 1000).toFixed(1)} s`);
   });
 
   test('to a version whose runtime is broken too goes back to the runtime that it ran on', async () => {
