@@ -75,8 +75,8 @@ describe.skipIf(!hosts.ok)('an operator on a machine that has only the command l
 
   test('is stopped within 15 s when it is disabled while a change runs, and let in again', async () => {
     const web = fleet.host('web1');
-    // The agent stands still: the command waits for its plan.
-    await web.run(['systemctl', 'kill', '--signal=STOP', 'reeve-agent']);
+    // The helper stands still: the command waits for the agent, which is there and waits for the helper.
+    await web.run(['systemctl', 'kill', '--signal=STOP', 'reeve-privd']);
     const running = reeve(['user', 'add', 'dora', '--on', 'web1', '--yes']);
     await until(async () => (await desk.run(['ss', '-Htn', 'state', 'established', 'dport', '=', ':7423'])) !== '', { timeoutMs: 10_000, everyMs: 50, what: 'the command to be connected' });
     const startedAt = performance.now();
@@ -85,7 +85,7 @@ describe.skipIf(!hosts.ok)('an operator on a machine that has only the command l
     const stopped = await running;
     expect(performance.now() - startedAt).toBeLessThan(15_000);
     expect([stopped.code, stopped.stderr]).toEqual([2, expect.stringMatching(/Operator "ada" is disabled/) as string]);
-    await web.run(['systemctl', 'kill', '--signal=CONT', 'reeve-agent']);
+    await web.run(['systemctl', 'kill', '--signal=CONT', 'reeve-privd']);
     await fleet.json(['operator', 'enable', 'ada']);
     expect((await reeve(['whoami'])).code).toBe(0);
   });

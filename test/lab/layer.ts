@@ -59,6 +59,8 @@ async function build(base: string, layer: string, files: readonly string[]): Pro
 function removeUnused(): void {
   for (const name of readdirSync(cacheDir())) {
     const path = join(cacheDir(), name);
-    if (name.startsWith('layer-') && Date.now() - statSync(path).mtimeMs > UNUSED_MS) rmSync(path, { recursive: true, force: true });
+    // Another process may take the same ones away at the same time.
+    const found = name.startsWith('layer-') ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    if (found !== undefined && Date.now() - found.mtimeMs > UNUSED_MS) rmSync(path, { recursive: true, force: true });
   }
 }
