@@ -6,6 +6,8 @@ export interface Change {
   readonly subject: string;
   /** The fields that differ, in a fixed order. */
   readonly fields: readonly FieldChange[];
+  /** A file that changes, as a unified diff. */
+  readonly diff?: string;
 }
 
 /** One field of a change. */
@@ -40,15 +42,17 @@ export type WireChangeKind = 'CHANGE_KIND_UNSPECIFIED' | 'CHANGE_KIND_CREATE' | 
 const kinds: Readonly<Record<Change['kind'], WireChangeKind>> = { create: 'CHANGE_KIND_CREATE', update: 'CHANGE_KIND_UPDATE', remove: 'CHANGE_KIND_REMOVE' };
 
 /** A change as the wire has it. */
-export function formatChange(change: Change): { kind: WireChangeKind; noun: string; subject: string; fields: { field: string; from: string; to: string }[] } {
-  return { kind: kinds[change.kind], noun: change.noun, subject: change.subject, fields: change.fields.map((field) => ({ ...field })) };
+export function formatChange(change: Change): { kind: WireChangeKind; noun: string; subject: string; fields: { field: string; from: string; to: string }[]; diff: string } {
+  return { kind: kinds[change.kind], noun: change.noun, subject: change.subject, fields: change.fields.map((field) => ({ ...field })), diff: change.diff ?? '' };
 }
 
 /** Longest text kept of what a host says in a change, characters. */
 const textLimit = 1024;
+/** Longest diff, characters. */
+const diffLimit = 65_536;
 
-/** A change as a host reported it: texts are cut to 1 KiB, at most 64 fields. They stay hostile: escape them where they are shown. */
-export function parseChange(wire: { kind: string; noun: string; subject: string; fields: readonly { field: string; from: string; to: string }[] }): Change {
+/** A change as a host reported it: texts are cut to 1 KiB, a diff to 64 KiB, at most 64 fields. They stay hostile: escape them where they are shown. */
+export function parseChange(wire: { kind: string; noun: string; subject: string; fields: readonly { field: string; from: string; to: string }[]; diff?: string }): Change {
   const cut = (text: string): string => text.slice(0, textLimit);
   const kind = wire.kind === 'CHANGE_KIND_CREATE' ? 'create' : wire.kind === 'CHANGE_KIND_REMOVE' ? 'remove' : 'update';
   return {
@@ -56,5 +60,6 @@ export function parseChange(wire: { kind: string; noun: string; subject: string;
     noun: cut(wire.noun),
     subject: cut(wire.subject),
     fields: wire.fields.slice(0, 64).map(({ field, from, to }) => ({ field: cut(field), from: cut(from), to: cut(to) })),
+    ...(wire.diff === undefined || wire.diff === '' ? {} : { diff: wire.diff.slice(0, diffLimit) }),
   };
 }
