@@ -3,7 +3,8 @@ import type { LabHost } from '../lab/lab.js';
 import { installProgram } from '../support/abuse-program.js';
 import { scanFiles, secretForms, setNeedles, watchProcesses } from '../support/abuse-secret.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
-import { add, allowKey, bootBare, fingerprint, installDebian, leftOfTheWayIn, prepareOperator } from '../support/ssh-host.js';
+import { installDebian } from '../support/debian.js';
+import { add, allowKey, bootBare, fingerprint, leftOfTheWayIn, prepareOperator } from '../support/ssh-host.js';
 
 const password = 'canary-9d41f7-password';
 const passphrase = 'canary-5aa0c2-passphrase';

@@ -5,7 +5,8 @@ import type { LabHost } from '../lab/lab.js';
 import { executeOk } from '../lab/process.js';
 import type { TestFleet } from '../support/fleet.js';
 import { debs } from '../support/packages.js';
-import { add, allowKey, bootBare, installDebian, prepareOperator } from '../support/ssh-host.js';
+import { installDebian } from '../support/debian.js';
+import { add, allowKey, bootBare, prepareOperator } from '../support/ssh-host.js';
 import type { Figure } from './report.js';
 import { inTurns } from './round.js';
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
-import { add, allowKey, bootBare, fingerprint, installDebian, leftOfTheWayIn, operatorKey, prepareOperator } from '../support/ssh-host.js';
+import { installDebian } from '../support/debian.js';
+import { add, allowKey, bootBare, fingerprint, leftOfTheWayIn, operatorKey, prepareOperator } from '../support/ssh-host.js';
 
 interface Added {
   readonly hosts: readonly { readonly name: string; readonly outcome: string; readonly policy: string | null; readonly errors: readonly { readonly code: string }[] }[];

@@ -6,7 +6,8 @@ import type { ExecResult, LabHost } from '../lab/lab.js';
 import { executeOk } from '../lab/process.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 import { debs } from '../support/packages.js';
-import { bootBare, installDebian } from '../support/ssh-host.js';
+import { installDebian } from '../support/debian.js';
+import { bootBare } from '../support/ssh-host.js';
 
 const roles = join(import.meta.dirname, '../../packaging/ansible/roles');
 

@@ -4,6 +4,7 @@ import { serviceName } from '../../shared/rpc/client.js';
 import { labAvailable, startLab, type BootOptions, type ExecResult, type Lab, type LabHost } from '../lab/lab.js';
 import { ensureLayer } from '../lab/layer.js';
 import { hubApi, type HubApi } from './hub-api.js';
+import { fetchDebian } from './debian.js';
 import { debs, type PackageKind } from './packages.js';
 import { until } from './until.js';
 
@@ -42,15 +43,16 @@ const operatorService = serviceName<OperatorServiceDefinition>('reeve.coordinato
 export const hosts = labAvailable();
 if (!hosts.ok && process.env['REEVE_NO_SKIP'] !== undefined) throw new Error(`Nothing may be skipped here, but real hosts cannot be booted: ${hosts.reason}`);
 
-/** Boots a hub and the named hosts (in parallel), sets the fleet up, and joins the hosts unless `join` is false. */
-export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean }): Promise<TestFleet> {
+/** Boots a hub and the named hosts (in parallel), with packages of Debian on these, sets the fleet up, and joins the hosts unless `join` is false. */
+export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean; debian?: readonly string[] }): Promise<TestFleet> {
   const hostFiles = await debs(options.packages ?? 'normal');
   const hubFiles = options.hubPackages === undefined ? hostFiles : await debs(options.hubPackages);
+  const extra = options.debian === undefined ? [] : await fetchDebian(options.debian);
   const lab = await startLab({ name: options.name });
   const boot = async (name: string, files: ReadonlyMap<string, string>, names: readonly string[], bootOptions: Omit<BootOptions, 'layer'> = {}): Promise<LabHost> =>
     lab.boot(name, { ...bootOptions, layer: await ensureLayer(['reeve-runtime', ...names].map((of) => files.get(of) ?? of)) });
   const addHub = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-coordinator', 'reeve-cli']);
-  const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent'], bootOptions);
+  const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent', ...extra], bootOptions);
   const addDesk = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-cli']);
   try {
     const [hub] = await Promise.all([addHub('hub'), ...options.hosts.map((name) => addHost(name))]);

@@ -1,5 +1,5 @@
 import type { LabHost } from '../lab/lab.js';
-import { installDebian } from './ssh-host.js';
+import { installDebian } from './debian.js';
 
 /** What Docker's daemon makes for one container with a published port (docker 24 with iptables-nft, without its policy of FORWARD), as iptables-save text. */
 const docker = `*nat

@@ -1,9 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { cacheDir } from '../lab/base.js';
 import type { ExecResult, LabHost } from '../lab/lab.js';
-import { execute, executeOk } from '../lab/process.js';
 import type { TestFleet } from './fleet.js';
 import { debs, type PackageKind } from './packages.js';
 
@@ -56,27 +51,4 @@ export async function add(fleet: TestFleet, name: string, host: LabHost, args: r
 export async function leftOfTheWayIn(host: LabHost): Promise<string[]> {
   const found = await host.run(['find', '/var/cache', '/tmp', '/var/tmp', '/etc', '-xdev', '(', '-name', '*reeve-install*', '-o', '-name', '*.deb', '-o', '-name', '*.new', '-o', '-path', '/etc/sudoers.d/*reeve*', ')', '-print']);
   return found.split('\n').filter((line) => line !== '');
-}
-
-/** Installs Debian packages that the lab's base does not have: apt of this machine finds out what is missing there and fetches it once. */
-export async function installDebian(host: LabHost, names: readonly string[]): Promise<void> {
-  const folder = join(cacheDir(), `debs-${[...names].sort().join('-')}`);
-  mkdirSync(join(folder, 'partial'), { recursive: true });
-  const work = mkdtempSync(join(tmpdir(), 'reeve-debs-'));
-  try {
-    const status = join(work, 'status');
-    await executeOk(['cp', join(host.rootDir, 'var/lib/dpkg/status'), status]);
-    const proxies = Object.fromEntries(Object.entries(process.env).filter(([name, value]) => /^(https?|no)_proxy$/i.test(name) && value !== undefined)) as Record<string, string>;
-    const fetched = await execute(
-      ['apt-get', '-o', `Dir::State::status=${status}`, '-o', `Dir::Cache::archives=${folder}`, '-o', 'Debug::NoLocking=1', '--yes', '--no-install-recommends', '--download-only', 'install', ...names],
-      { timeoutMs: 300_000, env: { ...proxies, DEBIAN_FRONTEND: 'noninteractive' } },
-    );
-    if (fetched.code !== 0) throw new Error(`${names.join(' ')} could not be fetched: ${fetched.stderr}`);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  const files = readdirSync(folder).filter((file) => file.endsWith('.deb'));
-  for (const file of files) await host.run(['/bin/sh', '-c', 'mkdir -p /run/debs && cat >"$1"', 'put', `/run/debs/${basename(file)}`], { input: readFileSync(join(folder, file)) });
-  // Everything is there, so apt needs no network; it knows the order.
-  await host.run(['/bin/sh', '-c', 'DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /run/debs/*.deb && rm -r /run/debs'], { timeoutMs: 300_000 });
 }
