@@ -44,6 +44,7 @@ export function formatHostOutcome(result: HostOutcome): HostResultInput {
     held: result.held.map(formatChange),
     errors: result.errors.map(toDetail),
     durationMs: result.durationMs,
+    notes: [...result.notes],
   };
 }
 

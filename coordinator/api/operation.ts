@@ -28,7 +28,7 @@ export function operationService(office: () => Office): Service<OperatorCaller> 
         if (!known) throw reeveError('OPERATION_UNKNOWN', { value: id });
         const hosts = parts.flatMap((part) => {
           const host = getHost(db, part.hostId);
-          return host === undefined ? [] : [formatHostOutcome({ ...part, host, held: [] })];
+          return host === undefined ? [] : [formatHostOutcome({ ...part, host, held: [], notes: [] })];
         });
         return Promise.resolve({ operation: format(seenBy(db, principal, operation)), hosts });
       },

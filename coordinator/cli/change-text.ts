@@ -15,7 +15,7 @@ export type Stage = 'planned' | 'stored' | 'applied';
  * belong to.
  */
 export function renderResults(terminal: Pick<Terminal, 'color'>, results: readonly HostResult[], stage: Stage): string {
-  const shown = results.filter((result) => result.outcome !== 'OUTCOME_OK' || result.changes.length > 0);
+  const shown = results.filter((result) => result.outcome !== 'OUTCOME_OK' || result.changes.length > 0 || result.notes.length > 0);
   const changesOf = (result: HostResult): readonly Change[] => [...result.changes, ...result.held];
   const hostWidth = Math.max(0, ...shown.map((result) => widthOf(vis(result.hostName))));
   const titleWidth = Math.max(0, ...shown.flatMap((result) => changesOf(result).map((change) => widthOf(titleOf(change)))));
@@ -23,9 +23,11 @@ export function renderResults(terminal: Pick<Terminal, 'color'>, results: readon
     .flatMap((result) => {
       const host = vis(result.hostName);
       const lead = `${host}${' '.repeat(hostWidth - widthOf(host))}   `;
-      const changes = result.changes.map((change) => lead + changeLine(terminal, change, titleWidth));
+      const indent = ' '.repeat(hostWidth + 5);
+      const changes = result.changes.flatMap((change) => [lead + changeLine(terminal, change, titleWidth), ...diffLines(terminal, change.diff, indent)]);
       const held = result.held.map((change) => `${lead}  ${changeLine(terminal, change, titleWidth)}`);
-      return result.outcome === 'OUTCOME_OK' ? changes : [...changes, ...troubleLines(terminal, result, stage, { lead, indent: ' '.repeat(hostWidth + 5) }), ...held];
+      const notes = result.notes.map((note) => lead + paint(terminal, 'note', 'yellow') + `: ${vis(note)}`);
+      return [...changes, ...(result.outcome === 'OUTCOME_OK' ? [] : troubleLines(terminal, result, stage, { lead, indent })), ...held, ...notes];
     })
     .map((line) => `${line}\n`)
     .join('');
@@ -53,6 +55,18 @@ function changeLine(terminal: Pick<Terminal, 'color'>, change: Change, width: nu
   const details = change.fields.map((field) => fieldText(change, field)).filter((text) => text !== '').join(', ');
   const gap = details === '' ? '' : ' '.repeat(width - widthOf(title) + 6);
   return `${paint(terminal, title, signs[change.kind].tone)}${gap}${details}`;
+}
+
+/** A unified diff below the change it belongs to, every line escaped by itself. */
+function diffLines(terminal: Pick<Terminal, 'color'>, diff: string, indent: string): string[] {
+  if (diff === '') return [];
+  return diff.replace(/\n$/, '').split('\n').map((line) => indent + paint(terminal, vis(line), diffTone(line)));
+}
+
+function diffTone(line: string): Tone | undefined {
+  if (line.startsWith('+++') || line.startsWith('---')) return 'bold';
+  if (line.startsWith('@@')) return 'dim';
+  return line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
 }
 
 function fieldText(change: Change, field: FieldChange): string {

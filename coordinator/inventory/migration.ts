@@ -1,6 +1,7 @@
 import { keyTables } from './migration-key.js';
 import { natTables } from './migration-nat.js';
 import { revocationTables } from './migration-revocation.js';
+import { vhostTables } from './migration-vhost.js';
 
 /**
  * The schema, as steps that only go forward. A step is never altered once it was released; a test compares a fresh database with a migrated one.
@@ -259,4 +260,5 @@ export const migrations: readonly string[] = [
   keyTables,
   revocationTables,
   natTables,
+  vhostTables,
 ];

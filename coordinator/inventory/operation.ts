@@ -1,6 +1,6 @@
 import type { ErrorItem } from '../../shared/errors/error.js';
 import type { Label } from '../../shared/model/label.js';
-import type { Change } from '../../shared/model/change.js';
+import { withoutDiffs, type Change } from '../../shared/model/change.js';
 import type { Database } from './database.js';
 
 /** How an operation ended, or that it has not. */
@@ -121,7 +121,7 @@ export function addOperationHost(db: Database, part: Pick<OperationHostRow, 'ope
 export function setOperationHost(db: Database, part: OperationHostRow): void {
   db.prepare('UPDATE operation_host SET outcome = ?, changes = ?, errors = ?, duration_ms = ? WHERE operation_id = ? AND host_id = ? AND noun = ?').run(
     part.outcome,
-    JSON.stringify(part.changes),
+    JSON.stringify(withoutDiffs(part.changes)),
     JSON.stringify(part.errors),
     part.durationMs,
     part.operationId,

@@ -1,4 +1,4 @@
-import type { Change } from '../../shared/model/change.js';
+import { withoutDiffs, type Change } from '../../shared/model/change.js';
 import type { Database } from './database.js';
 
 /** What one host was found to be when a plan was made. */
@@ -20,7 +20,7 @@ export function addPlan(db: Database, plan: { id: string; requestHash: Buffer; n
     db.prepare('DELETE FROM plan WHERE created_at_ms < ?').run(plan.now - lifetimeMs);
     db.prepare('INSERT INTO plan VALUES (?, ?, ?)').run(plan.id, plan.requestHash, plan.now);
     const add = db.prepare('INSERT INTO plan_host VALUES (?, ?, ?, ?, ?, ?)');
-    for (const host of plan.hosts) add.run(plan.id, host.hostId, host.noun, host.digest ?? null, host.policyDigest ?? null, JSON.stringify(host.changes));
+    for (const host of plan.hosts) add.run(plan.id, host.hostId, host.noun, host.digest ?? null, host.policyDigest ?? null, JSON.stringify(withoutDiffs(host.changes)));
   })();
 }
 

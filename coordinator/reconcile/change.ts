@@ -41,6 +41,8 @@ export interface HostOutcome {
   readonly held: readonly Change[];
   readonly errors: readonly ErrorItem[];
   readonly durationMs: number;
+  /** What else there is to know of it, a line each, for people. */
+  readonly notes: readonly string[];
 }
 
 /** One step of a command, as it happens. */
@@ -153,7 +155,7 @@ function replay(run: Run, operationId: string, hash: Buffer): boolean {
   for (const part of operationHosts(world.db, operationId)) {
     // The hosts of what is not of one host alone follow from the command itself.
     const host = byId.get(part.hostId) ?? (request.prepare === undefined ? undefined : getHost(world.db, part.hostId));
-    if (host !== undefined) queue.push({ kind: 'host', result: { ...part, host, held: [] } });
+    if (host !== undefined) queue.push({ kind: 'host', result: { ...part, host, held: [], notes: [] } });
   }
   queue.push({ kind: 'finished', operationId, outcome: operation.outcome, stored: true });
   return true;
@@ -233,7 +235,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
       ...(plan?.policyDigest === undefined ? {} : { policyDigest: plan.policyDigest }),
     };
     const part = { operationId, hostId: host.id, noun: noun.name, generation };
-    const send = async (): Promise<OperationHostRow & Pick<HostOutcome, 'held'>> => {
+    const send = async (): Promise<OperationHostRow & Pick<HostOutcome, 'held' | 'notes'>> => {
       failpoint('coordinator.change.sent');
       // The host was lost and came back while this waited: it was brought to this state then, and is no longer as it was planned from.
       const overtaken = behind.has(target) && reached(target);
@@ -243,7 +245,8 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
         waiting: (waiting) => queue.push({ kind: 'waiting', host, noun: noun.name, waiting }),
         confirmed: () => queue.push({ kind: 'confirmed', host, noun: noun.name }),
       });
-      return { ...record(part, answer), held: appliedOf(answer)?.held?.changes ?? [] };
+      const applied = appliedOf(answer);
+      return { ...record(part, answer), held: applied?.held?.changes ?? [], notes: applied?.notes ?? [] };
     };
     const result = await perHost.run(host.id, send, request.urgent === true ? 'urgent' : 'normal');
     outcomes.push(result.outcome);
@@ -295,7 +298,7 @@ function auditRefused(run: Run, hosts: readonly HostOutcome[]): void {
 }
 
 function outcomeOf(host: HostRow, noun: Noun, answer: Answer): HostOutcome {
-  const base = { host, noun: noun.name, durationMs: answer.durationMs };
+  const base = { host, noun: noun.name, durationMs: answer.durationMs, notes: appliedOf(answer)?.notes ?? [] };
   if (answer.outcome === 'ok') return { ...base, outcome: 'ok', changes: answer.applied.changes, held: [], errors: [] };
   return { ...base, outcome: answer.outcome, changes: answer.partly?.changes ?? [], held: answer.partly?.held.changes ?? [], errors: answer.errors };
 }

@@ -1,3 +1,4 @@
+import type { ErrorItem } from '../../shared/errors/error.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import type { Change } from '../../shared/model/change.js';
 import type { Held } from '../../shared/rpc/hold.js';
@@ -20,6 +21,8 @@ export interface Applied {
   readonly pending?: PendingChange;
   /** Ports on which sshd of the host listens; absent: not told. */
   readonly sshPorts?: readonly number[];
+  /** What else there is to know of it, a line each, for people. Hostile: to be escaped where it is shown. Absent: nothing. */
+  readonly notes?: readonly string[];
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
   readonly settle: (db: Database, hostId: string, generation: number) => void;
   /** The same for an answer of which a hold kept a part back: what removes access was done. */
@@ -56,6 +59,13 @@ export interface Guard {
   confirm(to: Destination, change: Unconfirmed): Promise<void>;
 }
 
+/** What failed on a host. */
+export interface FailedPart {
+  readonly hostId: string;
+  readonly noun: string;
+  readonly generation: number;
+}
+
 /** One declarative noun as the engine sees it: what a host should have, and the one RPC that makes it so. */
 export interface Noun {
   readonly name: string;
@@ -73,6 +83,8 @@ export interface Noun {
   readonly nothing: unknown;
   /** A host let go of the noun: forgets what was wanted of it there, and answers the other hosts that are to be told something else for it. In the transaction that records its answer. */
   forget(world: World, hostId: string, operationId: string): readonly string[];
+  /** Notes in the inventory what follows from errors that a host answered to an intent that was to change it; in the transaction that records them. Absent: nothing. */
+  failed?(world: World, part: FailedPart, errors: readonly ErrorItem[]): void;
   /** Sends an intent with what the host should have. */
   send(to: Destination, intent: IntentInput, desired: unknown): Promise<Applied>;
   /** The stored answer of an operation, from the agent's journal. */

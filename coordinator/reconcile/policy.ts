@@ -29,7 +29,7 @@ export function checkPolicies(world: World, fleet: Fleet, hosts: readonly HostRo
     if (signal.aborted) return;
     const intent = { mode: 'MODE_PLAN', operationId: newId(world.clock.now()), generation: target.generation, epoch: world.epoch, checkPolicy: true } as const;
     const answer = await sendIntent(world, fleet, { ...target, intent, release: false });
-    const base = { host: target.host, noun: target.noun.name, changes: [], held: [], durationMs: answer.durationMs };
+    const base = { host: target.host, noun: target.noun.name, changes: [], held: [], notes: [], durationMs: answer.durationMs };
     const errors = answer.outcome === 'ok' ? [] : answer.errors;
     // Anything else that stands in the way is not the policy's word: an older agent plans as always.
     const refused = errors.filter((item) => policyCodes.includes(item.code));

@@ -36,6 +36,11 @@ export function changesLeft(wanted: readonly Change[], made: readonly Change[]):
   });
 }
 
+/** Changes as they are stored: diffs are for those who look at a plan or an answer. */
+export function withoutDiffs(changes: readonly Change[]): readonly Change[] {
+  return changes.map(({ diff: _diff, ...change }) => change);
+}
+
 /** The wire's words for kinds of change. */
 export type WireChangeKind = 'CHANGE_KIND_UNSPECIFIED' | 'CHANGE_KIND_CREATE' | 'CHANGE_KIND_UPDATE' | 'CHANGE_KIND_REMOVE';
 

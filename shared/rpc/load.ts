@@ -16,7 +16,7 @@ const groups = {
   operator: [
     'coordinator/v1/access', 'coordinator/v1/audit', 'coordinator/v1/doctor', 'coordinator/v1/fleet', 'coordinator/v1/grant', 'coordinator/v1/group', 'coordinator/v1/host',
     'coordinator/v1/key', 'coordinator/v1/login', 'coordinator/v1/nat', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/package', 'coordinator/v1/person', 'coordinator/v1/plan',
-    'coordinator/v1/policy', 'coordinator/v1/user',
+    'coordinator/v1/policy', 'coordinator/v1/user', 'coordinator/v1/vhost',
   ],
 } as const;
 
