@@ -8,9 +8,10 @@ import { benchJoin } from './join.js';
 import { benchNat } from './nat.js';
 import type { Figure, Skipped } from './report.js';
 import { watchSteadyState } from './steady.js';
+import { benchVhost } from './vhost.js';
 
 /** Benches on real hosts with the packages installed; they need root. */
-export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat'];
+export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat', 'vhost'];
 
 /** How long an agent has been left alone before its memory is read, s. */
 const idleS = 60;
@@ -25,7 +26,7 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
   if (!available.ok) return benches.map((id) => ({ id, reason: available.reason }));
   const files = await debs('normal');
   const names = benches.includes('join') ? ['web1', 'web2', 'web3'] : ['web1'];
-  const fleet = await startFleet({ name: 'bench', hosts: names, join: false });
+  const fleet = await startFleet({ name: 'bench', hosts: names, join: false, ...(benches.includes('vhost') ? { debian: ['nginx-light'] } : {}) });
   try {
     if (benches.includes('add')) tell(await benchAdd(fleet));
     if (benches.every((name) => name === 'add')) return [];
@@ -41,6 +42,7 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
     if (benches.includes('steady')) tell(await watchSteadyState(fleet.lab, first(fleet, names), steadyS));
     if (benches.includes('footprint')) tell([await measureStart(first(fleet, names))]);
     if (benches.includes('nat')) tell(await benchNat(fleet, names[0] ?? ''));
+    if (benches.includes('vhost')) tell(await benchVhost(fleet, names[0] ?? ''));
     return [];
   } finally {
     fleet.close();
