@@ -89,7 +89,7 @@ export interface WireVhostRoute {
   readonly proxy?: { readonly to: WireVhostUpstream | null; readonly tls: boolean; readonly hostHeader: string } | null;
   readonly uwsgi?: WireVhostUpstream | null;
   readonly fastcgi?: WireVhostUpstream | null;
-  readonly php?: { readonly folder: string; readonly socket: string; readonly frontController: string; readonly denied: readonly string[] } | null;
+  readonly php?: { readonly folder: string; readonly socket: string; readonly frontController: string; readonly denied: string[] } | null;
   readonly static?: { readonly folder: string } | null;
   readonly spa?: { readonly folder: string } | null;
   readonly redirect?: { readonly to: string; readonly code: number; readonly keepPath: boolean } | null;
@@ -99,9 +99,9 @@ export interface WireVhostRoute {
   readonly websocket: boolean;
   readonly unbuffered: boolean;
   readonly timeout: { readonly seconds: number; readonly nanos: number } | null;
-  readonly headers: readonly VhostHeader[];
-  readonly allow: readonly string[];
-  readonly users: readonly VhostUser[];
+  readonly headers: VhostHeader[];
+  readonly allow: string[];
+  readonly users: VhostUser[];
   readonly open: boolean;
   readonly bodyLimitBytes?: number;
 }

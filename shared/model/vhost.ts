@@ -55,21 +55,21 @@ export type VhostDraft = Vhost<UpstreamRef>;
 /** As it comes over the wire. */
 export interface WireVhost {
   readonly name: string;
-  readonly aliases: readonly string[];
-  readonly listens: readonly WireVhostListen[];
+  readonly aliases: string[];
+  readonly listens: WireVhostListen[];
   readonly defaultServer: boolean;
   readonly redirectHttps: boolean;
   readonly hstsS: number;
   readonly cert: string;
-  readonly routes: readonly WireVhostRoute[];
+  readonly routes: WireVhostRoute[];
   readonly bodyLimitBytes: number;
-  readonly allow: readonly string[];
-  readonly users: readonly VhostUser[];
+  readonly allow: string[];
+  readonly users: VhostUser[];
   readonly clientCert: { readonly mandatory: boolean; readonly caPem: string; readonly crlPem: string } | null;
   readonly title: string;
   readonly maintenance: boolean;
   readonly retryAfterS: number;
-  readonly snippets: readonly string[];
+  readonly snippets: string[];
   readonly overwrite: boolean;
 }
 
@@ -158,12 +158,12 @@ export function formatVhost(site: VhostDraft): WireVhost {
 /** The site with addresses instead of hosts. `addressOf` gives the canonical address of a host by its name or id; it throws where there is none. */
 export function resolveVhost(site: VhostDraft, addressOf: (host: string) => string): Vhost {
   const resolve = (to: UpstreamRef): Upstream => (to.kind === 'host' ? { kind: 'address', address: addressOf(to.host), port: to.port } : to);
-  return { ...site, routes: site.routes.map((route): VhostRoute => (route.kind === 'proxy' || route.kind === 'uwsgi' || route.kind === 'fastcgi' ? { ...route, to: resolve(route.to) } : route)) };
+  return { ...site, routes: site.routes.map((route): VhostRoute => ('stripPrefix' in route ? { ...route, to: resolve(route.to) } : route)) };
 }
 
 /** The hosts of the inventory that a site leads to, by name or id as it says; sorted, each once. */
 export function upstreamHosts(site: VhostDraft): readonly string[] {
-  const hosts = site.routes.flatMap((route) => ('to' in route && route.kind !== 'redirect' && route.to.kind === 'host' ? [route.to.host] : []));
+  const hosts = site.routes.flatMap((route) => ('stripPrefix' in route && route.to.kind === 'host' ? [route.to.host] : []));
   return [...new Set(hosts)].sort();
 }
 
