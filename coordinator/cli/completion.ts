@@ -4,15 +4,15 @@ import { defineCommand, type Noun } from './command.js';
 import { renderBash, renderZsh } from './completion-text.js';
 import type { Context } from './context.js';
 import { protocolText } from './nat-rule-text.js';
-import { hostService, natService } from './service.js';
+import { hostService, natService, vhostService } from './service.js';
 
 /** `reeve completion`, for the nouns that the tree has. */
 export function completionNoun(nouns: () => readonly Noun[]): Noun {
   const completion = defineCommand({
     path: 'completion',
     summary: 'Print a completion script for a shell',
-    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts or forwards it prints the names that the scripts offer, a line each.',
-    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'forwards'] }, host: { text: 'With forwards: the host', optional: true } },
+    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, forwards or vhosts it prints the names that the scripts offer, a line each.',
+    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'forwards', 'vhosts'] }, host: { text: 'With forwards or vhosts: the host', optional: true } },
     options: {},
     examples: [
       { line: 'source <(reeve completion bash)', text: 'Complete in this shell' },
@@ -36,6 +36,10 @@ async function textOf(context: Context, nouns: readonly Noun[], { what, host }: 
       const { hosts } = await (await context.api()).call(hostService, 'ListHost', {});
       return wordLines(hosts.map(({ name }) => name));
     }
+    case 'vhosts': {
+      const { rows } = await (await context.api()).call(vhostService, 'ListVhosts', { selector: parseHostName(host ?? '') });
+      return wordLines(rows.flatMap(({ vhost }) => (vhost === null ? [] : [vhost.name])));
+    }
     default: {
       if (host === undefined) throw fieldMissing('the host', 'the one whose forwards are printed');
       const { rows } = await (await context.api()).call(natService, 'ListNat', { selector: parseHostName(host) });
@@ -44,7 +48,7 @@ async function textOf(context: Context, nouns: readonly Noun[], { what, host }: 
   }
 }
 
-/** Words for a script, a line each. compgen(1) of bash expands what it is given: nothing but plain words may come out here, whatever a coordinator says. */
+/** Words for a script, a line each. compgen(1) of bash expands what it is given: nothing but plain words may come out here, whatever a coordinator says. A site of a whole domain (*.example.org) is typed by hand. */
 function wordLines(words: readonly string[]): string {
   return [...new Set(words)].filter((word) => /^[a-z0-9][a-z0-9./-]*$/.test(word)).map((word) => `${word}\n`).join('');
 }

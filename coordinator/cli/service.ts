@@ -16,6 +16,7 @@ import type { PersonServiceDefinition } from '../../shared/gen/proto/reeve/coord
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
 import type { PolicyServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PolicyService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
+import type { VhostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/VhostService.js';
 import type { ServiceName } from '../../shared/rpc/client.js';
 
 /** The services of the coordinator that the command line calls. Types only: the gRPC library is loaded when a call is made. */
@@ -39,3 +40,4 @@ export const personService = named<PersonServiceDefinition>('reeve.coordinator.v
 export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
 export const policyService = named<PolicyServiceDefinition>('reeve.coordinator.v1.PolicyService');
 export const userService = named<UserServiceDefinition>('reeve.coordinator.v1.UserService');
+export const vhostService = named<VhostServiceDefinition>('reeve.coordinator.v1.VhostService');

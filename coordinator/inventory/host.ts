@@ -9,6 +9,7 @@ import { revokeKeys } from './key.js';
 import { retireKeys } from './key-forget.js';
 import { raiseKeys, touchedHosts } from './key-touched.js';
 import { forgetNat } from './nat-forget.js';
+import { forgetVhosts } from './vhost-forget.js';
 import { voidTokens } from './token.js';
 
 /** A host as the inventory has it. */
@@ -225,6 +226,7 @@ export function setHostState(db: Database, id: string, state: 'revoked' | 'retir
   if (state === 'retired') {
     retireKeys(db, id, now);
     forgetNat(db, id);
+    forgetVhosts(db, id);
   }
   db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);
   return raiseKeys(db, touched, { now, removed: { purge: false, endSessions: false } });

@@ -144,14 +144,14 @@ function requireRoom(db: Database, table: 'nat_forward' | 'nat_masquerade', host
   if (count >= most) throw fieldInvalid(table === 'nat_forward' ? 'forward' : 'masquerade', String(count + 1), `at most ${String(most)} in one host`);
 }
 
-/** Runs what a trigger may refuse. Errors: NAT_EXISTS, naming the row that is in the way. */
+/** Runs what a trigger may refuse. Errors: NAT_EXISTS, naming the row or the site that is in the way. */
 export function apart<T>(db: Database, about: { readonly hostId: string; readonly value: string }, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const [, table, id] = error instanceof Sqlite.SqliteError ? (/^(nat_forward|nat_masquerade) meets ([0-9]+)$/.exec(error.message) ?? []) : [];
+    const [, table, site, id] = error instanceof Sqlite.SqliteError ? (/^(nat_forward|nat_masquerade) meets (site )?([0-9]+)$/.exec(error.message) ?? []) : [];
     if (table === undefined) throw error;
-    throw natExists(db, about, Number(id));
+    throw site === undefined ? natExists(db, about, Number(id)) : takenBySite(db, about, Number(id));
   }
 }
 
@@ -159,6 +159,11 @@ function natExists(db: Database, about: { readonly hostId: string; readonly valu
   const rows = natOf(db, about.hostId);
   const other = [...rows.forwards.map((row) => [row.id, describeForward(row)] as const), ...rows.masquerades.map((row) => [row.id, describeMasquerade(row)] as const)].find(([known]) => known === id);
   return reeveError('NAT_EXISTS', { value: about.value, host: getHost(db, about.hostId)?.name ?? about.hostId, rule: `number ${String(id)}, ${other?.[1] ?? 'another one'}` });
+}
+
+function takenBySite(db: Database, about: { readonly hostId: string; readonly value: string }, id: number): ReeveError {
+  const name = db.prepare('SELECT name FROM vhost WHERE id = ?').pluck().get(id) as string | undefined;
+  return reeveError('NAT_EXISTS', { value: about.value, host: getHost(db, about.hostId)?.name ?? about.hostId, rule: `not to another machine, but site "${name ?? '?'}" of its own web server listens there` });
 }
 
 /** Enables or disables one; false: it was so. */
