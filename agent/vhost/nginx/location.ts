@@ -3,7 +3,7 @@ import { probePath } from '../../../shared/model/vhost-path.js';
 import type { Vhost } from '../../../shared/model/vhost.js';
 import { clientGuards, isRestricted, routeAccess } from './access.js';
 import { redirectDirectives, statusDirectives } from './fixed.js';
-import { folderDirectives, phpDirectives, toFolder } from './folder.js';
+import { folderDirectives, frontDirectives, phpDirectives, toFolder } from './folder.js';
 import { gatewayDirectives } from './gateway.js';
 import { maintenancePage, noAnswerPages } from './page.js';
 import { below } from './prefix.js';
@@ -31,40 +31,44 @@ export function locations(site: Vhost, tls: boolean): readonly Directive[] {
 
 /** `/app` is one location for the path itself and one for all below: "/apple" is neither. The longest one is taken, whatever the order; "^~" keeps regular expressions of snippets out. */
 function routeLocations(site: Vhost, route: VhostRoute, index: number, tls: boolean): readonly Directive[] {
-  const common = [
-    ...clientGuards(site),
-    ...routeAccess(site, route),
-    ...(route.bodyLimitBytes === undefined ? [] : [directive('client_max_body_size', route.bodyLimitBytes)]),
-    ...(route.headers.length === 0 ? [] : strictTransport(site, tls)),
-    ...route.headers.map(({ name, value }) => directive('add_header', name, text(value), 'always')),
-  ];
-  const folder = route.kind === 'php' || route.kind === 'static' || route.kind === 'spa' ? route : undefined;
-  const fixed = (route.kind === 'redirect' || route.kind === 'status') && isRestricted(site, route);
-  const asked = `@reeve_r${String(index)}`;
-  // nginx answers with "return" before it looks at networks and passwords; try_files comes after both. There is nothing below a device.
-  const inside = (exact: boolean): readonly Directive[] => (fixed ? [directive('try_files', '/dev/null/none', asked)] : target(site, route, exact));
+  const named = `@reeve_r${String(index)}`;
+  const headers = [...(route.headers.length === 0 ? [] : strictTransport(site, tls)), ...route.headers.map(({ name, value }) => directive('add_header', name, text(value), 'always'))];
+  const limit = route.bodyLimitBytes === undefined ? [] : [directive('client_max_body_size', route.bodyLimitBytes)];
+  const common = [...clientGuards(site), ...routeAccess(site, route), ...limit, ...headers];
+  const { exact, inside, apart } = answersOf(site, route, named);
   return [
-    ...(route.prefix === '/' ? [] : [block('location', ['=', plain(route.prefix)], folder === undefined ? [...common, ...inside(true)] : toFolder(site, folder))]),
-    block('location', route.prefix === '/' ? [plain('/')] : ['^~', plain(below(route.prefix))], [...common, ...inside(false)]),
-    ...(fixed ? [block('location', [asked], [...common.filter(({ name }) => name === 'add_header'), ...target(site, route, false)])] : []),
+    ...(route.prefix === '/' ? [] : [block('location', ['=', plain(route.prefix)], exact === undefined ? [...clientGuards(site), ...toFolder(route.prefix)] : [...common, ...exact])]),
+    block('location', route.prefix === '/' ? [plain('/')] : ['^~', plain(below(route.prefix))], [...common, ...inside]),
+    ...(apart.length === 0 ? [] : [block('location', [named], [...common, ...apart])]),
   ];
 }
 
-function target(site: Vhost, route: VhostRoute, exact: boolean): readonly Directive[] {
+/** What a route answers: for the prefix itself (undefined: it leads to the path with a slash), for what is below it, and in a location that only others lead to. */
+interface Answers {
+  readonly exact: readonly Directive[] | undefined;
+  readonly inside: readonly Directive[];
+  readonly apart: readonly Directive[];
+}
+
+function answersOf(site: Vhost, route: VhostRoute, named: string): Answers {
   switch (route.kind) {
     case 'proxy':
-      return proxyDirectives(site, route, exact);
+      return { exact: proxyDirectives(site, route, true), inside: proxyDirectives(site, route, false), apart: [] };
     case 'uwsgi':
     case 'fastcgi':
-      return gatewayDirectives(site, route, exact);
+      return { exact: gatewayDirectives(site, route, true), inside: gatewayDirectives(site, route, false), apart: [] };
     case 'php':
-      return phpDirectives(site, route);
+      return { exact: undefined, inside: phpDirectives(site, route, named), apart: frontDirectives(site, route) };
     case 'static':
     case 'spa':
-      return folderDirectives(route);
+      return { exact: undefined, inside: folderDirectives(route), apart: [] };
     case 'redirect':
-      return redirectDirectives(route);
-    case 'status':
-      return statusDirectives(route);
+    case 'status': {
+      const fixed = route.kind === 'redirect' ? redirectDirectives(route) : statusDirectives(route);
+      if (!isRestricted(site, route)) return { exact: fixed, inside: fixed, apart: [] };
+      // nginx answers with "return" before it looks at networks and passwords; try_files comes after both. There is nothing below a device.
+      const later = [directive('try_files', '/dev/null/none', named)];
+      return { exact: later, inside: later, apart: fixed };
+    }
   }
 }
