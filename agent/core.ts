@@ -3,6 +3,9 @@ import { relayDigestModel } from '../shared/model/relay.js';
 import { userDigestModel } from '../shared/model/user.js';
 import type { Service } from '../shared/rpc/server.js';
 import type { Coordinator } from './access.js';
+import { certWork, modelOf as certModel } from './cert/apply.js';
+import { observeCerts } from './cert/observe.js';
+import { certService } from './cert/service.js';
 import { createEngine, type Engine, type EngineOptions } from './engine/engine.js';
 import { obeyEpoch } from './engine/epoch.js';
 import type { NounWork } from './engine/noun.js';
@@ -102,6 +105,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const relays = relayWork(options.relayList, hostName, () => relay.replaced());
   const nat = natWatch(host, () => journal.generation('nat') > 0);
   const forwards = natWork(host, hostName, nat.seen);
+  const certs = certWork(host, hostName);
   const nouns: readonly ObservedNoun[] = [
     {
       noun: 'relay', operation: 'relay', part: 'own',
@@ -120,9 +124,14 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       observe: (id) => engine.read('key', async () => modelOf(await observeManaged(key, id))),
     },
     { ...nat.noun, observe: (id) => engine.read('nat', () => nat.observe(id)) },
+    {
+      noun: 'cert', operation: 'observe.cert', part: 'certs',
+      present: () => journal.generation('cert') > 0,
+      observe: (id) => engine.read('cert', async () => certModel(await observeCerts(host.helper, id))),
+    },
   ];
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
-  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, releases as NounWork];
+  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, certs as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     trust,
@@ -153,6 +162,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(userService({ engine, work: users, host, hostName }), release),
       whileManaged(keyService({ ...key, engine, work: keys }), release),
       whileManaged(natService({ engine, work: forwards, host, hostName }), release),
+      whileManaged(certService({ engine, work: certs, host, hostName }), release),
       whileManaged(reachService({ host, hostName }), release),
     ],
     recover() {

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { bits, der, integer, octets, oid, sequence, setOf, time, utf8, yes } from './der.js';
 
 /** What a self-signed certificate is for. */
@@ -32,7 +32,12 @@ const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
  * the same.
  */
 export function makeSelfSigned(options: SelfSignedOptions): KeyPair {
-  const { names, days, now } = options;
+  const { certPem, key } = signItself(options);
+  return { certPem, keyPem: String(key.export({ type: 'pkcs8', format: 'pem' })) };
+}
+
+/** As makeSelfSigned(), with a key that is no text yet. */
+export function signItself({ names, days, now }: SelfSignedOptions): { readonly certPem: string; readonly key: KeyObject } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const name = subjectOf(names[0] ?? '');
@@ -48,7 +53,7 @@ export function makeSelfSigned(options: SelfSignedOptions): KeyPair {
   );
   // The nonce of ECDSA is OpenSSL's.
   const certificate = sequence(body, algorithm, bits(sign('sha256', body, privateKey)));
-  return { certPem: pem(certificate), keyPem: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) };
+  return { certPem: pem(certificate), key: privateKey };
 }
 
 /** 128 random bits, the first two fixed so that it is positive and always as long. */

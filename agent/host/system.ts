@@ -12,7 +12,9 @@ import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } 
 import { listeningPorts } from './listening.js';
 import { checkReach, readAdvertised, readBootFiles, readNetwork } from './network.js';
 import { createPrivdClient } from './privd.js';
+import { sitePaths, watchSites, type SiteFolders, type SiteWatch } from './site-files.js';
 import { readVolumes } from './volume.js';
+import { askSite } from './web.js';
 
 /** Longest answer of the helper: removing a user waits for its processes, ms. */
 const helperTimeoutMs = 120_000;
@@ -28,10 +30,14 @@ const reeveAccounts: readonly string[] = [agentAccount, 'reeved'];
 
 /** Folder of sshd, and what is in it of the keys that Reeve manages. */
 const sshFolder = '/etc/ssh';
+const certFolder = '/etc/ssl/reeve';
 const keyFolders = ['reeve-keys.d', 'sshd_config.d'] as const;
 
 /** The file by which sshd knows of the key files. */
 const dropInFile = '00-reeve-keys.conf';
+
+/** Where the web server's files are. */
+const siteFolders: SiteFolders = { engine: '/etc/nginx' };
 
 /** Where the parts of the host are. */
 export interface SystemHostOptions {
@@ -51,6 +57,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
   const helper = createPrivdClient({ socketPath: options.helperSocket, timeoutMs: helperTimeoutMs });
   const facts = createFactReader();
   const bootId = readBootId();
+  let sites: SiteWatch | undefined;
   return {
     clock: systemClock,
     helper,
@@ -65,11 +72,27 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     readOwnPorts: () => listeningPorts(readAccounts().passwd.filter(({ name }) => reeveAccounts.includes(name)).map(({ uid }) => uid)),
     readAdvertised,
     checkReach,
+    askSite,
     bootId: () => bootId,
     bootMark: () => readBootMark(dirname(options.helperSocket)),
     monotonicMs: readMonotonicMs,
-    stamp: (part) => stampOf(pathsOf(options, part)),
-    watch: (onTouched) => watchFolders(options, onTouched),
+    stamp(part) {
+      if (part !== 'vhost') return stampOf(pathsOf(options, part));
+      // Folders of sites come and go: whoever looks at them finds out, too, which there are to be watched.
+      sites?.look();
+      return sha256(stampOf(pathsOf(options, part))).toString('hex');
+    },
+    watch(onTouched) {
+      const folders = watchFolders(options, onTouched);
+      const own = watchSites(siteFolders, () => onTouched('vhost'), options.log);
+      sites = own;
+      return {
+        close() {
+          folders.close();
+          own.close();
+        },
+      };
+    },
     close: () => helper.close(),
   };
 }
@@ -137,6 +160,10 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
       return accountFiles.map((name) => `/etc/${name}`);
     case 'keys':
       return keyPaths();
+    case 'certs':
+      return certPaths();
+    case 'vhost':
+      return sitePaths(siteFolders);
     // The kernel's tables are no files: who manages them asks for their generation.
     case 'nat':
     case 'own':
@@ -148,6 +175,12 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
 function keyPaths(): readonly string[] {
   const [files = '', config = ''] = keyFolders.map((name) => join(sshFolder, name));
   return [files, ...namesIn(files).map((name) => join(files, name)), config, join(config, dropInFile)];
+}
+
+/** The links to the managed certificates, and what they lead to. */
+function certPaths(): readonly string[] {
+  const links = namesIn(certFolder).filter((name) => !name.startsWith('.')).map((name) => join(certFolder, name));
+  return [certFolder, ...links.flatMap((link) => [link, join(link, 'cert.pem'), join(link, 'key.pem')])];
 }
 
 function namesIn(folder: string): readonly string[] {
@@ -212,6 +245,7 @@ function watchFolders(options: SystemHostOptions, onTouched: (part: HostPart) =>
   watchFolder(dirname(options.policyPath), [basename(options.policyPath)], 'policy');
   watchFolder(dirname(options.holdPath), [basename(options.holdPath)], 'hold');
   watchKeys(watchFolder);
+  watchCerts(watchFolder);
   return {
     close() {
       for (const watcher of watchers) watcher.close();
@@ -233,6 +267,21 @@ function watchKeys(watchFolder: (folder: string, names: readonly string[] | unde
   };
   if (!existsSync(sshFolder)) return;
   watchFolder(sshFolder, keyFolders, 'keys', look);
+  look();
+}
+
+/** The folder of certificates comes with the first one: the one above it tells when. */
+function watchCerts(watchFolder: (folder: string, names: readonly string[] | undefined, part: HostPart, onName?: (name: string | null) => void) => void): void {
+  let watched: bigint | undefined;
+  const look = (): void => {
+    const inode = lstatSync(certFolder, { bigint: true, throwIfNoEntry: false })?.ino;
+    if (inode === undefined || watched === inode) return;
+    watched = inode;
+    watchFolder(certFolder, undefined, 'certs');
+  };
+  const above = dirname(certFolder);
+  if (!existsSync(above)) return;
+  watchFolder(above, [basename(certFolder)], 'certs', look);
   look();
 }
 

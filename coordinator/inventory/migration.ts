@@ -1,3 +1,4 @@
+import { certTables } from './migration-cert.js';
 import { keyTables } from './migration-key.js';
 import { natTables } from './migration-nat.js';
 import { revocationTables } from './migration-revocation.js';
@@ -261,4 +262,5 @@ export const migrations: readonly string[] = [
   revocationTables,
   natTables,
   vhostTables,
+  certTables,
 ];

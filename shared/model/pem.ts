@@ -36,7 +36,7 @@ export function cleanPem(field: string, text: string, label: PemLabel, mostBytes
 }
 
 /** The DER of each block, base64; undefined: something else stands there. */
-function pemBlocks(text: string, label: PemLabel): string[] | undefined {
+export function pemBlocks(text: string, label: PemLabel): string[] | undefined {
   const lines = text.split('\n');
   if (lines.pop() !== '') return undefined;
   const blocks: string[] = [];
