@@ -8,6 +8,13 @@ import { directive, plain, returnIf, text, variable, type Directive } from './se
 /** The folder of the set in place, as nginx sees it. */
 export const currentFolder = '/etc/nginx/reeve/current';
 
+/** A server block of a site that answers. */
+export interface Serving {
+  readonly site: Vhost;
+  /** It speaks nothing but TLS. */
+  readonly tls: boolean;
+}
+
 /** Who may enter a route: its own, else those of the site; none: nobody is asked. */
 export function usersOf(site: Vhost, route: VhostRoute): readonly VhostUser[] {
   if (route.open) return [];
@@ -31,11 +38,11 @@ export function routeAccess(site: Vhost, route: VhostRoute): readonly Directive[
 }
 
 /**
- * What comes before everything else in each location but the probe of a site that asks for certificates of clients. nginx checks them against the authorities of the site that was
- * named when the connection began, which has to be the one that is asked now: else the certificate of another site's client would count.
+ * What comes before everything else in each location but the probe of a site that asks for certificates of clients, where it speaks TLS. nginx checks them against the authorities
+ * of the site that was named when the connection began, which has to be the one that is asked now: else the certificate of another site's client would count.
  */
-export function clientGuards(site: Vhost): readonly Directive[] {
-  if (site.clientCert === undefined) return [];
+export function clientGuards({ site, tls }: Serving): readonly Directive[] {
+  if (site.clientCert === undefined || !tls) return [];
   const named = returnIf('ssl_server_name', '!=', text(variable('host')), 421);
   return site.clientCert.mandatory ? [returnIf('ssl_client_verify', '!=', plain('SUCCESS'), 403), named] : [named];
 }

@@ -1,6 +1,6 @@
 import type { FolderRoute, PhpRoute } from '../../../shared/model/vhost-route.js';
 import type { Vhost } from '../../../shared/model/vhost.js';
-import { clientGuards } from './access.js';
+import { clientGuards, type Serving } from './access.js';
 import { gatewayAddress, hidden, parameters, timeouts } from './gateway.js';
 import { noAnswer } from './page.js';
 import { below, escapeRegex } from './prefix.js';
@@ -33,7 +33,7 @@ export function folderDirectives(route: FolderRoute): readonly Directive[] {
  * What is below the prefix of a folder with PHP. Scripts have a location inside, which repeats what nginx does not inherit. `front`: the named location of the front controller; a path
  * would be cut by try_files where the folder is an alias.
  */
-export function phpDirectives(site: Vhost, route: PhpRoute, front: string): readonly Directive[] {
+export function phpDirectives(serving: Serving, route: PhpRoute, front: string): readonly Directive[] {
   const script = route.frontController === undefined ? undefined : scriptPath(route, route.frontController);
   const refused = [hiddenFiles(route.prefix), ...route.denied.map((path) => returnIf('uri', '~', plain(`^${escapeRegex(below(route.prefix) + path.slice(1))}(?:/|\\z)`), 403))];
   const last = script === undefined ? '=404' : front;
@@ -43,7 +43,7 @@ export function phpDirectives(site: Vhost, route: PhpRoute, front: string): read
     directive('index', 'index.php', 'index.html', ...(script === undefined ? [] : [text(script)])),
     directive('autoindex', 'off'),
     directive('try_files', '$uri', '$uri/', last),
-    block('location', ['~*', plain('\\.php\\z')], [...clientGuards(site), ...refused, directive('try_files', '$uri', last), ...run(site, route, [variable('document_uri')], [variable('request_filename')])]),
+    block('location', ['~*', plain('\\.php\\z')], [...clientGuards(serving), ...refused, directive('try_files', '$uri', last), ...run(serving.site, route, [variable('document_uri')], [variable('request_filename')])]),
   ];
 }
 

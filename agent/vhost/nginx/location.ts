@@ -1,7 +1,6 @@
 import type { VhostRoute } from '../../../shared/model/vhost-route.js';
 import { probePath } from '../../../shared/model/vhost-path.js';
-import type { Vhost } from '../../../shared/model/vhost.js';
-import { clientGuards, isRestricted, routeAccess } from './access.js';
+import { clientGuards, isRestricted, routeAccess, type Serving } from './access.js';
 import { redirectDirectives, statusDirectives } from './fixed.js';
 import { folderDirectives, frontDirectives, phpDirectives, toFolder } from './folder.js';
 import { gatewayDirectives } from './gateway.js';
@@ -16,28 +15,31 @@ export function probeLocation(modelSha: string): Directive {
 }
 
 /** Strict-Transport-Security, where a server speaks TLS only. */
-export function strictTransport(site: Vhost, tls: boolean): readonly Directive[] {
+export function strictTransport({ site, tls }: Serving): readonly Directive[] {
   return tls && site.hstsS > 0 ? [directive('add_header', 'Strict-Transport-Security', text(`max-age=${String(site.hstsS)}`), 'always')] : [];
 }
 
-/** All locations of a server but the probe. `tls`: it speaks nothing else. */
-export function locations(site: Vhost, tls: boolean): readonly Directive[] {
+/** All locations of a server but the probe. */
+export function locations(serving: Serving): readonly Directive[] {
+  const { site } = serving;
   // A location with a header of its own does not inherit that of the server.
-  if (site.maintenance !== undefined) return [block('location', [plain('/')], [...strictTransport(site, tls), ...maintenancePage(site, site.maintenance.retryAfterS)])];
-  const rest = site.routes.some(({ prefix }) => prefix === '/') ? [] : [block('location', [plain('/')], [...clientGuards(site), directive('return', 404)])];
+  if (site.maintenance !== undefined) return [block('location', [plain('/')], [...strictTransport(serving), ...maintenancePage(site, site.maintenance.retryAfterS)])];
+  const rest = site.routes.some(({ prefix }) => prefix === '/') ? [] : [block('location', [plain('/')], [...clientGuards(serving), directive('return', 404)])];
   const pages = site.routes.some(({ kind }) => kind === 'proxy' || kind === 'uwsgi' || kind === 'fastcgi' || kind === 'php') ? noAnswerPages(site) : [];
-  return [...site.routes.flatMap((route, index) => routeLocations(site, route, index, tls)), ...rest, ...pages];
+  return [...site.routes.flatMap((route, index) => routeLocations(serving, route, index)), ...rest, ...pages];
 }
 
 /** `/app` is one location for the path itself and one for all below: "/apple" is neither. The longest one is taken, whatever the order; "^~" keeps regular expressions of snippets out. */
-function routeLocations(site: Vhost, route: VhostRoute, index: number, tls: boolean): readonly Directive[] {
+function routeLocations(serving: Serving, route: VhostRoute, index: number): readonly Directive[] {
+  const { site } = serving;
   const named = `@reeve_r${String(index)}`;
-  const headers = [...(route.headers.length === 0 ? [] : strictTransport(site, tls)), ...route.headers.map(({ name, value }) => directive('add_header', name, text(value), 'always'))];
+  const guards = clientGuards(serving);
+  const headers = [...(route.headers.length === 0 ? [] : strictTransport(serving)), ...route.headers.map(({ name, value }) => directive('add_header', name, text(value), 'always'))];
   const limit = route.bodyLimitBytes === undefined ? [] : [directive('client_max_body_size', route.bodyLimitBytes)];
-  const common = [...clientGuards(site), ...routeAccess(site, route), ...limit, ...headers];
-  const { exact, inside, apart } = answersOf(site, route, named);
+  const common = [...guards, ...routeAccess(site, route), ...limit, ...headers];
+  const { exact, inside, apart } = answersOf(serving, route, named);
   return [
-    ...(route.prefix === '/' ? [] : [block('location', ['=', plain(route.prefix)], exact === undefined ? [...clientGuards(site), ...toFolder(route.prefix)] : [...common, ...exact])]),
+    ...(route.prefix === '/' ? [] : [block('location', ['=', plain(route.prefix)], exact === undefined ? [...guards, ...toFolder(route.prefix)] : [...common, ...exact])]),
     block('location', route.prefix === '/' ? [plain('/')] : ['^~', plain(below(route.prefix))], [...common, ...inside]),
     ...(apart.length === 0 ? [] : [block('location', [named], [...common, ...apart])]),
   ];
@@ -50,7 +52,8 @@ interface Answers {
   readonly apart: readonly Directive[];
 }
 
-function answersOf(site: Vhost, route: VhostRoute, named: string): Answers {
+function answersOf(serving: Serving, route: VhostRoute, named: string): Answers {
+  const { site } = serving;
   switch (route.kind) {
     case 'proxy':
       return { exact: proxyDirectives(site, route, true), inside: proxyDirectives(site, route, false), apart: [] };
@@ -58,7 +61,7 @@ function answersOf(site: Vhost, route: VhostRoute, named: string): Answers {
     case 'fastcgi':
       return { exact: gatewayDirectives(site, route, true), inside: gatewayDirectives(site, route, false), apart: [] };
     case 'php':
-      return { exact: undefined, inside: phpDirectives(site, route, named), apart: frontDirectives(site, route) };
+      return { exact: undefined, inside: phpDirectives(serving, route, named), apart: frontDirectives(site, route) };
     case 'static':
     case 'spa':
       return { exact: undefined, inside: folderDirectives(route), apart: [] };

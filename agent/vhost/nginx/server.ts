@@ -1,7 +1,7 @@
 import type { VhostListen } from '../../../shared/model/vhost-listen.js';
 import { fileBase } from '../../../shared/model/vhost-name.js';
 import type { Vhost } from '../../../shared/model/vhost.js';
-import { currentFolder, siteAccess } from './access.js';
+import { currentFolder, siteAccess, type Serving } from './access.js';
 import { locations, probeLocation, strictTransport } from './location.js';
 import { block, directive, plain, text, variable, type Argument, type Directive } from './serialize.js';
 
@@ -9,37 +9,41 @@ import { block, directive, plain, text, variable, type Argument, type Directive 
 const clientDepth = 4;
 
 /**
- * The server blocks of a site: one, or two where what speaks TLS is another than what does not: with redirectHttps, and with a header that only TLS may have. In maintenance
- * everything gets the page, so nothing is redirected.
+ * The server blocks of a site: one, or two where what speaks TLS is another than what does not: with redirectHttps, with a header that only TLS may have, and with certificates of clients.
+ * In maintenance everything gets the page, so nothing is redirected or refused.
  */
 export function servers(site: Vhost, modelSha: string): readonly Directive[] {
   const secure = site.listens.filter(({ tls }) => tls);
   const open = site.listens.filter(({ tls }) => !tls);
-  if (site.redirectHttps && site.maintenance === undefined) return [redirectServer(site, open, secure[0]?.port ?? 443, modelSha), mainServer(site, secure, modelSha)];
-  if (site.hstsS > 0 && open.length > 0) return [mainServer(site, open, modelSha), mainServer(site, secure, modelSha)];
-  return [mainServer(site, site.listens, modelSha)];
+  if (open.length === 0 || secure.length === 0 || (!site.redirectHttps && site.hstsS === 0 && site.clientCert === undefined)) return [mainServer(site, site.listens, modelSha)];
+  const serves = site.maintenance === undefined;
+  const other = serves && site.redirectHttps ? redirection(secure[0]?.port ?? 443) : serves && site.clientCert?.mandatory === true ? directive('return', 403) : undefined;
+  return [other === undefined ? mainServer(site, open, modelSha) : smallServer(site, open, modelSha, other), mainServer(site, secure, modelSha)];
 }
 
 function mainServer(site: Vhost, listens: readonly VhostListen[], modelSha: string): Directive {
-  const secure = listens.some(({ tls }) => tls);
-  const only = listens.every(({ tls }) => tls);
+  const serving: Serving = { site, tls: listens.every(({ tls }) => tls) };
   return block('server', [], [
     ...address(site, listens),
-    ...(secure ? tlsDirectives(site) : []),
+    ...(listens.some(({ tls }) => tls) ? tlsDirectives(site) : []),
     directive('absolute_redirect', 'off'),
     directive('client_max_body_size', site.bodyLimitBytes),
     ...siteAccess(site),
-    ...strictTransport(site, only),
+    ...strictTransport(serving),
     ...(site.maintenance === undefined ? site.snippets.map((name) => directive('include', plain(`/etc/reeve/snippets/${name}.conf`))) : []),
     probeLocation(modelSha),
-    ...locations(site, only),
+    ...locations(serving),
   ]);
 }
 
-/** Sends everything to the same address with TLS. */
-function redirectServer(site: Vhost, listens: readonly VhostListen[], port: number, modelSha: string): Directive {
-  const where = text('https://', variable('host'), ...(port === 443 ? [] : [`:${String(port)}`]), variable('request_uri'));
-  return block('server', [], [...address(site, listens), probeLocation(modelSha), block('location', [plain('/')], [directive('return', 301, where)])]);
+/** Says the same to everybody, but to the probe. */
+function smallServer(site: Vhost, listens: readonly VhostListen[], modelSha: string, said: Directive): Directive {
+  return block('server', [], [...address(site, listens), probeLocation(modelSha), block('location', [plain('/')], [said])]);
+}
+
+/** To the same address with TLS. */
+function redirection(port: number): Directive {
+  return directive('return', 301, text('https://', variable('host'), ...(port === 443 ? [] : [`:${String(port)}`]), variable('request_uri')));
 }
 
 function address(site: Vhost, listens: readonly VhostListen[]): readonly Directive[] {
