@@ -83,6 +83,15 @@ export interface StatusRoute extends RouteBase {
 /** What a site answers below a path. */
 export type VhostRoute<U = Upstream> = ProxyRoute<U> | GatewayRoute<U> | PhpRoute | FolderRoute | RedirectRoute | StatusRoute;
 
+/** Where a route leads, without all that can be said about it besides. Every route is one. */
+export type VhostTarget =
+  | (Pick<ProxyRoute<UpstreamRef>, 'kind' | 'to' | 'tls'> & Partial<Pick<ProxyRoute, 'hostHeader'>>)
+  | Pick<GatewayRoute<UpstreamRef>, 'kind' | 'to'>
+  | Pick<PhpRoute, 'kind' | 'folder' | 'socket' | 'frontController' | 'denied'>
+  | Pick<FolderRoute, 'kind' | 'folder'>
+  | Pick<RedirectRoute, 'kind' | 'to' | 'code' | 'keepPath'>
+  | Pick<StatusRoute, 'kind' | 'code' | 'text'>;
+
 /** As it comes over the wire. */
 export interface WireVhostRoute {
   readonly prefix: string;
@@ -180,7 +189,7 @@ export function formatRoute(route: VhostRoute<UpstreamRef>): WireVhostRoute {
   const timeout = 'timeoutS' in route && route.timeoutS !== usualTimeoutS ? { seconds: route.timeoutS, nanos: 0 } : null;
   return {
     prefix,
-    ...formatTarget(route),
+    ...formatWireTarget(route),
     stripPrefix: 'stripPrefix' in route && route.stripPrefix,
     keepEncoded: 'keepEncoded' in route && route.keepEncoded,
     websocket: 'websocket' in route && route.websocket,
@@ -194,7 +203,8 @@ export function formatRoute(route: VhostRoute<UpstreamRef>): WireVhostRoute {
   };
 }
 
-function formatTarget(route: VhostRoute<UpstreamRef>): Partial<WireVhostRoute> {
+/** The part of a route's message that says where it leads. */
+export function formatWireTarget(route: VhostTarget): Pick<WireVhostRoute, (typeof targets)[number]> {
   switch (route.kind) {
     case 'proxy':
       return { proxy: { to: formatUpstream(route.to), tls: route.tls, hostHeader: route.hostHeader ?? '' } };

@@ -77,6 +77,7 @@ export function parseUpstreamText(field: string, text: string, usualPort?: numbe
     throw fieldInvalid(field, text, 'ADDRESS:PORT, HOST:PORT with a host of the inventory, or unix:/PATH: 10.0.0.5:8080, [fd00::5]:8080, web1:8080, unix:/run/app.sock');
   }
   parseVhostPort(field, port, false);
+  if (host === 'localhost') throw fieldInvalid(field, text, 'an address: 127.0.0.1 or [::1] is the host of the site itself');
   if (match?.[1] !== undefined || /^[0-9.]+$/.test(host)) return { kind: 'address', address: parseUpstreamAddress(field, host), port };
   return { kind: 'host', host: parseHostName(host, field), port };
 }
