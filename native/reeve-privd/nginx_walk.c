@@ -1,0 +1,116 @@
+/* The whole configuration of nginx, with its includes, as directives. */
+#include "vhost.h"
+#include <glob.h>
+
+#define FILES_MAX 20000u
+#define FILE_MAX (8u << 20)
+#define INCLUDES_DEEP 8u
+
+struct state { struct nginx_walk *w; struct nginx_at at; char *names[NGINX_DEPTH]; unsigned files, deep; };
+
+static void cut(struct state *s, const char *file, const char *why) {
+  if (s->w->cut) return;
+  s->w->cut = true;
+  snprintf(s->w->file, sizeof s->w->file, "%s", file);
+  snprintf(s->w->why, sizeof s->w->why, "%s", why);
+}
+
+static void read_file(struct state *s, const char *file);
+
+/* Relative to the folder of the main file, in the order of names. A pattern that finds nothing is fine; a name that is not there is not. */
+static void include(struct state *s, const char *pattern, const char *by) {
+  char path[512];
+  glob_t found;
+  int n = snprintf(path, sizeof path, "%s%s", *pattern == '/' ? "" : NGINX_DIR "/", pattern);
+  if (n < 0 || (size_t)n >= sizeof path || s->deep == INCLUDES_DEEP) {
+    cut(s, by, "an include is too long, or too deep");
+    return;
+  }
+  if (glob(path, 0, NULL, &found) == 0) {
+    for (size_t i = 0; i < found.gl_pathc; i++) read_file(s, found.gl_pathv[i]);
+    globfree(&found);
+  } else if (!strpbrk(pattern, "*?[")) {
+    cut(s, path, "it is included, and not there");
+  }
+}
+
+static void open_block(struct state *s, const char *name) {
+  s->names[s->at.depth] = strdup(name);
+  s->at.blocks[s->at.depth] = s->names[s->at.depth] ? s->names[s->at.depth] : "";
+  s->at.depth++;
+}
+
+static void close_block(struct state *s) {
+  s->at.depth--;
+  end_text(&s->names[s->at.depth]);
+  s->names[s->at.depth] = NULL;
+}
+
+/* One directive of a file; false: the rest of the file is not read. */
+static bool meet(struct state *s, struct nginx_reader *r, const char *file, enum nginx_kind kind, unsigned floor) {
+  if (kind == NGINX_CLOSE && s->at.depth == floor) return cut(s, file, "unexpected \"}\""), false;
+  if (kind == NGINX_OPEN && s->at.depth == NGINX_DEPTH) return cut(s, file, "blocks are too deep"), false;
+  if (kind == NGINX_CLOSE) close_block(s);
+  s->at.file = file;
+  s->at.line = r->from;
+  s->at.kind = kind;
+  s->at.nwords = r->nwords;
+  s->at.words = r->words;
+  if (kind == NGINX_SIMPLE && r->nwords == 2 && !strcmp(r->words[0], "include")) include(s, r->words[1], file);
+  else s->w->meet(s->w->data, &s->at);
+  if (kind == NGINX_OPEN) open_block(s, r->words[0]);
+  return true;
+}
+
+static void read_file(struct state *s, const char *file) {
+  size_t n;
+  if (s->w->skip && !strcmp(s->w->skip, file)) return;
+  if (s->files++ == FILES_MAX) {
+    cut(s, file, "there are too many files");
+    return;
+  }
+  AUTO_TEXT text = read_whole(file, FILE_MAX, &n);
+  struct nginx_reader *r = text ? malloc(sizeof *r) : NULL;
+  if (!r) {
+    cut(s, file, "it cannot be read");
+    return;
+  }
+  unsigned floor = s->at.depth;
+  enum nginx_kind kind;
+  s->deep++;
+  nginx_reader_init(r, text, n);
+  while ((kind = nginx_next(r)) != NGINX_END) {
+    if (kind == NGINX_BAD) cut(s, file, r->why);
+    if (kind == NGINX_BAD || !meet(s, r, file, kind, floor)) break;
+  }
+  if (kind == NGINX_END && s->at.depth != floor) cut(s, file, "a block does not end");
+  while (s->at.depth > floor) close_block(s);
+  s->deep--;
+  free(r);
+}
+
+/* Calls `meet` for each directive but includes that are followed. What cannot be read is left out, and `cut` says so. */
+void nginx_walk(struct nginx_walk *w) {
+  struct state s = {.w = w};
+  w->cut = false;
+  read_file(&s, NGINX_MAIN);
+}
+
+/* nginx_walk() follows includes without telling of them, so the main file is looked at by itself. */
+bool nginx_reads_includes(void) {
+  size_t n;
+  unsigned depth = 0;
+  bool http = false, found = false;
+  AUTO_TEXT text = read_whole(NGINX_MAIN, FILE_MAX, &n);
+  struct nginx_reader *r = text ? malloc(sizeof *r) : NULL;
+  if (!r) return false;
+  nginx_reader_init(r, text, n);
+  for (enum nginx_kind kind; (kind = nginx_next(r)) != NGINX_END && kind != NGINX_BAD;) {
+    if (kind == NGINX_OPEN && depth++ == 0) http = !strcmp(r->words[0], "http");
+    else if (kind == NGINX_CLOSE && depth > 0) depth--;
+    else if (kind == NGINX_SIMPLE && depth == 1 && http && r->nwords == 2 && !strcmp(r->words[0], "include"))
+      found = found || !strcmp(r->words[1], NGINX_INCLUDES "/*.conf") || !strcmp(r->words[1], "conf.d/*.conf") || !strcmp(r->words[1], NGINX_INCLUDES "/" VHOST_INCLUDE);
+  }
+  free(r);
+  return found;
+}
