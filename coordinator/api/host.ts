@@ -33,6 +33,7 @@ import {
 import { currentKey, revokeKeys } from '../inventory/key.js';
 import { raiseKeys, touchedHosts } from '../inventory/key-touched.js';
 import { followDestination, requireNoForwards } from '../inventory/nat-touched.js';
+import { followUpstream, requireNoUpstreams } from '../inventory/vhost-touched.js';
 import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
@@ -91,6 +92,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         audited(office(), principal, `host set ${host.name}`, JSON.stringify({ ...edit, set, remove, ...access }), (raise) => {
           updateHost(db, host, edit);
           raise(followDestination(db, host, clock.now(), nameFor(db, principal)));
+          raise(followUpstream(db, host, clock.now()));
           setLabels(db, host.id, set, remove);
           assertStaysInScope(db, principal, host, 'leave host');
           raise(setHostAccess(office(), host, access));
@@ -107,6 +109,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
         if (children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
         requireNoForwards(db, host, nameFor(db, context.principal));
+        requireNoUpstreams(db, host, nameFor(db, context.principal));
         audited(office(), context.principal, `host retire ${host.name}`, host.id, (raise) => raise(retireHost(db, host.id, clock.now())));
         fleet.refresh(host.id);
         return Promise.resolve({});
@@ -183,6 +186,7 @@ function invite(office: Office, caller: OperatorCaller, request: InviteHostReque
     else {
       updateHost(db, known, { ...(endpoint === undefined ? {} : { endpoint }), ...(parentId === undefined ? {} : { parentId }), ...link });
       raise(followDestination(db, known, now, nameFor(db, caller)));
+      raise(followUpstream(db, known, now));
     }
     setLabels(db, id, labels, []);
     assertStaysInScope(db, caller, { id, name }, 'invite host');

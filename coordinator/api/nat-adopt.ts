@@ -8,9 +8,10 @@ import type { HostRow } from '../inventory/host.js';
 import { addForward, addMasquerade, type NewForward, type NewMasquerade } from '../inventory/nat.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
-import { natHost, natSubject, runNat } from './nat-change.js';
+import { natSubject, runNat } from './nat-change.js';
 import { requireInScope } from './nat-destination.js';
 import { askNat } from './nat-show.js';
+import { changeableHost } from './select.js';
 
 /** Something of others that is to be taken over. */
 type Found = { readonly kind: 'forward'; readonly forward: NewForward } | { readonly kind: 'masquerade'; readonly masquerade: NewMasquerade };
@@ -22,7 +23,7 @@ type Found = { readonly kind: 'forward'; readonly forward: NewForward } | { read
 export async function* adoptNat(office: Office, context: CallContext<OperatorCaller>, request: AdoptNatRequest): AsyncGenerator<ChangeEventInput> {
   const { db, clock } = office;
   const { principal } = context;
-  const host = natHost(db, principal, request.host);
+  const host = changeableHost(db, principal, request.host);
   const { foreign } = await askNat(office, host, { foreign: true, deadlineMs: 30_000 });
   const found = chosen(host, foreign, request.which);
   yield* runNat(office, context, {

@@ -17,7 +17,6 @@ import { natNoun } from '../reconcile/nat.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
 import { inventoryChange } from './key-change.js';
-import { hostFor } from './select.js';
 
 /** One forward or masquerade of the inventory. */
 export type NatRow = ({ readonly kind: 'forward' } & ForwardRow) | ({ readonly kind: 'masquerade' } & MasqueradeRow);
@@ -68,13 +67,6 @@ export function natIdentity(verb: string, hostId: string, detail: unknown): stri
 function parseConfirm(wire: NatConfirm | null): Confirmation {
   const timeoutMs = fromDuration(wire?.timeout);
   return { manual: wire?.manual === true, timeoutMs: timeoutMs === undefined ? undefined : parseInteger('confirm timeout (ms)', timeoutMs, { min: 10_000, max: 600_000 }) };
-}
-
-/** The one host of a command. Errors: HOST_UNKNOWN, HOST_REVOKED. */
-export function natHost(db: Database, caller: OperatorCaller, name: string): HostRow {
-  const host = hostFor(db, caller, name);
-  if (host.state === 'revoked') throw reeveError('HOST_REVOKED', { host: host.name });
-  return host;
 }
 
 /** All that the inventory has of a host, forwards first. */

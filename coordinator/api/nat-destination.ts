@@ -37,13 +37,16 @@ function destinationHost(db: Database, host: HostRow, destination: HostRow): New
   }
 }
 
-/** A caller with a scope leads nobody to a machine of others: of the hosts that have the address, those that live on this one count first. Errors: SCOPE_REFUSED. */
+/** A caller with a scope leads nobody to a machine of others. Errors: SCOPE_REFUSED. */
 export function requireInScope(db: Database, caller: Scoped, host: HostRow, to: Pick<NewForward['to'], 'address'>): void {
-  const { scope } = caller;
-  if (scope === undefined) return;
-  const known = hostsAt(db, to.address);
+  if (isOfOthers(db, caller, host, to.address)) throw reeveError('SCOPE_REFUSED', { value: (caller.scope ?? []).map(formatLabel).join(' or '), rule: `forward to ${to.address}` });
+}
+
+/** Whether an address that a host reaches is one of a machine outside the caller's scope: of the hosts that have the address, those that live on this one count first. */
+export function isOfOthers(db: Database, caller: Scoped, host: HostRow, address: string): boolean {
+  if (caller.scope === undefined) return false;
+  const known = hostsAt(db, address);
   const here = known.filter(({ parentId }) => parentId === host.id);
   const meant = here.length > 0 ? here : known;
-  if (meant.length === 0 || meant.some(({ id }) => inScope(db, caller, id))) return;
-  throw reeveError('SCOPE_REFUSED', { value: scope.map(formatLabel).join(' or '), rule: `forward to ${to.address}` });
+  return meant.length > 0 && !meant.some(({ id }) => inScope(db, caller, id));
 }

@@ -17,10 +17,11 @@ import type { Office } from '../office.js';
 import { natNoun } from '../reconcile/nat.js';
 import type { OperatorCaller } from './caller.js';
 import { adoptNat } from './nat-adopt.js';
-import { findNat, natHost, natIdentity, natRows, natSubject, runNat, unseenChange, type NatRow } from './nat-change.js';
+import { findNat, natIdentity, natRows, natSubject, runNat, unseenChange, type NatRow } from './nat-change.js';
 import { newForward } from './nat-destination.js';
 import { explainNat, listNat, observeNat, traceNat } from './nat-show.js';
 import { changes, reads } from './row.js';
+import { changeableHost } from './select.js';
 
 type Context = CallContext<OperatorCaller>;
 
@@ -43,7 +44,7 @@ export function natService(office: () => Office): Service<OperatorCaller> {
 function addOne(office: Office, context: Context, request: AddForwardRequest): AsyncGenerator<ChangeEventInput> {
   const { db } = office;
   const { principal } = context;
-  const host = natHost(db, principal, request.host);
+  const host = changeableHost(db, principal, request.host);
   const comment = parseNatComment('comment', request.comment);
   const enabled = !request.disabled;
   const forward = newForward(db, principal, host, request);
@@ -67,7 +68,7 @@ function addOne(office: Office, context: Context, request: AddForwardRequest): A
 
 function addSource(office: Office, context: Context, request: AddMasqueradeRequest): AsyncGenerator<ChangeEventInput> {
   const { db } = office;
-  const host = natHost(db, context.principal, request.host);
+  const host = changeableHost(db, context.principal, request.host);
   const comment = parseNatComment('comment', request.comment);
   const enabled = !request.disabled;
   if (request.masquerade === null) throw fieldMissing('masquerade', 'the network that reaches out');
@@ -93,7 +94,7 @@ function entryOf({ clock }: Office, caller: OperatorCaller, entry: Pick<NewEntry
 }
 
 function remove(office: Office, context: Context, request: RemoveNatRequest): AsyncGenerator<ChangeEventInput> {
-  const host = natHost(office.db, context.principal, request.host);
+  const host = changeableHost(office.db, context.principal, request.host);
   return runNat(office, context, {
     host,
     verb: 'remove',
@@ -113,7 +114,7 @@ function remove(office: Office, context: Context, request: RemoveNatRequest): As
 }
 
 function set(office: Office, context: Context, request: SetNatRequest): AsyncGenerator<ChangeEventInput> {
-  const host = natHost(office.db, context.principal, request.host);
+  const host = changeableHost(office.db, context.principal, request.host);
   return runNat(office, context, {
     host,
     verb: request.enabled ? 'enable' : 'disable',
@@ -138,7 +139,7 @@ function subjectNow(db: Database, host: HostRow, which: string): string {
 /** A person confirms the change of a host that waits for one. Errors: CONFIRM_UNKNOWN, CONFIRM_REVERTED, HOST_UNREACHABLE. */
 async function confirm(office: Office, { principal }: Context, name: string): Promise<string> {
   const { db, clock, waits } = office;
-  const host = natHost(db, principal, name);
+  const host = changeableHost(db, principal, name);
   const entry = { timeMs: clock.now(), principal: principal.name, action: `nat confirm ${host.name}`, arguments: natIdentity('confirm', host.id, {}), operationId: '', code: '' };
   writing(db, () => addAudit(db, { ...entry, phase: 'ok' }));
   return waits.agree(host, natNoun.name);

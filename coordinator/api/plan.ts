@@ -2,10 +2,12 @@ import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import { fieldInvalid } from '../../shared/model/field.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
-import { listPending } from '../inventory/generation.js';
+import { getGeneration, listPending } from '../inventory/generation.js';
+import { listParked } from '../inventory/vhost-parked.js';
 import type { Office } from '../office.js';
 import type { Noun } from '../reconcile/noun.js';
 import { allNouns, findNoun } from '../reconcile/nouns.js';
+import { vhostNoun } from '../reconcile/vhost.js';
 import type { OperatorCaller } from './caller.js';
 import { formatSteps, parseChangeOptions } from './event.js';
 import { changes, reads } from './row.js';
@@ -32,12 +34,20 @@ export function planService(office: () => Office): Service<OperatorCaller> {
       handle: (request, context) => {
         const { db } = office();
         const hosts = new Map(listedHosts(db, context.principal, request.selector).map((host) => [host.id, host]));
+        const parked = listParked(db).flatMap(({ hostId, name, problem, sinceMs }) => {
+          const host = hosts.get(hostId);
+          const generation = getGeneration(db, hostId, vhostNoun.name);
+          // Where the noun itself is pending, that says it.
+          if (host === undefined || generation === undefined || generation.applied < generation.wanted) return [];
+          return [{ hostName: host.name, noun: vhostNoun.name, generation: generation.wanted, applied: generation.applied, reason: `site "${name}" is parked: ${problem}`, since: toTimestamp(sinceMs) }];
+        });
         const pending = listPending(db)
           .flatMap((row) => {
             const host = hosts.get(row.hostId);
             if (host === undefined) return [];
             return [{ hostName: host.name, noun: row.noun, generation: row.wanted, applied: row.applied, reason: row.reason, since: toTimestamp(row.sinceMs) }];
           })
+          .concat(parked)
           .sort((a, b) => (a.hostName < b.hostName ? -1 : a.hostName > b.hostName ? 1 : 0));
         return Promise.resolve({ pending });
       },

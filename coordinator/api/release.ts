@@ -8,6 +8,7 @@ import { childrenOf, type HostRow } from '../inventory/host.js';
 import type { Office } from '../office.js';
 import { isKeyManaged } from '../inventory/key-list.js';
 import { requireNoForwards } from '../inventory/nat-touched.js';
+import { requireNoUpstreams } from '../inventory/vhost-touched.js';
 import { hostNoun } from '../reconcile/host.js';
 import { keyNoun } from '../reconcile/key.js';
 import type { Noun } from '../reconcile/noun.js';
@@ -34,7 +35,10 @@ export function releaseHost(office: Office, request: ReleaseHostRequest, context
   }
   const children = childrenOf(db, host.id).map((child) => (inScope(db, context.principal, child.id) ? child.name : 'a host outside your scope'));
   if (request.noun === '' && children.length > 0) throw reeveError('HOST_HAS_CHILDREN', { value: host.name, rule: children.join(', ') });
-  if (request.noun === '') requireNoForwards(db, host, nameFor(db, context.principal));
+  if (request.noun === '') {
+    requireNoForwards(db, host, nameFor(db, context.principal));
+    requireNoUpstreams(db, host, nameFor(db, context.principal));
+  }
   return formatSteps(office.changes.run({ ...base, nouns: releasedNouns(office, host, request.noun), release: true }, options, context.signal));
 }
 

@@ -67,6 +67,13 @@ export function listedHosts(db: Database, caller: Scoped, selector: string): Hos
   return selector === '' ? visibleHosts(db, caller) : hostsFor(db, caller, selector);
 }
 
+/** The one host of a command that changes it. Errors: HOST_UNKNOWN, HOST_RETIRED, HOST_REVOKED. */
+export function changeableHost(db: Database, caller: Scoped, nameOrId: string): HostRow {
+  const host = hostFor(db, caller, nameOrId);
+  if (host.state === 'revoked') throw reeveError('HOST_REVOKED', { host: host.name });
+  return host;
+}
+
 /** The hosts of a selector that can be changed: revoked ones are left out, but refused when one is named alone. Errors: SELECTOR_*, HOST_UNKNOWN, HOST_REVOKED. */
 export function changeableHosts(db: Database, caller: Scoped, selector: string): HostRow[] {
   const selected = hostsFor(db, caller, selector);

@@ -26,6 +26,7 @@ import { planService } from './plan.js';
 import { policyService } from './policy.js';
 import { createRefusals, type Refusals } from './refusal.js';
 import { userService } from './user.js';
+import { vhostService } from './vhost.js';
 
 /** What the operators' API is made of. */
 export interface ApiOptions {
@@ -73,6 +74,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     planService(office),
     policyService(office),
     userService(office),
+    vhostService(office),
   ];
 }
 

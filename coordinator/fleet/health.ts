@@ -4,6 +4,7 @@ import { ownVolume } from '../doctor/own.js';
 import { badVolumes } from '../doctor/status.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
+import { listParked } from '../inventory/vhost-parked.js';
 import { damageOf } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { Fleet } from './fleet.js';
@@ -28,7 +29,7 @@ const clockWarningMs = 5 * 60_000;
 /** A certificate that should have been renewed long ago, ms before its end. */
 const certificateWarningMs = 2 * 86_400_000;
 
-/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted, a held noun is not pending. */
+/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted, a held noun is not pending, nor is noun vhost where sites are parked. */
 export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[]): Health[] {
   const { db } = world;
   const now = world.clock.now();
@@ -56,6 +57,13 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     health.push(...hostHealth(host, live, now));
   }
   const owed = listPending(db);
+  const parked = listParked(db);
+  for (const row of parked) {
+    const host = hosts.get(row.hostId);
+    if (host?.state !== 'joined' || lost.has(row.hostId)) continue;
+    const title = `site ${row.name} ${row.servesBefore ? 'is served as it was before' : 'is not served'}`;
+    health.push({ code: 'VHOST_PARKED', title, severity: row.servesBefore ? 'warning' : 'error', text: row.problem, since: row.sinceMs, hostName: host.name });
+  }
   const holdsOf = holdLookup(world, fleet);
   for (const host of hosts.values()) {
     for (const hold of holdsOf(host.id)) health.push(holdHealth(host, hold, owed.filter((row) => row.hostId === host.id).map((row) => row.noun)));
@@ -64,6 +72,7 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     const host = hosts.get(row.hostId);
     if (host === undefined || host.state !== 'joined' || lost.has(row.hostId)) continue;
     if (holdOn(holdsOf(row.hostId), row.noun) !== undefined) continue;
+    if (row.noun === 'vhost' && parked.some(({ hostId }) => hostId === row.hostId)) continue;
     health.push({ code: 'PENDING', title: `noun ${row.noun} is not applied`, severity: 'warning', text: row.reason === '' ? 'reeve apply' : row.reason, since: row.sinceMs, hostName: host.name });
   }
   for (const row of listDrift(db)) {

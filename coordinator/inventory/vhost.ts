@@ -86,10 +86,10 @@ export function addVhost(db: Database, site: VhostDraft, entry: NewVhost): void 
   storeParts(db, { hostId: entry.hostId, id }, site);
 }
 
-/** Stores a site as it is to be from now on; its name stays. False: it is so already. Errors: VHOST_EXISTS, NAT_EXISTS. */
+/** Stores a site as it is to be from now on; its name stays, and so does that it is to be written over. False: it is so already. Errors: VHOST_EXISTS, NAT_EXISTS. */
 export function setVhost(db: Database, row: VhostRow, site: VhostDraft, generation: number): boolean {
   if (vhostModelText(site) === vhostModelText(row.site) && (!site.overwrite || row.site.overwrite)) return false;
-  db.prepare('UPDATE vhost SET model = ?, cert = ?, overwrite = ?, generation = ? WHERE id = ?').run(vhostModelText(site), site.cert ?? null, site.overwrite ? 1 : 0, generation, row.id);
+  db.prepare('UPDATE vhost SET model = ?, cert = ?, overwrite = ?, generation = ? WHERE id = ?').run(vhostModelText(site), site.cert ?? null, site.overwrite || row.site.overwrite ? 1 : 0, generation, row.id);
   storeParts(db, row, site);
   return true;
 }
