@@ -1,4 +1,4 @@
-/* What all parts use, and reeve-nat too: ends of blocks, a growing buffer, numbers, lists. */
+/* What all parts use, and reeve-nat too: ends of blocks, a growing buffer, numbers, lists, whole files. */
 #include "reeve.h"
 #include <stdarg.h>
 
@@ -25,6 +25,31 @@ bool write_whole(int fd, const void *p, size_t n) {
     n -= (size_t)put;
   }
   return true;
+}
+
+/* A whole regular file, as long as it is now, with a NUL after it; or NULL with errno (EFBIG: larger than max). */
+char *read_open(int fd, size_t max, size_t *n) {
+  struct stat st;
+  char *text = NULL;
+  size_t got = 0;
+  ssize_t r = 0;
+  if (fstat(fd, &st)) return NULL;
+  if (!S_ISREG(st.st_mode)) errno = EINVAL;
+  else if (st.st_size > (off_t)max) errno = EFBIG;
+  else text = malloc((size_t)st.st_size + 1);
+  while (text && (r = read(fd, text + got, (size_t)st.st_size - got)) > 0) got += (size_t)r;
+  if (r < 0) {
+    end_text(&text);
+    return NULL;
+  }
+  if (text) text[got] = 0;
+  if (n) *n = got;
+  return text;
+}
+
+char *read_whole(const char *path, size_t max, size_t *n) {
+  AUTO_FD fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  return fd < 0 ? NULL : read_open(fd, max, n);
 }
 
 /* A decimal number without sign or leading zero. */
