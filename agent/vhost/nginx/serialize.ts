@@ -112,6 +112,7 @@ function escape(data: string): string {
 
 function quote(escaped: string): string {
   const written = `"${escaped}"`;
-  if (new TextEncoder().encode(written).length > mostWordBytes) throw new RangeError('a word is longer than nginx reads');
+  // A character has three bytes at most for each of its UTF-16 units.
+  if (written.length * 3 > mostWordBytes && new TextEncoder().encode(written).length > mostWordBytes) throw new RangeError('a word is longer than nginx reads');
   return written;
 }
