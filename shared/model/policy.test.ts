@@ -85,7 +85,7 @@ describe('presets', () => {
     }
   });
   test('observe has no writing operation', () => {
-    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'reach.check']);
+    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'reach.check']);
   });
   test('none of them leads to root', () => {
     for (const name of presets) {
@@ -96,6 +96,9 @@ describe('presets', () => {
         expect(evaluatePolicy(policy, 'group.member', { name: 'a', group }).kind).toBe('none');
       }
       expect(evaluatePolicy(policy, 'user.add', { name: 'a', uid: '999', shell: '/bin/sh', kind: 'system' }).kind).toBe('none');
+      expect(evaluatePolicy(policy, 'vhost.snippet', { name: 'a', sha256: 'ab'.repeat(32) }).kind).toBe('none');
+      expect(evaluatePolicy(policy, 'vhost.serve', { folder: '/home/a' }).kind).toBe('none');
+      expect(evaluatePolicy(policy, 'cert.write', { name: 'a', group: 'shadow' }).kind).toBe('none');
     }
   });
 });
