@@ -32,6 +32,8 @@ const PROGRAMS = {
   'reeve-deadman': { normal: { folder: 'deadman', file: 'reeve-deadman' } },
   'reeve-nat': { normal: { folder: 'nat', file: 'reeve-nat' } },
   'reeve-sshd-check': { normal: { folder: 'sshd', file: 'reeve-sshd-check' } },
+  'reeve-vhost-check': { normal: { folder: 'vhost-check', file: 'reeve-vhost-check' } },
+  'reeve-cert-reload': { normal: { folder: 'cert', file: 'reeve-cert-reload' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;
 

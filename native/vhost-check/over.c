@@ -35,11 +35,12 @@ static bool is_included(void) {
   return text && strstr(text, "\ninclude " VHOST_CURRENT "/*.conf;");
 }
 
-/* The set of this descriptor becomes the one in place. */
-bool over_stage(int staged) {
+/* The set in this folder becomes the one in place. Opened first: it is in the folder that something is laid over. */
+bool over_stage(const char *folder) {
   char from[64];
+  AUTO_FD staged = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   snprintf(from, sizeof from, "/proc/self/fd/%d", staged);
-  if (mount("reeve-vhost-check", VHOST_DIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64k") || mkdir(VHOST_CURRENT, 0755) || !bind(from, VHOST_CURRENT)) return false;
+  if (staged < 0 || mount("reeve-vhost-check", VHOST_DIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64k") || mkdir(VHOST_CURRENT, 0755) || !bind(from, VHOST_CURRENT)) return false;
   return is_included() || include_set();
 }
 

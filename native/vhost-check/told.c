@@ -96,22 +96,27 @@ static void take_conflict(struct told *t, const char *message) {
   if (end - name < 256 && room < 80) buf_say(&t->conflicts, "conflict=%.*s %.*s\n", (int)(end - name), name, (int)room, end + 5);
 }
 
-/* The text is taken apart. Lines are "nginx: [LEVEL] MESSAGE", or have time and number of a process before. */
+/* "nginx: [LEVEL] MESSAGE", or "TIME [LEVEL] PROCESS#THREAD: MESSAGE"; NULL: another level. */
+static char *message_of(char *line, const char *level) {
+  char *message = strstr(line, level);
+  if (!message) return NULL;
+  message += strlen(level);
+  size_t process = strspn(message, "0123456789"), thread = message[process] == '#' ? strspn(message + process + 1, "0123456789") : 0;
+  char *behind = message + process + 1 + thread;
+  return process > 0 && thread > 0 && !strncmp(behind, ": ", 2) ? behind + 2 : message;
+}
+
+/* The text is taken apart. */
 void told_parse(struct told *t, char *text, int code) {
   static const char *const bad[] = {"[emerg] ", "[alert] ", "[crit] ", NULL};
   *t = (struct told){.good = code == 0};
   buf_init(&t->conflicts, CONFLICTS_MOST * 400u);
   if (!t->good) snprintf(t->reason, sizeof t->reason, code < 0 ? "it took longer than it may" : "it ended with %d and gave no reason", code);
-  bool found = false;
-  for (char *line; (line = strsep(&text, "\n"));) {
-    char *warned = strstr(line, "[warn] ");
-    if (warned) take_conflict(t, warned + 7);
-    for (const char *const *level = bad; !found && !t->good && *level; level++) {
-      char *message = strstr(line, *level);
-      if (!message) continue;
-      message += strlen(*level);
-      char *number = message + strspn(message, "0123456789");
-      if (number > message && *number == '#' && strstr(number, ": ")) message = strstr(number, ": ") + 2;
+  bool found = t->good;
+  for (char *line, *message; (line = strsep(&text, "\n"));) {
+    if ((message = message_of(line, "[warn] "))) take_conflict(t, message);
+    for (const char *const *level = bad; !found && *level; level++) {
+      if (!(message = message_of(line, *level))) continue;
       tell(t, message);
       found = true;
     }
