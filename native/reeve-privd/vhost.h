@@ -71,9 +71,10 @@ bool vhost_pem(const char *text, size_t n, const char *label, size_t most);
 bool vhost_path(const char *path);              /* absolute, no empty, "." or ".." part, printable */
 bool vhost_model(const char *text, size_t n, uint8_t out[32]);  /* the sha256 in the first line of a SITE.conf */
 
-/* Of the helper alone. What the policy says of what a site asks for. */
-uint16_t vhost_ask_policy(struct call *c, const char *site, const struct vhost_facts *facts);
-uint16_t vhost_refused(struct call *c, const char *site, const struct vhost_wrong *wrong);
+/* Of the helper alone. What the policy says of what a site asks for; false: `why` says what would have to be allowed, or that nothing can. */
+#define VHOST_WHY 640
+bool vhost_allowed(struct call *c, const struct vhost_facts *facts, char why[VHOST_WHY]);
+uint16_t vhost_reload(struct call *c);
 
-verb_fn check_observe_vhost, op_observe_vhost;
+verb_fn check_observe_vhost, op_observe_vhost, check_vhost_check, op_vhost_check, check_vhost_apply, allow_vhost_apply, op_vhost_apply, op_vhost_settle, op_vhost_release, op_proxy_reload;
 #endif
