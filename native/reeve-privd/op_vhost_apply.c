@@ -86,11 +86,10 @@ uint16_t op_vhost_settle(struct call *c) { return vhost_settle(c, c->f[REEVE_F_V
 
 /* What is there is tested before nginx reads it. */
 uint16_t op_proxy_reload(struct call *c) {
-  char placed[SET_NAME], lines[1200], why[300], reason[200], *answer;
+  char why[300], reason[200], *answer;
   uint16_t status = vhost_engine(c, true);
   if (status) return status;
-  snprintf(lines, sizeof lines, "set=%s\ntake=\n", vhost_placed(placed) ? placed : "");
-  if (!outside_ask("vhost-check", "test", lines, &answer, why)) return reload_failed(c, why);
+  if (!outside_ask("vhost-check", "test", "", &answer, why)) return reload_failed(c, why);
   bool good = !strncmp(answer, "status=ok\n", 10);
   const char *text = strstr(answer, "reason=");
   snprintf(why, sizeof why, "%.*s", text ? (int)strcspn(text + 7, "\n") : 0, text ? text + 7 : "");

@@ -13,11 +13,11 @@ static bool take_line(const char *line, const char *key, char *out, size_t room)
   return true;
 }
 
-/* status= (ok, refused: nginx does not take it, failed: there was no test), reason=, and perhaps file=, sandbox=, clash=NAME... */
+/* status= (ok, refused: nginx does not take it, failed: there was no test), reason=, and perhaps file=, sandbox=, conflict=NAME ADDRESS... */
 static bool ask(const char *set, const char *take, struct said *s) {
   char lines[1200], why[300];
   *s = (struct said){0};
-  snprintf(lines, sizeof lines, "set=%s\ntake=%s\n", set, take);
+  snprintf(lines, sizeof lines, "staged=" VHOST_DIR "/%s\ntake=%s\n", set, take);
   char *answer, *rest;
   if (!outside_ask("vhost-check", "test", lines, &answer, why)) {
     snprintf(s->message, sizeof s->message, "%s", why);
@@ -31,7 +31,10 @@ static bool ask(const char *set, const char *take, struct said *s) {
     if (!strcmp(line, "status=ok")) s->ok = true;
     else if (!strcmp(line, "status=failed")) s->broken = true;
     else if (take_line(line, "reason=", s->message, sizeof s->message) || take_line(line, "file=", s->file, sizeof s->file) || take_line(line, "sandbox=", s->sandbox, sizeof s->sandbox)) continue;
-    else if (take_line(line, "clash=", name, sizeof name)) (void)vhost_list_add(&s->clashes, name, none);
+    else if (take_line(line, "conflict=", name, sizeof name)) {
+      name[strcspn(name, " ")] = 0;
+      (void)vhost_list_add(&s->clashes, name, none);
+    }
   }
   free(answer);
   return !s->broken;

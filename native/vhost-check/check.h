@@ -1,30 +1,44 @@
-/* reeve-vhost-check: parts of the program. */
+/* reeve-vhost-check: see main.c. */
 #ifndef REEVE_VHOST_CHECK_H
 #define REEVE_VHOST_CHECK_H
 #include "vhost.h"
 
-#define TEST_MS 10000
-#define OUTPUT_MAX (64u << 10)
-#define MASKED_MAX 16u
+#define SCRATCH "/boot"                  /* a tmpfs of our own in the sandbox, over what no web server has to do with */
+#define PATH_MOST 1025u
+#define REASON_MOST 480u
+#define LACKS_MOST 300u
+#define CONFLICTS_MOST 200u
 
-/* What is to be tested. */
-struct test {
-  char set[64];                    /* the folder below VHOST_DIR that is laid out; empty: nothing of ours */
-  const char *masked[MASKED_MAX];  /* files of others that are taken as empty */
-  size_t nmasked;
+/* What is asked for. Empty: not that. */
+struct request { char id[33], mode[16], staged[PATH_MOST], take[PATH_MOST]; };
+
+/* What nginx said of a configuration. */
+struct told {
+  bool good;
+  char reason[REASON_MOST];              /* for people; of files of others only which line of which */
+  char file[PATH_MOST];                  /* where nginx says it is; empty: it does not say */
+  char missing[256];                     /* a name that a file of others wants to be resolved */
+  struct buf conflicts;                  /* lines conflict=NAME ADDRESS */
 };
+void told_parse(struct told *t, char *text, int code);
+void told_free(struct told *t);
 
-/* What nginx said. */
-struct said {
-  bool ok;
-  char file[512];                  /* where it found the mistake; empty: it did not say */
-  char message[320];
-  bool unresolved;                 /* a name of others that only a network could tell */
-};
+/* The sandbox that this process has gone into. */
+struct sandbox { bool mounts; char lacks[LACKS_MOST]; uid_t uid; gid_t gid; int nfolders; };
+void sandbox_lacks(struct sandbox *s, const char *what);
+void sandbox_enter(struct sandbox *s);
+bool sandbox_close(struct sandbox *s);
+_Noreturn void sandbox_become(const struct sandbox *s, const char *const *argv, int out);
 
-bool run_test(const struct test *t, char output[OUTPUT_MAX], int *code, char why[200]);  /* test.c; false: there was no test */
-bool see_less(const struct test *t, char why[200]);                                      /* see.c; in the child: mounts and rights of the test */
-void understand(const char *output, int code, struct said *said);                        /* say.c */
-void put_clashes(const char *output, struct buf *answer);                                /* say.c */
-bool reload_unit(const char *unit, char why[200]);                                       /* unit.c */
+/* What is laid over files and folders there. */
+bool over_stage(const char *folder);
+bool over_nothing(const char *path);
+bool over_names(const char *name);
+bool over_folder(struct sandbox *s, const char *folder, bool nested, char *const *gone, size_t ngone);
+
+/* Every folder that the configuration writes into is laid over. */
+bool writes_open(struct sandbox *s);
+
+/* Tests the configuration: what goes into the answer behind its id. */
+void test_configuration(const struct request *r, struct buf *answer);
 #endif

@@ -1,65 +1,127 @@
-/* One run of nginx -t. */
+/* One test: into the sandbox, what is to be tested laid over what is there, nginx, and what it said. */
 #include "check.h"
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
-#define NOT_SET_UP 126
+#define NGINX_MS 10000
+#define ALL_MS 30000
+#define OUTPUT_MOST (256u << 10)
+#define NAMES_MOST 64                    /* of others, that are resolved one after the other */
 
-static long long clock_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static _Noreturn void child(const struct test *t, int out) {
-  static char *const argv[] = {(char[]){NGINX}, (char[]){"-t"}, (char[]){"-c"}, (char[]){NGINX_MAIN}, NULL};
-  static char *const envp[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, (char[]){"LC_ALL=C"}, NULL};
-  char why[200];
-  setpgid(0, 0);
-  if (!see_less(t, why)) {
-    (void)!write(out, why, strlen(why));
-    _exit(NOT_SET_UP);
-  }
-  int null = open("/dev/null", O_RDWR);
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || syscall(SYS_close_range, 3u, ~0u, 0u)) _exit(NOT_SET_UP);
-  execve(NGINX, argv, envp);
-  _exit(NOT_SET_UP);
-}
-
-bool run_test(const struct test *t, char output[OUTPUT_MAX], int *code, char why[200]) {
-  int ends[2], status = 0;
-  size_t used = 0;
+/* Reads until the end, or until it has been too long: false. */
+static bool drain(int fd, struct buf *out, int64_t deadline) {
   char scrap[4096];
-  if (pipe2(ends, O_CLOEXEC)) return snprintf(why, 200, "no pipe"), false;
-  pid_t pid = fork();
-  if (pid == 0) child(t, ends[1]);
-  close(ends[1]);
-  long long deadline = clock_ms() + TEST_MS;
-  bool late = false;
-  for (ssize_t got = 1; pid > 0 && got != 0;) {
-    struct pollfd p = {ends[0], POLLIN, 0};
-    long long left = deadline - clock_ms();
-    late = left <= 0;
-    if (late) break;
-    if (poll(&p, 1, (int)left) <= 0) continue;
-    got = read(ends[0], scrap, sizeof scrap);
-    size_t room = OUTPUT_MAX - 1 - used, n = got < 0 ? 0 : (size_t)got > room ? room : (size_t)got;
-    memcpy(output + used, scrap, n);
-    used += n;
+  for (;;) {
+    struct pollfd wait = {fd, POLLIN, 0};
+    int64_t left = deadline - now_ms();
+    if (left <= 0) return false;
+    if (poll(&wait, 1, (int)left) <= 0) continue;
+    ssize_t got = read(fd, scrap, sizeof scrap);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return true;
+    size_t room = out->limit - out->n;
+    buf_put(out, scrap, (size_t)got > room ? room : (size_t)got);
   }
-  output[used] = 0;
+}
+
+/* The exit code, or -1 when it took too long; 128 and more: a signal. */
+static int wait_for(pid_t child, bool in_time) {
+  int status = 0;
+  if (!in_time) kill(child, SIGKILL);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (!in_time) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static bool run_nginx(const struct sandbox *s, struct told *told) {
+  static const char *const argv[] = {NGINX, "-t", "-c", NGINX_MAIN, NULL};
+  int ends[2];
+  struct buf out;
+  if (pipe2(ends, O_CLOEXEC)) return false;
+  pid_t child = fork();
+  if (child == 0) sandbox_become(s, argv, ends[1]);
+  close(ends[1]);
+  buf_init(&out, OUTPUT_MOST);
+  bool in_time = child > 0 && drain(ends[0], &out, now_ms() + NGINX_MS);
   close(ends[0]);
-  if (pid > 0 && late) kill(-pid, SIGKILL);
-  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  *code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (pid < 0) snprintf(why, 200, "no process");
-  else if (late) snprintf(why, 200, "nginx -t did not end within %d s", TEST_MS / 1000);
-  else if (*code == NOT_SET_UP) snprintf(why, 200, "%.190s", *output ? output : "nginx cannot be started");
-  else if (*code < 0) snprintf(why, 200, "nginx -t was killed by signal %d", WTERMSIG(status));
-  else return true;
-  return false;
+  int code = child > 0 ? wait_for(child, in_time) : 127;
+  out.limit++;
+  buf_put(&out, "", 1);
+  if (!out.full) told_parse(told, (char *)out.p, code);
+  bool ok = child > 0 && !out.full;
+  buf_free(&out);
+  return ok;
+}
+
+static void answer_line(struct buf *b, const char *key, const char *text) { buf_say(b, "%s=%s\n", key, text); }
+
+static void answer_failed(struct buf *b, const char *what) {
+  char reason[200];
+  snprintf(reason, sizeof reason, "%s (%s)", what, strerrorname_np(errno) ? strerrorname_np(errno) : "?");
+  answer_line(b, "status", "failed");
+  answer_line(b, "reason", reason);
+}
+
+static void answer_told(struct buf *b, const struct sandbox *s, const struct told *told) {
+  answer_line(b, "status", told->good ? "ok" : "refused");
+  answer_line(b, "reason", told->reason);
+  answer_line(b, "sandbox", *s->lacks ? s->lacks : "full");
+  if (!told->good && *told->file) answer_line(b, "file", told->file);
+  buf_put(b, told->conflicts.p, told->conflicts.n);
+}
+
+/* In the namespaces, as their first process. */
+static void inside(struct sandbox *s, const struct request *r, struct buf *b) {
+  struct told told;
+  if (!sandbox_close(s)) {
+    /* What is put in place is still read by the real nginx, which goes on with the old configuration when it does not like it. */
+    char none[LACKS_MOST + 40];
+    snprintf(none, sizeof none, "none, nothing was tested: %s", s->lacks);
+    answer_line(b, "status", "ok");
+    answer_line(b, "reason", "");
+    answer_line(b, "sandbox", none);
+    return;
+  }
+  if (*r->staged && !over_stage(r->staged)) return answer_failed(b, "the set cannot be laid over the one in place");
+  if (*r->take && !over_nothing(r->take)) return answer_failed(b, "a file of others cannot be left out");
+  if (!over_names(NULL)) return answer_failed(b, "the names of hosts cannot be laid over");
+  if (!writes_open(s)) return answer_failed(b, "a folder that nginx writes into cannot be laid over");
+  int64_t deadline = now_ms() + ALL_MS - NGINX_MS;
+  for (int names = 0;; names++) {
+    if (!run_nginx(s, &told)) return answer_failed(b, NGINX " cannot be started");
+    if (!*told.missing || names == NAMES_MOST || now_ms() > deadline || !over_names(told.missing)) break;
+    told_free(&told);
+  }
+  answer_told(b, s, &told);
+  told_free(&told);
+}
+
+static _Noreturn void work(const struct request *r, int out) {
+  struct sandbox s;
+  struct buf b;
+  buf_init(&b, OUTPUT_MOST);
+  sandbox_enter(&s);
+  pid_t child = fork();
+  if (child < 0) _exit(1);
+  if (child > 0) _exit(wait_for(child, true));
+  inside(&s, r, &b);
+  _exit(b.full || !write_whole(out, b.p, b.n));
+}
+
+void test_configuration(const struct request *r, struct buf *answer) {
+  int ends[2];
+  if (access(NGINX, X_OK)) return answer_failed(answer, "there is no " NGINX);
+  if (pipe2(ends, O_CLOEXEC)) return answer_failed(answer, "a pipe cannot be had");
+  pid_t child = fork();
+  if (child == 0) work(r, ends[1]);
+  close(ends[1]);
+  bool in_time = child > 0 && drain(ends[0], answer, now_ms() + ALL_MS);
+  close(ends[0]);
+  int code = child > 0 ? wait_for(child, in_time) : -1;
+  if (answer->n > 0 && code == 0) return;
+  answer->n = 0;
+  errno = in_time ? ECHILD : ETIMEDOUT;
+  answer_failed(answer, "the test did not come to its end");
 }
