@@ -5,8 +5,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define NGINX_MS 10000
-#define ALL_MS 30000
+#define NGINX_MS 20000
+#define ALL_MS 36000
 #define OUTPUT_MOST (256u << 10)
 #define NAMES_MOST 64                    /* of others, that are resolved one after the other */
 
