@@ -1,5 +1,7 @@
 /* One request: read whole within a deadline, parse, check, ask the policy, write the intent, do, write the result, answer. */
 #include "reeve.h"
+#include "vhost.h"
+#include "cert.h"
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -33,6 +35,19 @@ static const struct row verbs[] = {
   {REEVE_VERB_OBSERVE_NAT, NULL, op_observe_nat, NULL},
   {REEVE_VERB_NAT_APPLY, check_nat_apply, op_nat_apply, allow_nat_apply},
   {REEVE_VERB_NAT_RELEASE, NULL, op_nat_release, NULL},
+
+  {REEVE_VERB_OBSERVE_VHOST, check_observe_vhost, op_observe_vhost, NULL},
+  {REEVE_VERB_VHOST_CHECK, check_vhost_check, op_vhost_check, NULL},
+  {REEVE_VERB_VHOST_APPLY, check_vhost_apply, op_vhost_apply, allow_vhost_apply},
+  {REEVE_VERB_VHOST_SETTLE, NULL, op_vhost_settle, NULL},
+  {REEVE_VERB_VHOST_RELEASE, NULL, op_vhost_release, NULL},
+  {REEVE_VERB_PROXY_RELOAD, NULL, op_proxy_reload, NULL},
+
+  {REEVE_VERB_OBSERVE_CERT, NULL, op_observe_cert, NULL},
+  {REEVE_VERB_CERT_KEY, check_cert_key, op_cert_key, NULL},
+  {REEVE_VERB_CERT_PUT, check_cert_put, op_cert_put, allow_cert_put},
+  {REEVE_VERB_CERT_REMOVE, check_cert_remove, op_cert_remove, NULL},
+  {REEVE_VERB_CERT_RELEASE, NULL, op_cert_release, NULL},
 };
 
 static const struct row *row_of(const struct call *c) {

@@ -47,6 +47,29 @@ export const natPoints = {
   release: ['nat.left', 'nat.released'],
 } as const;
 
+/** Points that a change of certificates passes in the agent, besides those that every change passes. */
+export const agentCertPoints = ['agent.cert.step'] as const;
+
+/** Points of the helper in verbs of certificates, by what passes them. */
+export const certPoints = {
+  key: ['cert.kept'],
+  put: ['cert.folder', 'cert.marked', 'cert.kept', 'cert.written', 'cert.swapped', 'cert.sites', 'cert.units', 'cert.swept'],
+  remove: ['cert.unlinked', 'cert.swept'],
+  release: ['cert.left'],
+} as const;
+
+/** Points that a change of sites passes in the agent, besides those that every change passes: after the set is in place, and after it is settled. */
+export const agentVhostPoints = ['agent.vhost.step', 'agent.vhost.step:2'] as const;
+
+/** Points of the helper in verbs of sites, by what passes them. */
+export const vhostPoints = {
+  check: ['vhost.staged', 'vhost.tested'],
+  apply: ['vhost.included', 'vhost.noted', 'vhost.linked', 'vhost.placed', 'vhost.told', 'vhost.reloaded'],
+  settle: ['vhost.dropped'],
+  undo: ['vhost.back'],
+  release: ['vhost.rewritten', 'vhost.left', 'vhost.released'],
+} as const;
+
 /** Points of joining, by the program that dies. */
 export const joinPoints = {
   agent: ['agent.identity.key', 'agent.enrol.sent', 'agent.identity.staged', 'agent.identity.swapped'],

@@ -1,6 +1,7 @@
 /* Unit tests of the parts that touch no machine, and the table of policy cases that the TypeScript tests read too. Runs under ASan and UBSan. */
 #include "globals.h"
 #include "nat.h"
+#include "cert.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ static bool ask(const struct policy *p, char *request, struct verdict *v) {
     [REEVE_P_RELAY] = {"address", "port"}, [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
     [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"},
     [REEVE_P_KEY_PUT] = {"name", "root-keys", "max-stale"}, [REEVE_P_KEY_REMOVE] = {"name"}, [REEVE_P_KEY_PURGE] = {"name"}, [REEVE_P_SESSION_END] = {"name"},
-    [REEVE_P_NAT_FORWARD] = {"to", "port", "protocol"}, [REEVE_P_NAT_MASQUERADE] = {"source"}, [REEVE_P_REACH_CHECK] = {"address", "port"},
+    [REEVE_P_NAT_FORWARD] = {"to", "port", "protocol"}, [REEVE_P_NAT_MASQUERADE] = {"source"}, [REEVE_P_CERT_WRITE] = {"name", "group"}, [REEVE_P_CERT_UNIT] = {"unit"}, [REEVE_P_REACH_CHECK] = {"address", "port"},
     [REEVE_P_VHOST_WRITE] = {"name", "port", "wildcard"}, [REEVE_P_VHOST_SERVE] = {"folder"}, [REEVE_P_VHOST_PROXY] = {"to", "port"}, [REEVE_P_VHOST_SOCKET] = {"path"},
     [REEVE_P_VHOST_SNIPPET] = {"name", "sha256"}, [REEVE_P_CERT_WRITE] = {"name", "group"}, [REEVE_P_CERT_UNIT] = {"unit"}};
   int op = policy_operation(name, strlen(name));
@@ -73,6 +74,41 @@ static void test_nat_rules(void) {
   buf_put(&b, "", 1);
   CHECK(!strncmp((char *)b.p, "# forwarding=4\nadd table inet reeve\n", 36) && strstr((char *)b.p, "\nadd counter inet reeve f1\n"));
   buf_free(&b);
+}
+
+#define CERT_BLOCK "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
+#define KEY_BLOCK "-----BEGIN EC PRIVATE KEY-----\nMAMCAQE=\n-----END EC PRIVATE KEY-----\n"
+static void test_cert(void) {
+  static const char *const names[] = {"a", "0", "mail.example.org", "a_b-c.", "a0123456789012345678901234567890123456789012345678901234567890123", NULL};
+  static const char *const no_names[] = {"", ".", "..", ".a", "-a", "_a", "A", "a/b", "a b", "a\n", "\xc3\xa4", "a01234567890123456789012345678901234567890123456789012345678901234", NULL};
+  for (const char *const *s = names; *s; s++) CHECK(cert_name(*s));
+  for (const char *const *s = no_names; *s; s++) CHECK(!cert_name(*s));
+  static const char *const units[] = {"postfix.service", "a.service,b.service", "postgresql@15-main.service", "A.service,a.service", NULL};
+  static const char *const no_units[] = {"", ",", "postfix", ".service", "postfix.socket", "postfix.service,", ",postfix.service", "b.service,a.service", "a.service,a.service", "reeve-agent.service", "-H.service",
+    "a b.service", "a/b.service", "a*.service", "a.service\n", "a.service,b.service,c.service,d.service,e.service,f.service,g.service,h.service,i.service", NULL};
+  for (const char *const *s = units; *s; s++) CHECK(cert_units(*s));
+  for (const char *const *s = no_units; *s; s++) CHECK(!cert_units(*s));
+  static const char *const chains[] = {CERT_BLOCK, CERT_BLOCK CERT_BLOCK, NULL};
+  static const char *const no_chains[] = {"", "x", CERT_BLOCK "\n", " " CERT_BLOCK, "# a\n" CERT_BLOCK, CERT_BLOCK KEY_BLOCK, KEY_BLOCK, "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+    "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n", "-----BEGIN CERTIFICATE-----\nMAM;AQE=\n-----END CERTIFICATE-----\n",
+    "-----BEGIN CERTIFICATE-----\n\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END X509 CRL-----\n", "-----BEGIN CERTIFICATE-----\nMAMCAQE=\r\n-----END CERTIFICATE-----\n",
+    CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK CERT_BLOCK, NULL};
+  for (const char *const *s = chains; *s; s++) CHECK(cert_chain(*s, strlen(*s)));
+  for (const char *const *s = no_chains; *s; s++) CHECK(!cert_chain(*s, strlen(*s)));
+  CHECK(!cert_chain(CERT_BLOCK "\0", sizeof CERT_BLOCK) && cert_private_key(KEY_BLOCK, strlen(KEY_BLOCK)) && !cert_private_key(KEY_BLOCK KEY_BLOCK, 2 * strlen(KEY_BLOCK)) && !cert_private_key(CERT_BLOCK, strlen(CERT_BLOCK)));
+  static const char locked[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAMCAQE=\n-----END ENCRYPTED PRIVATE KEY-----\n", old[] = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nMAMCAQE=\n-----END RSA PRIVATE KEY-----\n";
+  CHECK(!cert_private_key(locked, strlen(locked)) && !cert_private_key(old, strlen(old)));
+  CHECK(cert_is_folder(".a.0123456789abcdef", "a") && cert_is_folder(".a.b.0123456789abcdef", "a.b") && !cert_is_folder(".a.b.0123456789abcdef", "a") && !cert_is_folder(".a.0123456789abcdeF", "a") && !cert_is_folder(".a.new", "a") && !cert_is_folder("a.0123456789abcdef", "a"));
+  struct cert_record r = {.cert = {1}, .key = {2}, .spki = {3}, .gid = 110, .group = "ssl-cert", .units = "a.service,b.service", .note = "self-signed 90 x"}, again;
+  char text[4096], copy[4096];
+  CHECK(cert_record_format(&r, text, sizeof text) > 0);
+  strcpy(copy, text);
+  CHECK(cert_record_parse(&again, copy) && !memcmp(again.spki, r.spki, 32) && again.gid == 110 && !strcmp(again.group, r.group) && !strcmp(again.units, r.units) && !strcmp(again.note, r.note));
+  static const char *const tails[] = {"", "x", "note=\n", NULL};
+  for (const char *const *s = tails; *s; s++) {
+    snprintf(copy, sizeof copy, "%.*s%s", (int)(strlen(text) - (**s ? 0 : 1)), text, *s);
+    CHECK(!cert_record_parse(&again, copy));
+  }
 }
 
 static void test_range(void) {
@@ -317,6 +353,7 @@ int main(int argc, char **argv) {
   test_next_uid();
   test_key_lines();
   test_nat_rules();
+  test_cert();
   test_range();
   test_json();
   test_cases(argv[1]);
