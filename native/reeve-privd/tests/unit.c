@@ -34,7 +34,7 @@ static bool ask(const struct policy *p, char *request, struct verdict *v) {
     [REEVE_P_RELAY] = {"address", "port"}, [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
     [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"},
     [REEVE_P_KEY_PUT] = {"name", "root-keys", "max-stale"}, [REEVE_P_KEY_REMOVE] = {"name"}, [REEVE_P_KEY_PURGE] = {"name"}, [REEVE_P_SESSION_END] = {"name"},
-    [REEVE_P_NAT_FORWARD] = {"to", "port", "protocol"}, [REEVE_P_NAT_MASQUERADE] = {"source"}, [REEVE_P_CERT_WRITE] = {"name", "group"}, [REEVE_P_CERT_UNIT] = {"unit"}, [REEVE_P_REACH_CHECK] = {"address", "port"},
+    [REEVE_P_NAT_FORWARD] = {"to", "port", "protocol"}, [REEVE_P_NAT_MASQUERADE] = {"source"}, [REEVE_P_REACH_CHECK] = {"address", "port"},
     [REEVE_P_VHOST_WRITE] = {"name", "port", "wildcard"}, [REEVE_P_VHOST_SERVE] = {"folder"}, [REEVE_P_VHOST_PROXY] = {"to", "port"}, [REEVE_P_VHOST_SOCKET] = {"path"},
     [REEVE_P_VHOST_SNIPPET] = {"name", "sha256"}, [REEVE_P_CERT_WRITE] = {"name", "group"}, [REEVE_P_CERT_UNIT] = {"unit"}};
   int op = policy_operation(name, strlen(name));
