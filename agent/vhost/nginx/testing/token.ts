@@ -49,13 +49,14 @@ class ConfReader {
     let needSpace = false;
     let variable = false;
     let start = 0;
-    const stop = (end: number): number => {
-      this.at = at;
-      return end;
-    };
     while (at < text.length) {
       const ch = text.charCodeAt(at);
       at += 1;
+      // What means something only elsewhere is most of a file.
+      if (!lastSpace && !needSpace && !comment && !escaped && isPlain(ch)) {
+        variable = false;
+        continue;
+      }
       if (ch === lineFeed && comment) comment = false;
       if (comment) continue;
       if (escaped) {
@@ -68,7 +69,10 @@ class ConfReader {
           needSpace = false;
           continue;
         }
-        if (ch === semicolon || ch === open) return stop(ch);
+        if (ch === semicolon || ch === open) {
+          this.at = at;
+          return ch;
+        }
         if (ch !== closeRound) throw new Error(`unexpected "${String.fromCharCode(ch)}" behind a quote`);
         lastSpace = true;
         needSpace = false;
@@ -78,11 +82,13 @@ class ConfReader {
         if (isSpace(ch)) continue;
         if (ch === semicolon || ch === open) {
           if (words.length === 0) throw new Error('unexpected ";" or "{"');
-          return stop(ch);
+          this.at = at;
+          return ch;
         }
         if (ch === close) {
           if (words.length > 0) throw new Error('unexpected "}"');
-          return stop(ch);
+          this.at = at;
+          return ch;
         }
         if (ch === sharp) {
           comment = true;
@@ -113,14 +119,23 @@ class ConfReader {
       } else if (isSpace(ch) || ch === semicolon || ch === open) lastSpace = true;
       else continue;
       words.push(unescape(text.slice(start, at - 1)));
-      if (ch === semicolon || ch === open) return stop(ch);
+      if (ch === semicolon || ch === open) {
+        this.at = at;
+        return ch;
+      }
     }
     if (words.length > 0 || !lastSpace) throw new Error('unexpected end of file, expecting ";" or "}"');
-    return stop(0);
+    this.at = at;
+    return 0;
   }
 }
 
 const [lineFeed, semicolon, open, close, closeRound, sharp, backslash, double, single, dollar] = [10, 59, 123, 125, 41, 35, 92, 34, 39, 36];
+
+/** Letters, digits and all that nothing below looks for. */
+function isPlain(ch: number): boolean {
+  return (ch >= 97 && ch <= 122) || (ch >= 45 && ch <= 58) || (ch >= 65 && ch <= 90) || ch === 95;
+}
 
 function isSpace(ch: number): boolean {
   return ch === 32 || ch === 9 || ch === 13 || ch === 10;
