@@ -1,5 +1,6 @@
 /* reeve-privd: the root helper. Started by systemd's socket unit without arguments, or by hand. See README.md beside this file. */
 #include "reeve.h"
+#include "vhost.h"
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -128,6 +129,7 @@ static int usage(void) {
         "       reeve-privd --listen PATH --caller-uid UID [--state DIR] [--policy FILE]\n"
         "       reeve-privd --check-policy FILE   print its problems, exit 1 when there are any\n"
         "       reeve-privd --check-keys FILE     say of each line of a key file whether it may be managed\n"
+        "       reeve-privd --check-sites FOLDER  say of each file of a set of sites whether it may be one\n"
         "       reeve-privd --explain FILE        answer requests \"op key=value ...\" read from standard input\n"
         "       reeve-privd --verify-audit [FILE] check the hash chain of the audit log\n"
         "       reeve-privd --version\n", stderr);
@@ -155,6 +157,7 @@ int main(int argc, char **argv) {
     i++;
     if (!strcmp(argv[i - 1], "--check-policy")) return check_policy(value);
     if (!strcmp(argv[i - 1], "--check-keys")) return check_keys(value);
+    if (!strcmp(argv[i - 1], "--check-sites")) return check_sites(value);
     if (!strcmp(argv[i - 1], "--explain")) return explain(value);
     if (!strcmp(argv[i - 1], "--listen")) listen_path = value;
     else if (!strcmp(argv[i - 1], "--state")) config.state = value;

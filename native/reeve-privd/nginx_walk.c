@@ -56,8 +56,9 @@ static bool meet(struct state *s, struct nginx_reader *r, const char *file, enum
   s->at.kind = kind;
   s->at.nwords = r->nwords;
   s->at.words = r->words;
-  if (kind == NGINX_SIMPLE && r->nwords == 2 && !strcmp(r->words[0], "include")) include(s, r->words[1], file);
-  else s->w->meet(s->w->data, &s->at);
+  bool is_include = kind == NGINX_SIMPLE && r->nwords == 2 && !strcmp(r->words[0], "include");
+  if (!is_include || s->w->includes) s->w->meet(s->w->data, &s->at);
+  if (is_include) include(s, r->words[1], file);
   if (kind == NGINX_OPEN) open_block(s, r->words[0]);
   return true;
 }
@@ -89,7 +90,7 @@ static void read_file(struct state *s, const char *file) {
   free(r);
 }
 
-/* Calls `meet` for each directive but includes that are followed. What cannot be read is left out, and `cut` says so. */
+/* Calls `meet` for each directive, for includes only where that is wanted. What cannot be read is left out, and `cut` says so. */
 void nginx_walk(struct nginx_walk *w) {
   struct state s = {.w = w};
   w->cut = false;

@@ -45,6 +45,7 @@ struct nginx_at {
 };
 struct nginx_walk {
   const char *skip;                             /* a file that is taken as though it were not there; NULL: none */
+  bool includes;                                /* each include is met, too, before what it leads to */
   void (*meet)(void *data, const struct nginx_at *at);
   void *data;
   bool cut;                                     /* something could not be read, or was too much */
@@ -55,10 +56,11 @@ void nginx_walk(struct nginx_walk *w);
 bool nginx_reads_includes(void);                /* whether NGINX_INCLUDES is included at http level */
 
 /* What a site asks for, found in its text. */
-enum vhost_fact_kind { VHOST_NAME, VHOST_PORT, VHOST_FOLDER, VHOST_UPSTREAM, VHOST_SOCKET, VHOST_SNIPPET, VHOST_CERT };
-struct vhost_fact { enum vhost_fact_kind kind; char *text; uint16_t port; };  /* text: name, folder, address, path; port: VHOST_PORT and VHOST_UPSTREAM */
+enum vhost_fact_kind { VHOST_NAME, VHOST_PORT, VHOST_FOLDER, VHOST_UPSTREAM, VHOST_SOCKET, VHOST_SNIPPET, VHOST_CERT, VHOST_SCRIPT };
+struct vhost_fact { enum vhost_fact_kind kind; char *text; uint16_t port; };  /* text: name, folder, address, path, each once; port: VHOST_PORT and VHOST_UPSTREAM */
 struct vhost_facts { struct vhost_fact *list; size_t n; };
 void vhost_facts_free(struct vhost_facts *facts);
+#define AUTO_FACTS __attribute__((cleanup(vhost_facts_free))) struct vhost_facts
 struct vhost_wrong { unsigned line; char says[200]; };
 
 /* A file of a set by its name: SITE.KIND. */
@@ -67,6 +69,8 @@ enum vhost_kind vhost_kind(const char *file, char site[SITE_MAX_LEN + 1]);
 /* Whether the text may be that of such a file; facts are added for a VHOST_CONF. */
 bool vhost_content(enum vhost_kind kind, const char *site, const char *text, size_t n, struct vhost_facts *facts, struct vhost_wrong *wrong);
 bool vhost_conf(const char *site, const char *text, size_t n, struct vhost_facts *facts, struct vhost_wrong *wrong);
+int check_sites(const char *folder);             /* of each file there: "ok" or "problem", its name, then the line and what is wrong */
+bool vhost_folder_closed(const char *path);     /* no policy lets it be served */
 bool vhost_pem(const char *text, size_t n, const char *label, size_t most);
 bool vhost_path(const char *path);              /* absolute, no empty, "." or ".." part, printable */
 bool vhost_model(const char *text, size_t n, uint8_t out[32]);  /* the sha256 in the first line of a SITE.conf */

@@ -86,11 +86,20 @@ static bool key(const char *text, size_t n) {
   return vhost_pem(text, n, "PRIVATE KEY", KEY_MAX) || vhost_pem(text, n, "EC PRIVATE KEY", KEY_MAX) || vhost_pem(text, n, "RSA PRIVATE KEY", KEY_MAX);
 }
 
+/* The first line says whose file it is, and from which model it was made. */
+static bool head(const char *text, size_t n, struct vhost_wrong *w) {
+  static const char line[] = "# Managed by Reeve: changes made here are told and not overwritten. model ";
+  size_t length = sizeof line - 1;
+  bool fits = n > length + 64 && !memcmp(text, line, length) && text[length + 64] == '\n';
+  for (size_t i = 0; i < 64 && fits; i++) fits = strchr("0123456789abcdef", text[length + i]) && text[length + i];
+  return fits || wrong_at(w, 1, "it is not the first line of such a file");
+}
+
 bool vhost_content(enum vhost_kind kind, const char *site, const char *text, size_t n, struct vhost_facts *facts, struct vhost_wrong *w) {
   if (n > VHOST_FILE_MAX) return wrong_at(w, 0, "a file is larger than 1 MiB");
   if (memchr(text, 0, n)) return wrong_at(w, 0, "it has a zero byte");
   switch (kind) {
-    case VHOST_CONF: return vhost_conf(site, text, n, facts, w);
+    case VHOST_CONF: return head(text, n, w) && vhost_conf(site, text, n, facts, w);
     case VHOST_AUTH: return auth(text, n, w);
     case VHOST_CA: return vhost_pem(text, n, "CERTIFICATE", CA_MAX) || wrong_at(w, 0, "it is not certificates in PEM of at most 64 KiB");
     case VHOST_CRL: return vhost_pem(text, n, "X509 CRL", CRL_MAX) || wrong_at(w, 0, "it is not revocation lists in PEM of at most 256 KiB");
@@ -125,4 +134,26 @@ void vhost_facts_free(struct vhost_facts *facts) {
   for (size_t i = 0; i < facts->n; i++) free(facts->list[i].text);
   free(facts->list);
   *facts = (struct vhost_facts){0};
+}
+
+static bool check_file(const char *folder, const char *name) {
+  char site[SITE_MAX_LEN + 1] = "", path[4096];
+  size_t n = 0;
+  struct vhost_wrong w = {0};
+  AUTO_FACTS facts = {0};
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  AUTO_TEXT text = read_whole(path, VHOST_FILE_MAX, &n);
+  if (!text) (void)wrong_at(&w, 0, "it cannot be read");
+  if (text && vhost_content(vhost_kind(name, site), site, text, n, &facts, &w)) return printf("ok\t%s\n", name) > 0;
+  printf("problem\t%s\t%u\t%s\n", name, w.line, w.says);
+  return false;
+}
+
+int check_sites(const char *folder) {
+  struct dirent **names = NULL;
+  bool ok = true;
+  int n = scandir(folder, &names, NULL, alphasort);
+  for (int i = 0; i < n; i++) if (names[i]->d_name[0] != '.' && strcmp(names[i]->d_name, VHOST_COMMON)) ok = check_file(folder, names[i]->d_name) && ok;
+  end_names(names, n < 0 ? 0 : n);
+  return n >= 0 && ok ? 0 : 1;
 }

@@ -21,26 +21,32 @@ static bool never(const char *says, char why[VHOST_WHY]) {
 
 static bool is_own_port(uint16_t port) { return port >= FIRST_OWN && port <= LAST_OWN; }
 
-static bool is_loopback(const char *address) { return !strncmp(address, "127.", 4) || !strcmp(address, "::1") || !strcmp(address, "0.0.0.0") || !strcmp(address, "::"); }
+/* Addresses are in their shortest form (vhost_word.c). */
+static bool is_loopback(const char *address) { return !strncmp(address, "127.", 4) || !strcmp(address, "::1"); }
 
-/* sshd's own ports. Where it cannot be asked, 22. */
+/* sshd's own ports, asked for once in a request. Where it cannot be asked, 22. */
 static bool is_ssh_port(struct call *c, uint16_t port) {
+  static bool asked, ports[65536];
   AUTO_TEXT text = NULL;
   char line[SSHD_LINE];
   uint64_t v;
+  if (asked) return ports[port];
+  asked = true;
   if (access("/usr/sbin/sshd", X_OK)) return false;
-  if (sshd_ask(c, NULL, &text)) return port == 22;
-  for (const char *at = text; sshd_next(&at, "port", line);) if (parse_number(line, strlen(line), 65535, &v) && v == port) return true;
-  return false;
+  if (sshd_ask(c, NULL, &text)) ports[22] = true;
+  for (const char *at = text ? text : ""; sshd_next(&at, "port", line);) if (parse_number(line, strlen(line), 65535, &v)) ports[v] = true;
+  return ports[port];
 }
 
+/* A policy has no "*" at the beginning of a word: it is asked for what a wildcard stands above, and whether wildcards may be. */
 static bool ask_listen(const struct policy *policy, const char *name, uint16_t port, char why[VHOST_WHY]) {
   char number[8];
+  bool wildcard = name[0] == '*';
   const char *args[REEVE_MAX_KEYS] = {0};
   snprintf(number, sizeof number, "%u", port);
-  args[REEVE_K_VHOST_WRITE_NAME] = name;
+  args[REEVE_K_VHOST_WRITE_NAME] = name + (wildcard ? 2 : 0);
   args[REEVE_K_VHOST_WRITE_PORT] = number;
-  args[REEVE_K_VHOST_WRITE_WILDCARD] = name[0] == '*' ? "yes" : "no";
+  args[REEVE_K_VHOST_WRITE_WILDCARD] = wildcard ? "yes" : "no";
   return ask(policy, REEVE_P_VHOST_WRITE, args, why);
 }
 
@@ -65,13 +71,19 @@ static bool ask_snippet(const struct policy *policy, const char *name, char why[
   return ask(policy, REEVE_P_VHOST_SNIPPET, args, why);
 }
 
+/* A link there leads to no folder that is never served, either. One that is not there yet is no folder. */
+static bool ask_folder(const struct policy *policy, const char *folder, char why[VHOST_WHY]) {
+  const char *args[REEVE_MAX_KEYS] = {[REEVE_K_VHOST_SERVE_FOLDER] = folder};
+  AUTO_TEXT real = realpath(folder, NULL);
+  if (real && vhost_folder_closed(real)) return never("a folder of it is a link to one that no policy lets be served", why);
+  return ask(policy, REEVE_P_VHOST_SERVE, args, why);
+}
+
 static bool ask_fact(struct call *c, const struct vhost_fact *fact, char why[VHOST_WHY]) {
   char number[8];
   const char *args[REEVE_MAX_KEYS] = {0};
   switch (fact->kind) {
-    case VHOST_FOLDER:
-      args[REEVE_K_VHOST_SERVE_FOLDER] = fact->text;
-      return ask(&c->policy, REEVE_P_VHOST_SERVE, args, why);
+    case VHOST_FOLDER: return ask_folder(&c->policy, fact->text, why);
     case VHOST_UPSTREAM:
       if (is_loopback(fact->text) && is_own_port(fact->port)) return never("ports 7420 to 7424 are Reeve's own", why);
       snprintf(number, sizeof number, "%u", fact->port);
@@ -86,7 +98,8 @@ static bool ask_fact(struct call *c, const struct vhost_fact *fact, char why[VHO
       if (is_own_port(fact->port)) return never("ports 7420 to 7424 are Reeve's own", why);
       return fact->port == 80 || fact->port == 443 || !is_ssh_port(c, fact->port) || never("sshd listens on that port", why);
     case VHOST_NAME:
-    case VHOST_CERT: break;
+    case VHOST_CERT:
+    case VHOST_SCRIPT: break;
   }
   return true;
 }
