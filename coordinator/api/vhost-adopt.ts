@@ -71,7 +71,8 @@ export async function* adoptVhost(office: Office, context: CallContext<OperatorC
   const { sites, misfits, sha256 } = await examine(office, principal, host, request);
   const refused = (rule: string): ErrorItem => ({ code: 'VHOST_ADOPT', fields: { host: host.name, value: file, rule } });
   const problems = misfits.filter(({ line, matters }) => matters && !without.includes(line)).map(({ line, text, reason }) => refused(`line ${String(line)}: ${text} ${reason}`.slice(0, 512)));
-  if (problems.length > 0) throw new ReeveError(problems.slice(0, 100));
+  const lines = [...new Set(misfits.filter(({ line, matters }) => matters && !without.includes(line)).map(({ line }) => line))];
+  if (problems.length > 0) throw new ReeveError([...problems.slice(0, 99), refused(`to take over the rest, give up what does not fit: --without ${[...without, ...lines].join(',')}`)]);
   if (sites.length === 0) throw new ReeveError([refused('it has no site that fits')]);
   yield* runVhost(office, context, {
     host,

@@ -52,8 +52,11 @@ type OptionValue<O> = O extends { kind: 'flag' } ? boolean : O extends { kind: '
 /** What `run` gets for a positional. */
 type PositionalValue<P> = P extends { many: true } ? readonly string[] : P extends { optional: true } ? string | undefined : string;
 
+/** What was given for options, by the names that declare them. */
+export type Options<O> = { readonly [K in keyof O]: OptionValue<O[K]> };
+
 /** The arguments of a command by the names it declares. */
-export type Arguments<P, O> = { readonly [K in keyof P]: PositionalValue<P[K]> } & { readonly [K in keyof O]: OptionValue<O[K]> };
+export type Arguments<P, O> = { readonly [K in keyof P]: PositionalValue<P[K]> } & Options<O>;
 
 /** An example of a command line with what it does. */
 export interface Example {

@@ -16,9 +16,11 @@ import { operatorNoun, whoamiNoun } from './operator.js';
 import { personNoun } from './person.js';
 import { applyNoun, pendingNoun, planNoun } from './plan.js';
 import { policyNoun } from './policy.js';
+import { proxyNoun } from './proxy.js';
 import { revokeNoun } from './revoke.js';
 import { statusNoun } from './status.js';
 import { userNoun } from './user.js';
+import { vhostNoun } from './vhost.js';
 import { whyNoun } from './why.js';
 
 /** All nouns, in the order of the help. One row per noun. */
@@ -37,6 +39,8 @@ export const nouns: readonly Noun[] = [
   whyNoun,
   revokeNoun,
   natNoun,
+  vhostNoun,
+  proxyNoun,
   planNoun,
   applyNoun,
   policyNoun,

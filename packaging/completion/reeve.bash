@@ -9,17 +9,18 @@ _reeve() {
     --format) COMPREPLY=($(compgen -W 'list ini yaml' -- "$current")); return ;;
     --proto) COMPREPLY=($(compgen -W 'tcp udp' -- "$current")); return ;;
     --confirm) COMPREPLY=($(compgen -W 'auto manual' -- "$current")); return ;;
+    --client-cert) COMPREPLY=($(compgen -W 'optional mandatory' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --host|--on|--parent) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;
-    --address|--agents-port|--at|--break-glass|--comment|--confirm-timeout|--enrolment-port|--for|--from|--group|--group-label|--groups|--host-key|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-break-glass|--no-owner|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--port|--reason|--shell|--source|--ssh|--to|--to-address|--ttl|--uid|--unlabel|--until|--user) return ;;
+    --address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--deny|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--proto|--confirm|--role|--host|--on|--parent|--address|--agents-port|--at|--break-glass|--comment|--confirm-timeout|--enrolment-port|--for|--from|--group|--group-label|--groups|--host-key|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-break-glass|--no-owner|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--port|--reason|--shell|--source|--ssh|--to|--to-address|--ttl|--uid|--unlabel|--until|--user) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--deny|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user person key group grant access why revoke nat plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -87,6 +88,18 @@ _reeve() {
     'nat adopt'*) words='--all --confirm --confirm-timeout --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
     'nat trace'*) words='--from --to-address --json --socket --help' depth=2 names=(hosts forwards) ;;
     'nat confirm'*) words='--json --socket --help' depth=2 names=(hosts) ;;
+    'vhost ') words='add set route remove list show foreign adopt maintenance --help' ;;
+    'vhost add'*) words='--to --host-header --php --php-socket --front-controller --deny --static --spa --redirect --code --keep-path --status --text --websocket --strip-prefix --keep-encoded --unbuffered --timeout --header --alias --listen --no-tls --cert --redirect-https --no-redirect-https --hsts --body-limit --allow --user --password-stdin --client-ca --client-crl --client-cert --default --title --snippet --overwrite --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
+    'vhost set'*) words='--to --host-header --php --php-socket --front-controller --deny --static --spa --redirect --code --keep-path --status --text --websocket --strip-prefix --keep-encoded --unbuffered --timeout --header --no-websocket --no-strip-prefix --no-keep-encoded --no-unbuffered --no-header --alias --listen --no-tls --cert --redirect-https --no-redirect-https --hsts --body-limit --allow --user --password-stdin --client-ca --client-crl --client-cert --default --title --snippet --overwrite --no-alias --no-cert --no-allow --no-user --no-client-ca --no-default --no-title --no-snippet --plan --stage --yes --json --socket --help' depth=2 names=(hosts vhosts) ;;
+    'vhost route'*) words='add set remove --to --host-header --php --php-socket --front-controller --deny --static --spa --redirect --code --keep-path --status --text --websocket --strip-prefix --keep-encoded --unbuffered --timeout --header --no-websocket --no-strip-prefix --no-keep-encoded --no-unbuffered --no-header --body-limit --allow --user --password-stdin --no-allow --no-user --open --no-open --overwrite --plan --stage --yes --json --socket --help' depth=2 names=(- hosts vhosts -) ;;
+    'vhost remove'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts vhosts) ;;
+    'vhost list'*) words='--on --json --socket --help' depth=2 names=(hosts) ;;
+    'vhost show'*) words='--json --socket --help' depth=2 names=(hosts vhosts) ;;
+    'vhost foreign'*) words='--json --socket --help' depth=2 names=(hosts) ;;
+    'vhost adopt'*) words='--without --cert --user --password-stdin --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
+    'vhost maintenance'*) words='on off --retry-after --plan --stage --yes --json --socket --help' depth=2 names=(- hosts vhosts) ;;
+    'proxy ') words='reload --help' ;;
+    'proxy reload'*) words='--json --socket --help' depth=2 names=(hosts) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
@@ -110,12 +123,13 @@ _reeve() {
     'audit ') words='list verify --help' ;;
     'audit list'*) words='--limit --json --socket --help' ;;
     'audit verify'*) words='--json --socket --help' ;;
-    'completion '*) words='bash zsh hosts forwards --json --socket --help' ;;
+    'completion '*) words='bash zsh hosts forwards vhosts --json --socket --help' ;;
   esac
   read -ra said <<< "$path"
   if [[ $current != -* ]]; then case ${names[${#said[@]}-depth]-} in
     hosts) words="$words $(reeve completion hosts 2>/dev/null)" ;;
     forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;
+    vhosts) words="$words $(reeve completion vhosts "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
   esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

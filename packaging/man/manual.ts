@@ -51,7 +51,7 @@ const description = [
 const selectors = ['A selector names hosts: a host by its NAME, all hosts with a label by KEY=VALUE, or all. A selector that matches no host is a mistake.'];
 
 const changes = [
-  'Every command that changes hosts asks each of them what would change, shows it, asks, applies it and waits. The answer is a line per change: + for what is made, ~ for what is altered, - for what is removed. Hosts on which nothing changes are only counted.',
+  'Every command that changes hosts asks each of them what would change, shows it, asks, applies it and waits. The answer is a line per change: + for what is made, ~ for what is altered, - for what is removed. A file of a web server that changes is shown below as a unified diff. Hosts on which nothing changes are only counted.',
   'If a host refuses, nothing is stored. If a host cannot be reached, what should be is stored, and is applied when the host returns: see reeve pending. If a host changed between plan and yes, it refuses, and the command is to be run again.',
   'A host takes some changes (the first keys of a host, all of nat) back by itself unless they are confirmed. The coordinator confirms when all that it reached before answers again; until then a line says what is missing and how long the host still waits.',
   'Where standard input or standard output is not a terminal, or with --json, nobody can be asked: one of these options is needed.',
@@ -61,7 +61,7 @@ const exits = ['With several hosts the worst counts: 1 before 2 before 3. --stag
 
 const json = [
   'With --json the answer on standard output is one document. Its keys are those of the API, and only get more. Times are ISO 8601 in UTC, bytes are hexadecimal, states and outcomes are lower-case words, what is absent is null or empty.',
-  'A change answers planId, operationId, outcome (ok, failed, pending, unknown), stored, and hosts with hostName, outcome, changes and errors; where a host waited for a confirmation also confirmations with hostName, noun, manual, state (confirmed, reverted, waiting, unknown) and missing. A command that fails answers error with code, message, fields, remedy and errors; programs branch on the code, never on the text.',
+  'A change answers planId, operationId, outcome (ok, failed, pending, unknown), stored, and hosts with hostName, outcome, changes (where a file changes with its diff), errors and notes; where a host waited for a confirmation also confirmations with hostName, noun, manual, state (confirmed, reverted, waiting, unknown) and missing. A command that fails answers error with code, message, fields, remedy and errors; programs branch on the code, never on the text.',
 ];
 
 function commandLines(command: Command): string[] {

@@ -184,7 +184,7 @@ export const catalogue = {
   VHOST_EXISTS: row(239, 'ALREADY_EXISTS', 2, 'Host "{host}" has a site {value} already: {rule}', 'See: reeve vhost list {host}'),
   VHOST_UNKNOWN: row(240, 'NOT_FOUND', 2, 'Host "{host}" has no site "{value}"', 'See: reeve vhost list {host}'),
   VHOST_UPSTREAM: row(241, 'FAILED_PRECONDITION', 2, 'Nothing of host "{host}" can be passed on to "{value}": {rule}'),
-  VHOST_ADOPT: row(242, 'FAILED_PRECONDITION', 1, 'File "{value}" of host "{host}" cannot be taken over: {rule}', 'See: reeve vhost adopt {host} {value} --plan'),
+  VHOST_ADOPT: row(242, 'FAILED_PRECONDITION', 1, 'File "{value}" of host "{host}" cannot be taken over: {rule}'),
   CERT_KEY: row(245, 'FAILED_PRECONDITION', 1, 'The key of certificate "{value}" cannot be used on host "{host}": {rule}'),
   CERT_CONTENT: row(246, 'INVALID_ARGUMENT', 2, 'Certificate "{value}" cannot be used: {rule}'),
   CERT_UNKNOWN: row(247, 'NOT_FOUND', 2, 'Host "{host}" has no certificate "{value}"', 'See: reeve cert list {host}'),
