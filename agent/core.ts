@@ -38,6 +38,13 @@ import { createLocalUndo, type LocalUndo } from './undo/undo.js';
 import { userWork } from './user/apply.js';
 import { observeUsers } from './user/observe.js';
 import { userService } from './user/service.js';
+import { vhostWork } from './vhost/apply.js';
+import type { FrontOptions } from './vhost/look.js';
+import { nginx } from './vhost/nginx/engine.js';
+import { probeLimits } from './vhost/probe.js';
+import { vhostService } from './vhost/service.js';
+import type { VhostStore } from './vhost/store.js';
+import { vhostWatch } from './vhost/watch.js';
 
 /** An agent without its network: journal, engine, nouns. A new noun is registered here: one import and one row in each list. */
 export interface AgentCore {
@@ -65,6 +72,8 @@ export interface AgentCoreOptions {
   readonly trust: TrustState;
   /** The host's key manifest. */
   readonly manifests: ManifestStore;
+  /** What is known of the host's sites. */
+  readonly vhosts: VhostStore;
   /** An operation on keys has ended. */
   readonly onKeys?: () => void;
   /** The journal's file. */
@@ -106,6 +115,9 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const nat = natWatch(host, () => journal.generation('nat') > 0);
   const forwards = natWork(host, hostName, nat.seen);
   const certs = certWork(host, hostName);
+  const front: FrontOptions = { host, hostName, web: nginx, store: options.vhosts, limits: probeLimits, ends: new Map() };
+  const sites = vhostWatch(front, () => journal.generation('vhost') > 0 || options.vhosts.present);
+  const vhosts = vhostWork(front, sites.seen);
   const nouns: readonly ObservedNoun[] = [
     {
       noun: 'relay', operation: 'relay', part: 'own',
@@ -129,9 +141,10 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       present: () => journal.generation('cert') > 0,
       observe: (id) => engine.read('cert', async () => certModel(await observeCerts(host.helper, id))),
     },
+    { ...sites.noun, observe: (id) => engine.read('vhost', () => sites.observe(id)) },
   ];
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
-  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, certs as NounWork, releases as NounWork];
+  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, certs as NounWork, vhosts as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     trust,
@@ -163,6 +176,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(keyService({ ...key, engine, work: keys }), release),
       whileManaged(natService({ engine, work: forwards, host, hostName }), release),
       whileManaged(certService({ engine, work: certs, host, hostName }), release),
+      whileManaged(vhostService({ front, engine, work: vhosts }), release),
       whileManaged(reachService({ host, hostName }), release),
     ],
     recover() {

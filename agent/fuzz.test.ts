@@ -10,6 +10,7 @@ import { createAgentCore } from './core.js';
 import type { AppendFile } from './host/append.js';
 import { decodeManifest, type ManifestStore } from './key/store.js';
 import type { RelayList } from './relay/list.js';
+import type { VhostStore } from './vhost/store.js';
 
 /** Messages per run; REEVE_FUZZ_MESSAGES for longer ones. */
 const messages = Number(process.env['REEVE_FUZZ_MESSAGES'] ?? '100000');
@@ -58,6 +59,20 @@ const noManifests = (): ManifestStore => {
   };
 };
 
+const noVhosts = (): VhostStore => {
+  let [texts, parked, trial]: [ReadonlyMap<string, string>, VhostStore['parked'], VhostStore['trial']] = [new Map(), [], undefined];
+  return {
+    get present() { return texts.size > 0; },
+    texts: (shas) => new Map([...texts].filter(([sha]) => shas.has(sha))),
+    keepTexts: (more, keep) => void (texts = new Map([...[...texts].filter(([sha]) => keep.has(sha)), ...more])),
+    get parked() { return parked; },
+    setParked: (next) => void (parked = next),
+    get trial() { return trial; },
+    setTrial: (next) => void (trial = next),
+    forget: () => void ([texts, parked, trial] = [new Map(), [], undefined]),
+  };
+};
+
 const nothingMore: AsyncIterable<never> = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }) };
 
 it('answers every message with a response or an error of the catalogue, soon', async () => {
@@ -101,6 +116,19 @@ it('answers every message with a response or an error of the catalogue, soon', a
     toAddress: text(['10.0.0.2', '10.0.0.2', 'fd00::2', '127.0.0.1']), toPorts: range(), sources: list(2, () => text(['198.51.100.0/24', '10.0.0.0/8', '0.0.0.0/0'])), hairpin: below(2) === 1, adopt: below(3) === 0,
   });
   const masquerade = (): object => ({ id: pick([1, 2, number()]), source: text(['10.0.0.0/24', 'fd00::/64', '10.0.0.1/24']), outInterface: text(['', 'eth0', 'any']), toAddress: text(['', '', '192.0.2.10']), adopt: false });
+  const route = (): object => ({
+    prefix: text(['/', '/', '/app', '/app/', '/.well-known/reeve-probe']),
+    ...pick<object>([
+      { status: { code: pick([200, 200, 404, 503, 999]), text: text(['ok', '"; return 444; "']) } }, { proxy: { to: { address: text(['127.0.0.1', '::1', '10.0.0.2']), port: number() }, tls: below(2) === 1, hostHeader: text(['', 'b.example.org']) }, stripPrefix: below(2) === 1 },
+      { static: { folder: text(['/srv/www', '/srv/../etc']) } }, { redirect: { to: text(['https://example.org', '/x']), code: pick([301, 302, 200]), keepPath: below(2) === 1 } }, {},
+    ]),
+    headers: list(1, () => ({ name: text(['X-A', 'Content-Length']), value: text(['1']) })),
+  });
+  const site = (): object => ({
+    name: text(['a.example.org', 'b.example.org', '*.example.org', 'single']), aliases: list(1, () => text(['www.a.example.org', 'c.example.org'])),
+    listens: list(2, () => ({ address: text(['', '', '192.0.2.10']), port: pick([80, 80, 443, 8080, number()]), tls: below(3) === 0 })), defaultServer: below(5) === 0, redirectHttps: below(5) === 0, hstsS: pick([0, 0, 1]),
+    routes: Array.from({ length: pick([1, 1, 1, 2, 0]) }, route), allow: list(1, () => text(['10.0.0.0/8', '10.0.0.1/8'])), title: text(['', 'Site']), maintenance: below(4) === 0, retryAfterS: pick([0, 0, 60]), overwrite: below(2) === 1,
+  });
   const makers: Readonly<Record<string, () => object>> = {
     ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
     ObserveUser: () => ({ all: below(2) === 1 }),
@@ -113,6 +141,11 @@ it('answers every message with a response or an error of the catalogue, soon', a
     ApplyNat: () => ({ intent: intent(), forwards: list(3, forward), masquerades: list(2, masquerade) }),
     ObserveNat: () => ({ foreign: below(2) === 1 }),
     TraceNat: () => ({ protocol: below(4), port: number(), from: text(['198.51.100.7', '10.0.0.9', 'fd00::7']), to: text(['', '192.0.2.10']) }),
+    WriteVhosts: () => ({ intent: intent(), vhosts: list(3, site), about: list(2, () => text(['a.example.org', '*.example.org'])), takeOver: text(['', '', '', '/etc/nginx/sites-enabled/own']) }),
+    ObserveVhosts: () => ({ foreign: below(2) === 1 }),
+    ReadVhost: () => ({ name: text(['a.example.org', '*.example.org']) }),
+    ReadSite: () => ({ file: text(['/etc/nginx/sites-enabled/own', 'relative']) }),
+    ReloadProxy: () => ({ operationId: text([newId(Date.now())]) }),
     CheckReach: () => ({ address: text(['192.0.2.1', '::1', 'fd00::1']), port: number(), timeout: pick([null, null, { seconds: large(), nanos: -1 }]) }),
     GetStatus: () => ({}),
     GetOperation: () => ({ operationId: text(ids as [string, ...string[]]), method: text(['', 'reeve.agent.v1.UserService/ApplyUser']) }),
@@ -121,7 +154,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   };
   const host = createSimulatedHost({ users: [{ name: 'ida', uid: 30001, gid: 30001, shell: '/bin/sh', comment: '', home: '/home/ida', groups: [], locked: false, marker: '', present: true }] });
   const log = pino({ level: 'silent' });
-  const core = await createAgentCore({ trust: { denied: () => ({ version: 0, keys: new Set() }), movedVersion: 0, places: () => undefined, takeDenyList: () => undefined, takeMoved: () => false }, host, hostName: 'web1', hostId, manifests: noManifests(), file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
+  const core = await createAgentCore({ trust: { denied: () => ({ version: 0, keys: new Set() }), movedVersion: 0, places: () => undefined, takeDenyList: () => undefined, takeMoved: () => false }, host, hostName: 'web1', hostId, manifests: noManifests(), vhosts: noVhosts(), file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
   await core.recover();
   const rows = core.services.flatMap((service) => Object.entries(service.rows).map(([name, row]) => ({ method: `${service.name}/${name}`, name, row })));
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(makers).sort());

@@ -21,6 +21,7 @@ import type { RelayLimits } from './relay/relay.js';
 import { openReleaseState } from './release/state.js';
 import type { RenewalState } from './identity/renewal-file.js';
 import type { LocalUndo } from './undo/undo.js';
+import { openVhostStore } from './vhost/store.js';
 
 /** What an agent is made of. Simulated agents differ in `host` only. */
 export interface AgentServerOptions {
@@ -87,7 +88,7 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   let keyPull: KeyPull | undefined = undefined as KeyPull | undefined;
   const core = await createAgentCore({
     trust,
-    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, onKeys: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
+    host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, vhosts: openVhostStore(options.stateDir, log), onKeys: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
     openedAt: (peer) => listeners.map((listener) => listener.openedAt(peer)).find((at) => at !== undefined),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),

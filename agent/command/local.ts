@@ -16,6 +16,7 @@ import { answerLocal } from '../local/service.js';
 import { agentAccount, holdPath } from '../paths.js';
 import { openRelayList } from '../relay/list.js';
 import { openReleaseState } from '../release/state.js';
+import { openVhostStore } from '../vhost/store.js';
 import type { AgentOptions } from './options.js';
 import { claimOwnState } from './serve.js';
 
@@ -37,7 +38,7 @@ export async function runLocal(options: AgentOptions): Promise<void> {
   const host = createSystemHost({ policyPath: paths.policy, holdPath: holdPath(paths), helperSocket: paths.helper, statePath: paths.state, policyOwners: localOwners(options.custom), log });
   const file = await openAppendFile(join(paths.state, 'journal', 'operations'));
   const core = await createAgentCore({
-    host, file, log, hostName: identity.hostName, hostId: identity.hostId, certificateNotAfter: 0, manifests: openManifestStore(paths.state, identity.hostId, log), instanceId: randomUUID(),
+    host, file, log, hostName: identity.hostName, hostId: identity.hostId, certificateNotAfter: 0, manifests: openManifestStore(paths.state, identity.hostId, log), vhosts: openVhostStore(paths.state, log), instanceId: randomUUID(),
     relayList: openRelayList(paths.state), release: openReleaseState(paths.state, identity), trust: openTrustState(paths.state, identity, () => host.clock.now()),
   });
   await core.recover();

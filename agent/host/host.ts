@@ -4,6 +4,7 @@ import type { Facts } from '../../shared/model/fact.js';
 import type { BootFile } from '../nat/foreign/adopt.js';
 import type { HostNetwork } from '../nat/foreign/network.js';
 import type { VolumeState } from '../../shared/model/volume.js';
+import type { SiteAnswer, SiteAsk } from './web.js';
 
 /** One line of passwd(5), as far as the agent needs it. */
 export interface PasswdEntry {
@@ -33,7 +34,7 @@ export type PolicyFile =
 export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; readonly text: string } | { readonly kind: 'fault'; readonly reason: string };
 
 /** Which part of the host was touched; `own`: the agent's own state, which nobody else writes. */
-export type HostPart = 'accounts' | 'keys' | 'nat' | 'policy' | 'hold' | 'own';
+export type HostPart = 'accounts' | 'keys' | 'nat' | 'certs' | 'vhost' | 'policy' | 'hold' | 'own';
 
 /** A folder that Reeve writes below. */
 export interface Volume {
@@ -73,6 +74,8 @@ export interface Host {
   readAdvertised(): readonly string[];
   /** Opens a TCP connection and closes it again; empty: it was made, else why not. */
   checkReach(address: string, port: number, timeoutMs: number): Promise<'' | 'refused' | 'no answer in time' | 'no route'>;
+  /** GET of a site of this host from its own loopback address; never rejects. */
+  askSite(ask: SiteAsk): Promise<SiteAnswer>;
   /** Kernel's boot id. */
   bootId(): string;
   /** A text that is another after each boot of the host, be it a machine or a container, and the same for all its processes. */

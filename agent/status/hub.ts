@@ -211,7 +211,7 @@ class Hub implements StatusHub {
 
   #poll(): void {
     this.#later('poll', pollMs * (0.9 + 0.2 * random()), () => {
-      for (const part of ['policy', 'accounts', 'keys', 'certs', 'hold'] as const) this.#touched(part);
+      for (const part of ['policy', 'accounts', 'keys', 'certs', 'vhost', 'hold'] as const) this.#touched(part);
       for (const noun of this.#options.nouns) void this.#ask(noun);
       void this.#measure();
       this.#poll();

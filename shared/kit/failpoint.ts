@@ -22,6 +22,7 @@ export const failpoints = {
   'agent.user.step': 'agent',
   'agent.key.step': 'agent',
   'agent.nat.step': 'agent',
+  'agent.vhost.step': 'agent',
   'agent.cert.step': 'agent',
   'agent.journal.done': 'agent',
   'agent.identity.key': 'agent',

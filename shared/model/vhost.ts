@@ -176,7 +176,8 @@ export function vhostModelText(site: VhostDraft): string {
 /** A managed site as a host has it. */
 export interface ObservedVhost {
   readonly name: string;
-  readonly state: 'ok' | 'edited' | 'missing';
+  /** `expiring`: its self-signed certificate ends soon. */
+  readonly state: 'ok' | 'edited' | 'missing' | 'expiring';
   /** sha256 of the text of the model that it was made from, hexadecimal. */
   readonly modelSha: string;
 }

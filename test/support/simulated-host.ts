@@ -9,8 +9,10 @@ import type { ObservedUser } from '../../shared/model/user.js';
 import { staleness } from '../../agent/key/stamp.js';
 import { parseKeyLine, rsaBits } from '../../shared/model/key.js';
 import { formatEndpoint } from '../../shared/model/host.js';
+import { answerCertVerb, createSimulatedCerts, type SimulatedCerts } from './simulated-cert.js';
 import { answerNatVerb, createSimulatedNat, pendingNat, type SimulatedNat } from './simulated-nat.js';
 import { answerKeyVerb, createSimulatedKeys, type SimulatedKeys } from './simulated-key.js';
+import { answerSite, answerVhostVerb, createSimulatedVhosts, type SimulatedVhosts } from './simulated-vhost.js';
 
 /** What a simulated host is made of. */
 export interface SimulatedHostOptions {
@@ -34,6 +36,8 @@ export interface SimulatedHost extends Host {
   readonly homes: Set<string>;
   readonly keys: SimulatedKeys;
   readonly nat: SimulatedNat;
+  readonly certs: SimulatedCerts;
+  readonly vhosts: SimulatedVhosts;
   /** Every verb that was called, oldest first, with the name it was about. */
   readonly calls: string[];
   setPolicy(text: string): void;
@@ -71,6 +75,18 @@ allow nat.forward to=*
 allow nat.masquerade source=*
 allow nat.adopt
 allow nat.release
+allow observe.cert
+allow cert.write group=ssl-cert
+allow cert.unit unit=postfix.service,dovecot.service
+allow cert.release
+allow observe.vhost
+allow vhost.write wildcard=no,yes
+allow vhost.serve
+allow vhost.proxy to=*
+allow vhost.socket path=/*
+allow vhost.adopt
+allow vhost.release
+allow proxy.reload
 allow reach.check
 `;
 
@@ -85,10 +101,14 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   const calls: string[] = [];
   const keys = createSimulatedKeys();
   const nat = createSimulatedNat();
+  const certs = createSimulatedCerts();
+  const vhosts = createSimulatedVhosts();
   const clock = options.clock ?? systemClock;
   let policyText = options.policy ?? openPolicy;
   let version = 0;
   let keyVersion = 0;
+  let certVersion = 0;
+  let siteVersion = 0;
   let policyVersion = 0;
   let holdText: string | undefined;
   let holdVersion = 0;
@@ -97,10 +117,12 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     if (part === 'policy') policyVersion += 1;
     else if (part === 'hold') holdVersion += 1;
     else if (part === 'keys') keyVersion += 1;
+    else if (part === 'certs') certVersion += 1;
+    else if (part === 'vhost') siteVersion += 1;
     else version += 1;
     for (const onTouched of watchers) onTouched(part);
   };
-  const machine: Machine = { users, groups, homes, usedUids, keys, nat, clock, policy: () => policyText };
+  const machine: Machine = { users, groups, homes, usedUids, keys, nat, certs, vhosts, clock, policy: () => policyText };
 
   return {
     users,
@@ -108,6 +130,8 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     homes,
     keys,
     nat,
+    certs,
+    vhosts,
     calls,
     clock,
     helper: {
@@ -119,6 +143,8 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
         if (error !== undefined) throw error;
         const before = JSON.stringify([...users.values()]);
         const reply = answer(machine, { verb, operationId, request });
+        if (verb.startsWith('cert.')) touch('certs');
+        if (/^vhost\.(?:apply|settle|release)$/.test(verb)) touch('vhost');
         if (/^(?:key|pending\.confirm|session\.end)/.test(verb)) touch('keys');
         if (!verb.startsWith('observe') && verb !== 'status.get' && JSON.stringify([...users.values()]) !== before) touch('accounts');
         return reply;
@@ -139,10 +165,11 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     readOwnPorts: () => nat.ownPorts,
     readAdvertised: () => nat.advertised,
     checkReach: (address, port) => Promise.resolve(nat.reachable.has(formatEndpoint({ address, port })) ? '' : 'refused'),
+    askSite: (ask) => Promise.resolve(answerSite(vhosts, ask)),
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMark: () => 'this boot',
     monotonicMs: () => Math.round(clock.monotonic()),
-    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, nat: 0, own: 0 }[part]),
+    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, certs: certVersion, vhost: siteVersion, nat: 0, own: 0 }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
       return { close: () => void watchers.delete(onTouched) };
@@ -170,6 +197,8 @@ interface Machine {
   readonly usedUids: Set<number>;
   readonly keys: SimulatedKeys;
   readonly nat: SimulatedNat;
+  readonly certs: SimulatedCerts;
+  readonly vhosts: SimulatedVhosts;
   readonly clock: Clock;
   readonly policy: () => string;
 }
@@ -183,6 +212,10 @@ function answer<V extends PrivdVerbName>(machine: Machine, { verb, operationId, 
   const exists = (account: string): boolean => account === 'root' || machine.users.get(account)?.present === true;
   const nat = answerNatVerb({ nat: machine.nat, now: () => machine.clock.now() }, verb, operationId, asked);
   if (nat !== undefined) return nat as PrivdReply<V>;
+  const sites = answerVhostVerb(machine, verb, operationId, asked);
+  if (sites !== undefined) return sites as PrivdReply<V>;
+  const certs = answerCertVerb(machine, verb, asked);
+  if (certs !== undefined) return certs as PrivdReply<V>;
   const keys = answerKeyVerb({ keys: machine.keys, exists, now: () => machine.clock.now() }, verb, operationId, asked);
   if (keys !== undefined && verb === 'pending.get') return joined(keys as PrivdReply<'pending.get'>, pendingNat(machine.nat));
   if (keys !== undefined) return keys as PrivdReply<V>;
@@ -260,7 +293,7 @@ function addUser(machine: Machine, asked: Readonly<Record<string, string | numbe
 }
 
 /** Verbs that work under any policy. */
-const unasked: readonly PrivdVerbName[] = ['pending.get', 'pending.confirm'];
+const unasked: readonly PrivdVerbName[] = ['pending.get', 'pending.confirm', 'vhost.settle'];
 
 /** The helper asks the policy for every verb. */
 function checkPolicy(machine: Machine, verb: PrivdVerbName, asked: Readonly<Record<string, string | number | boolean | undefined>>, user: ObservedUser | undefined): void {
@@ -271,8 +304,8 @@ function checkPolicy(machine: Machine, verb: PrivdVerbName, asked: Readonly<Reco
   const system = user !== undefined && user.uid < userFloors.minUid ? 'yes' : 'no';
   const rootKeys = asked['name'] === 'root' ? 'yes' : 'no';
   const stale = verb === 'key.put' ? String(staleness(linesOf(asked['content']), machine.clock.now())) : undefined;
-  const operation = verb === 'observe.sshd' || verb === 'observe.session' ? 'observe.key' : verb;
-  const values = { name: text('name'), uid: text('uid'), shell: text('shell'), kind: text('kind'), group: text('group'), system, 'root-keys': rootKeys, 'max-stale': stale };
+  const operation = verb === 'observe.sshd' || verb === 'observe.session' ? 'observe.key' : /^cert\.(?:key|put|remove)$/.test(verb) ? 'cert.write' : /^vhost\.(?:check|apply)$/.test(verb) ? 'vhost.write' : verb;
+  const values = { name: text('name') ?? text('cert'), uid: text('uid'), shell: text('shell'), kind: text('kind'), group: text('group'), system, 'root-keys': rootKeys, 'max-stale': stale };
   const verdict = evaluatePolicy(parsed.policy, operation, values);
   if (verdict.kind !== 'allow') throw reeveError('POLICY_DENIED', { op: verb, args: '', line: verdict.wanted });
 }
