@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failpoints } from '../../shared/kit/failpoint.js';
-import { addPoints, agentCertPoints, agentKeyPoints, agentNatPoints, agentUserPoints, certPoints, coordinatorChangePoints, helperPoints, joinPoints, keyPoints, loginPoints, loginRenewPoints, natPoints, releasePoints, renewPoints } from '../support/chaos-points.js';
+import { addPoints, agentCertPoints, agentKeyPoints, agentNatPoints, agentUserPoints, agentVhostPoints, certPoints, coordinatorChangePoints, helperPoints, joinPoints, keyPoints, loginPoints, loginRenewPoints, natPoints, releasePoints, renewPoints, vhostPoints } from '../support/chaos-points.js';
 import { debs, type PackageKind } from '../support/packages.js';
 
 const top = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,14 +22,14 @@ const inHelper = sorted(pointsIn('native/reeve-privd', /FAILPOINT\("([^"]+)"\)/g
 describe('failpoints', () => {
   test('every failpoint of agent, coordinator and command line is passed somewhere, and killed at by a chaos test', () => {
     const passed = sorted(['agent', 'coordinator', 'shared'].flatMap((folder) => pointsIn(folder, /\bfailpoint\('([^']+)'\)/g)));
-    const exercised = sorted([...addPoints, ...agentCertPoints, ...agentKeyPoints, ...agentNatPoints, ...agentUserPoints, ...coordinatorChangePoints, ...Object.values(joinPoints).flat(), ...Object.values(renewPoints).flat(), ...Object.values(loginPoints).flat(), ...Object.values(loginRenewPoints).flat(), ...Object.values(releasePoints).flat()]);
+    const exercised = sorted([...addPoints, ...agentCertPoints, ...agentKeyPoints, ...agentNatPoints, ...agentUserPoints, ...agentVhostPoints.map((point) => point.replace(/:2$/, '')), ...coordinatorChangePoints, ...Object.values(joinPoints).flat(), ...Object.values(renewPoints).flat(), ...Object.values(loginPoints).flat(), ...Object.values(loginRenewPoints).flat(), ...Object.values(releasePoints).flat()]);
     expect(passed, 'the list in shared/kit/failpoint.ts is what the code passes').toEqual(sorted(Object.keys(failpoints)));
     expect(exercised, 'add what is new to test/support/chaos-points.ts').toEqual(sorted(Object.keys(failpoints)));
   });
 
   test('every failpoint of the helper is killed at by a chaos test', () => {
     expect(inHelper.length).toBeGreaterThan(15);
-    expect(sorted([...Object.values(helperPoints), ...Object.values(keyPoints), ...Object.values(natPoints), ...Object.values(certPoints)].flat()), 'add what is new to test/support/chaos-points.ts').toEqual(inHelper);
+    expect(sorted([...Object.values(helperPoints), ...Object.values(keyPoints), ...Object.values(natPoints), ...Object.values(certPoints), ...Object.values(vhostPoints)].flat()), 'add what is new to test/support/chaos-points.ts').toEqual(inHelper);
   });
 
   describe('in packages', () => {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
+import { ensureLayer } from '../lab/layer.js';
+import { fetchDebian } from '../support/debian.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 import { bridgeOf, frontPolicy, insideOf, reeveTable } from '../support/nat-fleet.js';
 import { ask, installProbe, serve } from '../support/nat-probe.js';
@@ -114,8 +116,46 @@ const natNoun: ReleasedNoun = {
   stays: /^\/etc\/(?:nftables\.d(?:\/reeve-nat\.nft)?|sysctl\.d\/60-reeve-nat\.conf|systemd\/system\/(?:[a-z.-]+\.wants\/)?nat-forwards\.service|systemd\/system\/[a-z.-]+\.wants)$/,
 };
 
+/** Packages that the nouns below need. */
+const debian = ['nginx-light', 'curl'];
+
+const certNoun: ReleasedNoun = {
+  noun: 'cert',
+  async make(fleet, host) {
+    await fleet.json(['cert', 'add', host.name, 'shop', '--self-signed', '--name', 'shop.example.org', '--yes']);
+  },
+  shown: (host) => host.run(['sh', '-c', 'cd /etc/ssl/reeve/shop && sha256sum cert.pem key.pem && stat -L -c "%n %a %U:%G" cert.pem key.pem']),
+  async works(_fleet, host) {
+    expect(await host.run(['sh', '-c', 'test -s /etc/ssl/reeve/shop/key.pem && head -n 1 /etc/ssl/reeve/shop/cert.pem'])).toBe('-----BEGIN CERTIFICATE-----\n');
+  },
+  stays: /^\/etc\/ssl\/reeve(?:\/.*)?$/,
+};
+
+/** What a site answers on the host, by its name, with and without TLS. */
+async function siteAnswers(host: LabHost): Promise<string> {
+  const get = (url: string): Promise<string> => host.run(['curl', '-sk', '--resolve', 'shop.example.org:80:127.0.0.1', '--resolve', 'shop.example.org:443:127.0.0.1', '-w', ' %{http_code} %{redirect_url} %{ssl_verify_result}', url]);
+  return [await get('https://shop.example.org/a'), await get('http://shop.example.org/a'), await get('https://shop.example.org/private')].join('\n');
+}
+
+const vhostNoun: ReleasedNoun = {
+  noun: 'vhost',
+  async make(fleet, host) {
+    await host.run(['sh', '-c', 'printf "allow vhost.write\\nallow vhost.serve\\nallow proxy.reload\\n" >>/etc/reeve/policy']);
+    await fleet.json(['vhost', 'add', host.name, 'shop.example.org', '--cert', 'shop', '--status', '200', '--text', 'open', '--yes']);
+    await fleet.json(['vhost', 'route', 'add', host.name, 'shop.example.org', '/private', '--status', '200', '--text', 'in', '--allow', '203.0.113.0/24', '--yes']);
+  },
+  shown: siteAnswers,
+  async works(_fleet, host) {
+    expect(await siteAnswers(host)).toMatch(/^open 200[^]*\n.* 301 https:\/\/shop\.example\.org\/a [^]* 403 /);
+    await host.run(['nginx', '-t']);
+    await host.run(['systemctl', 'reload', 'nginx']);
+    expect(await host.run(['sh', '-c', 'head -n 1 /etc/nginx/reeve-left/shop.example.org.conf'])).toBe('# Left by Reeve: plain configuration, yours to edit.\n');
+  },
+  stays: /^\/etc\/nginx\/(?:reeve-left(?:\/.*)?|conf\.d\/reeve-left\.conf)$/,
+};
+
 /** One row for each noun. */
-const nouns: readonly ReleasedNoun[] = [userNoun, keyNoun, natNoun];
+const nouns: readonly ReleasedNoun[] = [userNoun, keyNoun, natNoun, certNoun, vhostNoun];
 
 /** All files of a host but those that a running system writes all the time, and dpkg's own books. */
 async function files(host: LabHost): Promise<string[]> {
@@ -132,12 +172,12 @@ describe.skipIf(!hosts.ok)('a host that is released', () => {
   let before: unknown[];
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'release', hosts: [] });
+    fleet = await startFleet({ name: 'release', hosts: [], debian });
     await fleet.lab.addBridge(bridgeOf(0));
     web1 = await fleet.addHost('web1', { ports: [guestsPort(inside.front)] });
     await fleet.join('web1');
     // What a host is that never had Reeve.
-    plain = await fleet.lab.boot('plain', { ports: [guestsPort(inside.guest(99).address)] });
+    plain = await fleet.lab.boot('plain', { ports: [guestsPort(inside.guest(99).address)], layer: await ensureLayer(await fetchDebian(debian)) });
     for (const noun of nouns) await noun.make(fleet, web1);
     before = await shown(web1);
   });
@@ -156,7 +196,7 @@ describe.skipIf(!hosts.ok)('a host that is released', () => {
 
   test('keeps everything as it is; the coordinator has retired it, and the host says that it is released', async () => {
     const answer = await fleet.json<{ outcome: string; hosts: { noun: string; outcome: string }[] }>(['host', 'release', 'web1', '--yes']);
-    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'host ok', 'key ok', 'nat ok', 'user ok']);
+    expect([answer.outcome, ...answer.hosts.map((row) => `${row.noun} ${row.outcome}`)]).toEqual(['ok', 'cert ok', 'host ok', 'key ok', 'nat ok', 'user ok', 'vhost ok']);
     expect(await shown(web1)).toEqual(before);
     expect((await fleet.json<{ hosts: unknown[] }>(['host', 'list'])).hosts).toEqual([]);
     expect((await fleet.json<{ users: unknown[] }>(['user', 'list'])).users).toEqual([]);

@@ -3,6 +3,7 @@ import type { CommandAnswer } from './chaos.js';
 import { webPackages } from './debian.js';
 import { startFleet, type TestFleet } from './fleet.js';
 import { errorsOf, type ToldError } from './nat-setting.js';
+import type { PackageKind } from './packages.js';
 import { startWebClient, type WebClient } from './web.js';
 import type { WebAnswer, WebAsk } from './web-message.js';
 
@@ -28,8 +29,8 @@ export async function allowMore(host: LabHost, lines: readonly string[]): Promis
 }
 
 /** Boots it: hub, and web1 with nginx, PHP-FPM and uwsgi. */
-export async function startWebFleet(name: string): Promise<WebFleet> {
-  const fleet = await startFleet({ name, hosts: ['web1'], debian: webPackages, policy: 'web' });
+export async function startWebFleet(name: string, packages: PackageKind = 'normal'): Promise<WebFleet> {
+  const fleet = await startFleet({ name, hosts: ['web1'], debian: webPackages, policy: 'web', packages });
   const web = fleet.host('web1');
   const client = startWebClient(fleet.lab);
   const ask = (host: string, path: string, port: number, more: Partial<WebAsk>): Promise<WebAnswer> => client.ask({ address: web.address, port, host, path, ...more });
