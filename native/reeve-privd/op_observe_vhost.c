@@ -23,7 +23,7 @@ uint16_t check_observe_vhost(struct call *c) {
 static bool room(const struct buf *b) { return b->limit - b->n > ROOM_LEFT; }
 
 /* Sites of others, block by block. */
-struct foreign { struct call *c; size_t n, at, names; bool in, cut; unsigned depth; };
+struct foreign { struct call *c; const struct vhost_list *ours; size_t n, at, names; bool in, cut; unsigned depth; };
 
 static void meet(void *data, const struct nginx_at *at) {
   struct foreign *f = data;
@@ -32,7 +32,7 @@ static void meet(void *data, const struct nginx_at *at) {
     reply_end(b, f->at);
     f->in = false;
   }
-  if (!strncmp(at->file, VHOST_DIR "/", sizeof VHOST_DIR)) return;
+  if (vhost_owns(f->ours, at->file)) return;
   if (at->kind == NGINX_OPEN && !strcmp(at->words[0], "server") && at->depth == 1 && !strcmp(at->blocks[0], "http")) {
     f->cut = f->cut || f->n >= FOREIGN_MAX || !room(b);
     if (f->cut) return;
@@ -57,7 +57,10 @@ static void meet(void *data, const struct nginx_at *at) {
 }
 
 static bool put_foreign(struct call *c) {
-  struct foreign f = {.c = c};
+  char placed[SET_NAME];
+  AUTO_LIST ours = {0};
+  struct foreign f = {.c = c, .ours = &ours};
+  if (vhost_placed(placed)) (void)vhost_list_read(placed, &ours);
   struct nginx_walk w = {.meet = meet, .data = &f};
   nginx_walk(&w);
   if (f.in) reply_end(&c->reply, f.at);
@@ -164,8 +167,11 @@ static uint16_t put_site(struct call *c) {
   unsigned depth = 0;
   uint8_t sum[32];
   bool cut = false;
+  char placed[SET_NAME];
+  AUTO_LIST ours = {0};
+  if (vhost_placed(placed)) (void)vhost_list_read(placed, &ours);
   nginx_walk(&w);
-  if (!sought.found || !strncmp(sought.file, VHOST_DIR "/", sizeof VHOST_DIR)) return fail(c, REEVE_E_VHOST_FOREIGN_FILE, "value", sought.file, "rule", "nginx does not read it, or it is Reeve's own", NULL);
+  if (!sought.found || vhost_owns(&ours, sought.file)) return fail(c, REEVE_E_VHOST_FOREIGN_FILE, "value", sought.file, "rule", "nginx does not read it, or it is Reeve's own", NULL);
   AUTO_TEXT text = read_whole(sought.file, VHOST_FILE_MAX, &n);
   struct nginx_reader *r = text ? malloc(sizeof *r) : NULL;
   if (!r) return fail(c, REEVE_E_VHOST_FOREIGN_FILE, "value", sought.file, "rule", "it cannot be read, or is larger than 1 MiB", NULL);

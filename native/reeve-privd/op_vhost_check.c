@@ -1,108 +1,97 @@
-/* vhost.check: a set is laid out and tested, and what nginx, the allow-list or the policy refuses is parked. */
+/* vhost.check: a set is laid out and tested, and what nginx, the allow-list or the policy refuses is parked. Nothing that serves is touched. */
 #include "vhost_set.h"
 #include <sys/random.h>
 
 #define F(c, field) (&(c)->f[REEVE_F_VHOST_CHECK_##field])
 #define TAG(field) REEVE_R_VHOST_CHECK_##field
 
-/* A file of others that is taken out: where sites are. */
-static bool can_take(const char *path) {
-  static const char *const folders[] = {NGINX_DIR "/sites-enabled/", NGINX_INCLUDES "/", NULL};
-  const char *name = strrchr(path, '/');
-  return vhost_path(path) && has_listed_prefix(folders, path) && name && strcmp(path, NGINX_INCLUDES "/" VHOST_INCLUDE) && strchr(path + sizeof NGINX_DIR, '/') == name;
-}
-
 uint16_t check_vhost_check(struct call *c) {
-  const struct value *take = F(c, TAKE);
-  if (!take->set || can_take(take->text)) return REEVE_OK;
-  return fail(c, REEVE_E_FIELD_INVALID, "field", "take", "value", take->text, "rule", "a file in " NGINX_DIR "/sites-enabled or " NGINX_INCLUDES " is wanted", NULL);
+  if (!F(c, TAKE)->set || vhost_path(F(c, TAKE)->text)) return REEVE_OK;
+  return fail(c, REEVE_E_FIELD_INVALID, "field", "take", "value", F(c, TAKE)->text, "rule", "an absolute path is wanted", NULL);
 }
 
-/* What must not even be tested: remembered as parked, by site. */
-static bool judge(struct call *c, const struct vhost_want *want, const char *site, enum vhost_kind kind, char why[VHOST_WHY]) {
-  struct vhost_facts facts = {0};
+static bool judge(struct call *c, const struct vhost_want *want, char why[VHOST_WHY]) {
+  char site[SITE_MAX_LEN + 1];
+  AUTO_FACTS facts = {0};
   struct vhost_wrong wrong = {0};
-  bool ok = vhost_content(kind, site, want->text, want->n, &facts, &wrong);
-  if (ok) ok = vhost_allowed(c, &facts, why);
-  else if (wrong.line) snprintf(why, VHOST_WHY, "%s, line %u: %s", want->name, wrong.line, wrong.says);
-  else snprintf(why, VHOST_WHY, "%s: %s", want->name, wrong.says);
-  vhost_facts_free(&facts);
-  return ok;
+  enum vhost_kind kind = vhost_kind(want->name, site);
+  if (vhost_content(kind, site, want->text, want->n, &facts, &wrong)) return vhost_allowed(c, &facts, why);
+  if (wrong.line) snprintf(why, VHOST_WHY, "the helper refuses line %u of %.240s: %s", wrong.line, want->name, wrong.says);
+  else snprintf(why, VHOST_WHY, "the helper refuses %.240s: %s", want->name, wrong.says);
+  return false;
 }
 
-static uint16_t judge_all(struct call *c, struct vhost_parks *refused) {
-  struct vhost_want want;
-  char site[SITE_MAX_LEN + 1], why[VHOST_WHY];
-  for (size_t at = 0; vhost_want_next(F(c, SET)->text, F(c, SET)->n, &at, &want);) {
-    enum vhost_kind kind = want.put ? vhost_kind(want.name, site) : VHOST_NONE;
-    if (kind == VHOST_NONE || judge(c, &want, site, kind, why)) continue;
-    struct vhost_park *p = calloc(1, sizeof *p);
-    if (!p || !(p->site = strdup(site)) || !(p->problem = strdup(why))) return io_failed(c, "out of memory");
-    p->next = refused->first;
-    refused->first = p;
+/* What is refused without a test. */
+static uint16_t judge_all(struct call *c, struct vhost_work *w) {
+  char why[VHOST_WHY];
+  for (size_t i = 0; i < w->nwants; i++) {
+    struct vhost_site *s = &w->sites[w->wants[i].site];
+    if (!w->wants[i].put || s->problem || judge(c, &w->wants[i], why)) continue;
+    s->problem = strdup(why);
+    if (!s->problem) return io_failed(c, "out of memory");
   }
   return REEVE_OK;
 }
 
-static void reply_parks(struct buf *b, const struct vhost_parks *parks) {
-  for (const struct vhost_park *p = parks->first; p; p = p->next) {
+static void reply_parked(struct buf *b, const struct vhost_work *w) {
+  for (size_t i = 0; i < w->nsites; i++) {
+    const struct vhost_site *s = &w->sites[i];
+    if (!s->problem) continue;
     size_t record = reply_begin(b, TAG(PARKED));
-    reply_string(b, TAG(PARKED_SITE), p->site);
-    reply_text(b, TAG(PARKED_PROBLEM), p->problem, strlen(p->problem));
-    reply_bool(b, TAG(PARKED_BEFORE), p->before);
+    reply_string(b, TAG(PARKED_SITE), s->name);
+    reply_text(b, TAG(PARKED_PROBLEM), s->problem, strlen(s->problem));
+    reply_bool(b, TAG(PARKED_BEFORE), s->how == VHOST_BEFORE);
     reply_end(b, record);
   }
 }
 
-/* What an earlier check left that was never put in place. */
-static uint16_t forget_staged(struct call *c) {
-  struct vhost_note note, unsettled;
-  char placed[SET_NAME];
-  (void)vhost_placed(placed);
-  if (vhost_note_read("unsettled", &unsettled)) {
-    uint16_t status = vhost_settle(c, true);
-    if (status) return status;
-  }
-  if (!vhost_note_read("staged", &note)) return REEVE_OK;
-  if (strcmp(note.set, placed) && !vhost_drop_set(note.set)) return io_failed(c, "an old set cannot be taken away");
-  return vhost_note_drop("staged") ? REEVE_OK : io_failed(c, "an old set cannot be forgotten");
+/* Names what was laid out, for vhost.apply. */
+static uint16_t keep(struct call *c, const struct vhost_work *w, uint8_t sum[32]) {
+  uint8_t random[16];
+  struct vhost_note note = {.set = "set-"};
+  AUTO_LIST list = {0};
+  if (getrandom(random, sizeof random, 0) != sizeof random) return io_failed(c, "no random number");
+  if (!vhost_lay_end(w, &list)) return io_failed(c, "a set cannot be written");
+  vhost_list_sha(&list, sum);
+  hex(note.set + 4, random, sizeof random);
+  hex(note.sha256, sum, 32);
+  hex(note.policy, c->policy.digest, 32);
+  if (w->take) snprintf(note.take, sizeof note.take, "%s", w->take);
+  FAILPOINT("vhost.tried");
+  return vhost_list_write(VHOST_STAGED, &list) && vhost_note_write("staged", &note) ? REEVE_OK : io_failed(c, "a set cannot be noted");
 }
 
-static uint16_t stage(struct call *c, const char *set, struct vhost_list *list, struct vhost_parks *parks, const struct vhost_parks *refused) {
-  char sandbox[200] = "";
+/* What an interrupted call had begun to put in place, and did not come to. */
+static uint16_t tidy(struct call *c) {
+  struct vhost_note note;
+  char placed[SET_NAME];
+  (void)vhost_placed(placed);
+  if (!vhost_note_drop("staged")) return io_failed(c, "a set cannot be forgotten");
+  return vhost_note_read("unsettled", &note) && strcmp(placed, note.set) ? vhost_go_back(c, &note) : REEVE_OK;
+}
+
+static uint16_t stage(struct call *c, struct vhost_work *w) {
+  char sandbox[320] = "";
   uint8_t sum[32];
-  const char *take = F(c, TAKE)->set ? F(c, TAKE)->text : "";
-  uint16_t status = vhost_lay_out(c, set, F(c, SET)->text, F(c, SET)->n, list);
-  for (const struct vhost_park *p = refused->first; !status && p; p = p->next)
-    if (!vhost_parked(parks, p->site) && !vhost_park(parks, set, p->site, p->problem, list)) status = io_failed(c, "a site cannot be parked");
-  if (!status) status = vhost_test(c, set, take, list, parks, sandbox);
+  uint16_t status = vhost_lay_out(c, w);
+  FAILPOINT("vhost.staged");
+  if (!status) status = vhost_test(c, w, sandbox);
+  if (!status) status = keep(c, w, sum);
   if (status) return status;
-  struct vhost_note note = {0};
-  vhost_list_sha(list, sum);
-  hex(note.sha256, sum, sizeof sum);
-  snprintf(note.set, sizeof note.set, "%s", set);
-  snprintf(note.take, sizeof note.take, "%s", take);
-  FAILPOINT("vhost.tested");
-  if (!vhost_list_write(set, list) || !vhost_note_write("staged", &note)) return io_failed(c, "a set cannot be noted");
   reply_bytes(&c->reply, TAG(SET), sum, sizeof sum);
-  reply_parks(&c->reply, parks);
+  reply_parked(&c->reply, w);
   reply_string(&c->reply, TAG(SANDBOX), sandbox);
   return REEVE_OK;
 }
 
 uint16_t op_vhost_check(struct call *c) {
-  uint8_t random[16];
-  char set[SET_NAME] = "set-";
-  AUTO_LIST list = {0};
-  AUTO_PARKS parks = {0};
-  AUTO_PARKS refused = {0};
+  AUTO_WORK w = {.dir = -1, .old = -1, .take = F(c, TAKE)->set ? F(c, TAKE)->text : NULL};
   uint16_t status = vhost_engine(c, true);
-  if (!status) status = forget_staged(c);
-  if (!status && getrandom(random, sizeof random, 0) != sizeof random) status = io_failed(c, "no random number");
-  if (!status) status = judge_all(c, &refused);
-  if (status) return status;
-  hex(set + 4, random, sizeof random);
-  status = stage(c, set, &list, &parks, &refused);
-  if (status) (void)vhost_drop_set(set);
+  if (!status) status = tidy(c);
+  if (!status && w.take) status = vhost_can_take(c, w.take);
+  if (!status) status = vhost_work_begin(c, &w, F(c, SET));
+  if (!status) status = judge_all(c, &w);
+  if (!status) status = stage(c, &w);
+  if (status) (void)vhost_drop_set(VHOST_STAGED);
   return status;
 }

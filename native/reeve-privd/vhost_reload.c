@@ -5,9 +5,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#define RELOAD_MS 15000
+#define RELOAD_MS 45000  /* as long as the master is seen to work on it */
 #define LOOK_MS 5
-#define WORKERS_MAX 512
+#define WORKERS_MAX 1024
 
 /* From the text that the program prints as its version: it is not started for that. */
 bool nginx_version(char out[32]) {
@@ -27,23 +27,49 @@ bool nginx_version(char out[32]) {
   return true;
 }
 
-static bool small_text(const char *path, char *out, size_t room) {
-  AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? -1 : read(fd, out, room - 1);
-  out[n > 0 ? n : 0] = 0;
-  return n > 0;
+static size_t small_text(const char *path, char *out, size_t room) {
+  AUTO_FD fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  size_t n = 0;
+  for (ssize_t got = 1; fd >= 0 && n < room - 1 && got > 0; n += got > 0 ? (size_t)got : 0) got = read(fd, out + n, room - 1 - n);
+  out[n] = 0;
+  return n;
 }
 
-/* The process that the file names, if it is nginx's master, of root, in the unit of nginx. */
+static bool proc_text(pid_t pid, const char *name, char *out, size_t room) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  return small_text(path, out, room) > 0;
+}
+
+static void meet(void *data, const struct nginx_at *at) {
+  if (at->kind == NGINX_SIMPLE && at->depth == 0 && at->nwords == 2 && !strcmp(at->words[0], "pid") && at->words[1][0] == '/') snprintf(data, 512, "%s", at->words[1]);
+}
+
+/* Only root can write a file of root's in a folder of root's. */
+static bool read_pid(pid_t *pid) {
+  char path[512] = NGINX_PID, text[32];
+  struct stat st;
+  struct nginx_walk w = {.meet = meet, .data = path};
+  uint64_t number;
+  nginx_walk(&w);
+  if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_uid != 0 || st.st_mode & 022 || !small_text(path, text, sizeof text)) return false;
+  bool ok = parse_number(text, strcspn(text, "\n"), INT32_MAX, &number) && number > 1;
+  *pid = ok ? (pid_t)number : 0;
+  return ok;
+}
+
+/* A master of nginx, and root's. */
+static bool is_master(pid_t pid) {
+  static const char title[] = "nginx: master process";
+  char text[4096];
+  return proc_text(pid, "cmdline", text, sizeof text) && !strncmp(text, title, sizeof title - 1)
+    && proc_text(pid, "status", text, sizeof text) && !strncmp(text, "Name:\tnginx\n", 12) && strstr(text, "\nUid:\t0\t0\t0\t0\n");
+}
+
+/* The process that nginx's own file names. */
 pid_t nginx_master(void) {
-  char text[2048], path[64];
-  uint64_t pid;
-  if (!small_text(NGINX_PID, text, sizeof text) || !parse_number(text, strcspn(text, "\n"), INT32_MAX, &pid) || pid < 2) return 0;
-  snprintf(path, sizeof path, "/proc/%u/cgroup", (unsigned)pid);
-  if (!small_text(path, text, sizeof text) || !strstr(text, "/nginx.service")) return 0;
-  snprintf(path, sizeof path, "/proc/%u/status", (unsigned)pid);
-  if (!small_text(path, text, sizeof text) || strncmp(text, "Name:\tnginx\n", 12) || !strstr(text, "\nUid:\t0\t0\t0\t0\n")) return 0;
-  return (pid_t)pid;
+  pid_t pid;
+  return read_pid(&pid) && is_master(pid) ? pid : 0;
 }
 
 struct workers { pid_t pids[WORKERS_MAX]; size_t n; };
@@ -54,7 +80,7 @@ static void look(pid_t master, struct workers *w) {
   w->n = 0;
   snprintf(path, sizeof path, "/proc/%d/task/%d/children", master, master);
   if (!access(path, R_OK)) {
-    if (!small_text(path, text, sizeof text)) return;
+    (void)small_text(path, text, sizeof text);
     char *rest = text;
     for (char *word; (word = strsep(&rest, " ")) && w->n < WORKERS_MAX;) if (*word) w->pids[w->n++] = (pid_t)strtol(word, NULL, 10);
     return;
@@ -63,49 +89,73 @@ static void look(pid_t master, struct workers *w) {
   DIR *proc = opendir("/proc");
   for (struct dirent *e; proc && (e = readdir(proc)) && w->n < WORKERS_MAX;) {
     if (e->d_name[0] < '1' || e->d_name[0] > '9') continue;
-    snprintf(path, sizeof path, "/proc/%.20s/status", e->d_name);
-    if (small_text(path, text, sizeof text) && strstr(text, parent)) w->pids[w->n++] = (pid_t)strtol(e->d_name, NULL, 10);
+    pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+    if (proc_text(pid, "status", text, sizeof text) && strstr(text, parent)) w->pids[w->n++] = pid;
   }
   if (proc) closedir(proc);
 }
 
-static bool among(const struct workers *w, pid_t pid) {
-  for (size_t i = 0; i < w->n; i++) if (w->pids[i] == pid) return true;
+/* A worker that was not there before. Caches have processes of their own, which say nothing. */
+static bool new_worker(pid_t master, const struct workers *before) {
+  static const char title[] = "nginx: worker process";
+  static struct workers now;
+  char text[64];
+  look(master, &now);
+  for (size_t i = 0; i < now.n; i++) {
+    bool old = false;
+    for (size_t k = 0; k < before->n && !old; k++) old = before->pids[k] == now.pids[i];
+    if (!old && proc_text(now.pids[i], "cmdline", text, sizeof text) && !strncmp(text, title, sizeof title - 1)) return true;
+  }
   return false;
 }
 
-/* Graceful: requests under way end with the old workers. nginx starts new ones only once it has taken the whole configuration; where it does not take it, it goes on as before. */
+static bool has_hangup(const char *status, const char *key) {
+  const char *at = strstr(status, key);
+  return at && strtoull(at + strlen(key), NULL, 16) & 1;
+}
+
+/* The master takes signals only where it waits for them: while it reads its configuration SIGHUP is blocked, or still to come. */
+static bool is_busy(pid_t master) {
+  char text[4096];
+  return proc_text(master, "status", text, sizeof text) && (has_hangup(text, "\nSigPnd:\t") || has_hangup(text, "\nShdPnd:\t") || has_hangup(text, "\nSigBlk:\t"));
+}
+
+/* Graceful: requests under way end with the old workers. nginx starts new ones once it has taken the whole configuration; where it does not take it, it goes on as before. */
 bool nginx_reload(char why[200]) {
-  static struct workers before, now;
+  static struct workers before;
   pid_t master = nginx_master();
   AUTO_FD pidfd = master ? (int)syscall(SYS_pidfd_open, master, 0) : -1;
   snprintf(why, 200, "it does not run");
-  /* Asked again: the process with that number is the one that was looked at. */
-  if (pidfd < 0 || nginx_master() != master) return false;
+  /* Looked at again: the process of that number is the one that is held now. */
+  if (pidfd < 0 || !is_master(master)) return false;
   look(master, &before);
   if (syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0)) return snprintf(why, 200, "it cannot be told (%s)", strerrorname_np(errno)), false;
   FAILPOINT("vhost.told");
-  for (int64_t deadline = now_ms() + RELOAD_MS; now_ms() < deadline;) {
+  int64_t told = now_ms();
+  for (bool busy = true; busy && now_ms() < told + RELOAD_MS;) {
     struct pollfd ended = {pidfd, POLLIN, 0};
     if (poll(&ended, 1, LOOK_MS) > 0) return snprintf(why, 200, "it ended"), false;
-    look(master, &now);
-    for (size_t i = 0; i < now.n; i++) if (!among(&before, now.pids[i])) return true;
+    busy = is_busy(master);
+    if (new_worker(master, &before)) return true;
   }
-  snprintf(why, 200, "no new worker ran after %d s", RELOAD_MS / 1000);
+  snprintf(why, 200, "it read the new configuration, and went on with the old one");
   return false;
 }
 
 /* Why nothing can be done here, with the way out. */
 uint16_t vhost_engine(struct call *c, bool running) {
-  char version[32];
+  char version[32], placed[SET_NAME];
+  struct stat st;
   if (!nginx_version(version)) return fail(c, REEVE_E_VHOST_ENGINE, "rule", "there is no " NGINX, "remedy", "Install the package nginx on the host.", NULL);
   if (!vhost_has_include() && !nginx_reads_includes())
     return fail(c, REEVE_E_VHOST_ENGINE, "rule", NGINX_MAIN " does not include " NGINX_INCLUDES "/*.conf", "remedy", "On the host, put this line into the http block: include " NGINX_INCLUDES "/*.conf;", NULL);
+  if (!vhost_placed(placed) && !lstat(VHOST_CURRENT, &st))
+    return fail(c, REEVE_E_VHOST_ENGINE, "rule", VHOST_CURRENT " is there, and not a link that Reeve made", "remedy", "On the host, move it away.", NULL);
   if (running && !nginx_master()) return fail(c, REEVE_E_VHOST_ENGINE, "rule", "nginx does not run", "remedy", "On the host: systemctl start nginx", NULL);
   return REEVE_OK;
 }
 
-/* A certificate of the sites in place is another one. A web server that does not run reads it when it starts. */
+/* Once more, as it is. A web server that does not run reads it when it starts. */
 uint16_t vhost_reload(struct call *c) {
   char why[200];
   if (!nginx_master()) return REEVE_OK;
