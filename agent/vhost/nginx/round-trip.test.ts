@@ -22,7 +22,7 @@ function visible(site: Vhost): object {
   return { ...rest, clientCert, snippets, maintenance, routes: cut, ...(pages ? { title: shown } : {}) };
 }
 
-it(`${String(models)} random sites with hostile texts are read back from their files by another reader as they were`, { timeout: 300_000 }, () => {
+it(`${String(models)} random sites with hostile texts are read back from their files by another reader as they were`, { timeout: 1_200_000 }, () => {
   let accepted = 0;
   for (let seed = 0; seed < models; seed += 1) {
     let site: Vhost;
