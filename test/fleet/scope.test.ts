@@ -63,6 +63,16 @@ const about: Record<string, (host: string) => object> = {
   'NatService/ObserveNat': (host) => ({ host }),
   'NatService/TraceNat': (host) => ({ host, protocol: 'NAT_PROTOCOL_TCP', port: 80, from: '192.0.2.9' }),
   'NatService/ExplainNat': (host) => ({ host, protocol: 'NAT_PROTOCOL_TCP', port: 80 }),
+  'VhostService/AddVhost': (host) => ({ host, options: apply, vhost: { name: 'a.example.org', routes: [{ prefix: '/', status: { code: 404 } }] } }),
+  'VhostService/SetVhost': (host) => ({ host, options: apply, name: 'a.example.org', edit: { title: 'A' } }),
+  'VhostService/RemoveVhost': (host) => ({ host, options: apply, name: 'a.example.org' }),
+  'VhostService/AdoptVhost': (host) => ({ host, options: apply, file: '/etc/nginx/sites-enabled/a' }),
+  'VhostService/SetMaintenance': (host) => ({ host, options: apply, name: 'a.example.org', on: true }),
+  'VhostService/ListVhosts': (selector) => ({ selector }),
+  'VhostService/ShowVhost': (host) => ({ host, name: 'a.example.org' }),
+  'VhostService/ObserveVhosts': (host) => ({ host }),
+  'VhostService/ExamineSite': (host) => ({ host, file: '/etc/nginx/sites-enabled/a' }),
+  'VhostService/ReloadProxy': (host) => ({ host }),
   'GrantService/AddGrant': (selector) => ({ selector, person: 'grace', options: apply }),
   'GrantService/ListGrant': (selector) => ({ selector }),
   'AccessService/ListAccess': (host) => ({ host }),
@@ -110,7 +120,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;
