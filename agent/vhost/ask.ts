@@ -16,9 +16,10 @@ export function siteRefusals(site: Vhost, deny: Deny, snippetSha: (name: string)
     else ask('vhost.proxy', { to: to.address, port: String(to.port) });
   };
   // No word of a policy begins with "*": of a wildcard it is asked for what is behind that.
-  const write = (name: string, port: string | undefined): void => { ask('vhost.write', { name: name.replace(/^\*\./, ''), port, wildcard: isWildcard(name) ? 'yes' : 'no' }); };
-  for (const name of [site.name, ...site.aliases]) write(name, undefined);
-  for (const { port } of site.listens) write(site.name, String(port));
+  for (const name of [site.name, ...site.aliases]) {
+    const wildcard = isWildcard(name) ? 'yes' : 'no';
+    for (const port of new Set(site.listens.map((listen) => listen.port))) ask('vhost.write', { name: name.replace(/^\*\./, ''), port: String(port), wildcard });
+  }
   for (const route of site.routes) {
     switch (route.kind) {
       case 'proxy':

@@ -124,8 +124,8 @@ function changeOf({ observed, old, fingerprint }: VhostPlanInput, decision: Deci
   }
 }
 
-/** What differs between models; where the one before is not known any more, only that they do. */
+/** What differs between models; where the one before is not known any more, only that they do. A site of which the file is gone has none. */
 function renderModel(sha: string, before: Vhost | undefined, wanted: WantedSite, fingerprint: Fingerprint): readonly FieldChange[] {
-  if (sha === wanted.sha) return [];
+  if (sha === '' || sha === wanted.sha) return [];
   return before === undefined ? [{ field: 'model', from: sha.slice(0, 12), to: wanted.sha.slice(0, 12) }] : renderFields(before, wanted.site, fingerprint);
 }

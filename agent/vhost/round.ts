@@ -17,7 +17,7 @@ interface Staged {
   readonly part: number;
   /** Digest, hexadecimal. */
   readonly set: string;
-  /** It is what is in place. */
+  /** It is what is in place, and stays so: a file that was altered or taken away is made again although the set has the same digest. */
   readonly same: boolean;
   /** The sites that it makes, and those of them that are there, as they are; as far as that is known. */
   readonly made: readonly WantedSite[];
@@ -105,7 +105,7 @@ class VhostRound implements Round {
     for (const row of refused) this.refused.set(row.name, row);
     const made = decisions.flatMap((decision) => (decision.kind === 'make' && names.has(decision.name) && !this.refused.has(decision.name) ? [decision.wanted] : []));
     const old = oldModels(this.#front, decided);
-    return { part, set, same: set === observed.set, made, before: made.flatMap(({ site }) => old.get(site.name) ?? []) };
+    return { part, set, same: set === observed.set && made.length === 0, made, before: made.flatMap(({ site }) => old.get(site.name) ?? []) };
   }
 
   /** Lays a part out where it is not yet: the host is another since the parts before it, or a hold lets only removals through. */

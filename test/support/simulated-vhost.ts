@@ -85,9 +85,9 @@ export function answerSite({ running, placed, answer: statusOf }: SimulatedVhost
   const none = (reason: string): SiteAnswer => ({ kind: 'none', reason, unavailable: false });
   if (!running) return none('ECONNREFUSED');
   const wild = `*${ask.name.slice(ask.name.indexOf('.'))}`;
-  const listening = [...(placed ?? [])].flatMap(([name, { content = '' }]) => (name.endsWith('.conf') && listens(content, ask.port) ? [{ site: siteOf(name), conf: content }] : []));
-  const found = [ask.name, wild].flatMap((name) => listening.filter(({ conf }) => conf.includes(` "${name}"`)))[0];
-  if (listening.length === 0) return none('ECONNREFUSED');
+  const confs = [...(placed ?? [])].flatMap(([name, { content = '' }]) => (name.endsWith('.conf') ? [{ site: siteOf(name), conf: content }] : []));
+  const found = [ask.name, wild].map((name) => confs.find(({ conf }) => conf.slice(0, 2000).includes(` "${name}"`) && listens(conf, ask.port))).find((site) => site !== undefined);
+  if (found === undefined && !confs.some(({ conf }) => listens(conf, ask.port))) return none('ECONNREFUSED');
   const answer = (status: number, body: string): SiteAnswer => (status === 0 ? none('no answer in time') : { kind: 'answer', status, location: '', contentType: 'text/plain', body, cut: false });
   if (found === undefined) return answer(404, '');
   const status = statusOf(found.site, ask.path, found.conf);

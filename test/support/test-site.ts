@@ -1,9 +1,17 @@
 import type { Vhost } from '../../shared/model/vhost.js';
-import type { StatusRoute } from '../../shared/model/vhost-route.js';
+import type { ProxyRoute, StatusRoute } from '../../shared/model/vhost-route.js';
 
 /** A route that always says the same. */
 export function statusRoute(prefix: string, text: string, code = 200): StatusRoute {
   return { kind: 'status', prefix, code, text, headers: [], allow: [], users: [], open: false, bodyLimitBytes: undefined };
+}
+
+/** A route to a program that speaks HTTP on port 80. */
+export function proxyRoute(prefix: string, address: string): ProxyRoute {
+  return {
+    kind: 'proxy', prefix, to: { kind: 'address', address, port: 80 }, tls: false, hostHeader: undefined, stripPrefix: false, keepEncoded: false, websocket: false, unbuffered: false, timeoutS: 60,
+    headers: [], allow: [], users: [], open: false, bodyLimitBytes: undefined,
+  };
 }
 
 /** A site for tests: on port 80, always the same answer. */
