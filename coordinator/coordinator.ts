@@ -31,6 +31,7 @@ import type { Office } from './office.js';
 import { listenForOperators } from './operators.js';
 import { defaultPackageDir } from '../shared/kit/package-folder.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
+import { keepCerts } from './reconcile/cert-due.js';
 import { createChangeEngine } from './reconcile/change.js';
 import { keepExpiries } from './reconcile/expiry.js';
 import { keepHolds } from './reconcile/hold.js';
@@ -134,6 +135,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       stop.abort();
       office.holds.close();
       office.expiries.close();
+      office.certs.close();
       await ports.close(graceMs);
       await office.changes.idle();
       office.fleet.close();
@@ -203,13 +205,14 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
     if (fleet.live(hostId).state === 'connected') settle(hostId);
   };
   const expiries = keepExpiries(world, converge);
+  const certs = keepCerts(world, converge);
   const open: { ports?: Ports } = {};
   const renewCertificate = (): string => {
     authority.renewCoordinator(clock.now());
     open.ports?.updateCertificate();
     return noteKey(office);
   };
-  const office: Office = { ...world, fleet, changes, holds, expiries, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
+  const office: Office = { ...world, fleet, changes, holds, expiries, certs, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
   noteKey(office);
   const ports = await listenOnNetwork(options, office, row);
   open.ports = ports;

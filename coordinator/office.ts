@@ -1,4 +1,5 @@
 import type { Fleet } from './fleet/fleet.js';
+import type { CertKeeper } from './reconcile/cert-due.js';
 import type { ChangeEngine } from './reconcile/change.js';
 import type { ExpiryKeeper } from './reconcile/expiry.js';
 import type { HoldKeeper } from './reconcile/hold.js';
@@ -10,6 +11,7 @@ export interface Office extends World {
   readonly changes: ChangeEngine;
   readonly holds: HoldKeeper;
   readonly expiries: ExpiryKeeper;
+  readonly certs: CertKeeper;
   /** Makes a new key and certificate for the coordinator and takes it into use at once. Answers the key's fingerprint. */
   readonly renewCertificate: () => string;
   /** Whether the port for operators on other machines is open. */

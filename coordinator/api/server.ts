@@ -9,6 +9,7 @@ import type { Office } from '../office.js';
 import { accessService } from './access.js';
 import { auditService } from './audit.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
+import { certService } from './cert.js';
 import { doctorService } from './doctor.js';
 import { fleetService, type FleetAddress } from './fleet.js';
 import { grantService } from './grant.js';
@@ -59,6 +60,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
   return [
     accessService(office),
     auditService(office),
+    certService(office),
     doctorService(office),
     fleetService(office, options.init),
     grantService(office),

@@ -3,7 +3,9 @@ import { formatMessage, formatRemedy } from '../../shared/errors/error.js';
 import { advise, failed, fine, run, runChecks, skipped, warning, type Check, type CheckStep, type Finding } from '../../shared/model/check.js';
 import { describeHold } from '../../shared/model/hold.js';
 import type { Fleet } from '../fleet/fleet.js';
+import { certProblems } from '../desired/cert.js';
 import { holdLookup } from '../fleet/hold.js';
+import { certsOf } from '../inventory/cert.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import { listHosts, type HostRow } from '../inventory/host.js';
 import { openParts } from '../inventory/operation.js';
@@ -39,6 +41,7 @@ function hostSteps(world: World, fleet: Fleet, host: HostRow, signal: AbortSigna
     ...said('version', 'policy', 'helper', 'audit', 'disk'),
     { name: 'coordinator-disk', needs: [], look: () => judgeOwnDisk(world) },
     { name: 'pending', needs: ['inventory'], look: () => judgePending(world, fleet, host) },
+    { name: 'certificates-of-services', needs: ['inventory'], look: () => judgeCerts(world, host) },
     ...said('operations', 'renewal'),
   ];
 }
@@ -124,4 +127,13 @@ function judgePending(world: World, fleet: Fleet, host: HostRow): Finding {
   if (parts.length === 0) return fine('Nothing is pending, and nothing has drifted.');
   const text = parts.join('; ');
   return warning(`${text.charAt(0).toUpperCase()}${text.slice(1)}.`, held.length > 0 ? undefined : apply);
+}
+
+/** Certificates for services of the host, by what it said of them last. */
+function judgeCerts({ db, clock }: World, host: HostRow): Finding {
+  const certs = certsOf(db, host.id);
+  const [first, ...more] = certs.flatMap((row) => certProblems(row, host.name, clock.now())).sort((a, b) => (a.severity < b.severity ? -1 : 1));
+  if (first === undefined) return certs.length === 0 ? fine('It has no certificates of Reeve for its services.') : fine(`Its ${String(certs.length)} ${certs.length === 1 ? 'certificate' : 'certificates'} for services will do.`);
+  const text = `The ${first.title}${more.length === 0 ? '' : `, and ${String(more.length)} more`}: ${first.text}.`;
+  return first.severity === 'error' ? failed(text, advise(`See: reeve cert list ${host.name}`)) : warning(text, advise(`See: reeve cert list ${host.name}`));
 }

@@ -1,7 +1,9 @@
 import { describeHold, holdOn, type Hold } from '../../shared/model/hold.js';
 import { volumeText } from '../../shared/model/volume.js';
+import { certEnds, certProblems } from '../desired/cert.js';
 import { ownVolume } from '../doctor/own.js';
 import { badVolumes } from '../doctor/status.js';
+import { certsToTell } from '../inventory/cert.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { listParked } from '../inventory/vhost-parked.js';
@@ -80,6 +82,10 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     if (host === undefined || host.state !== 'joined' || lost.has(row.hostId)) continue;
     const text = `Something other than Reeve altered it; see: reeve plan --on ${host.name} --noun ${row.noun}`;
     health.push({ code: 'DRIFT', title: `noun ${row.noun} is not as it was applied`, severity: 'warning', text, since: row.sinceMs, hostName: host.name });
+  }
+  for (const row of certsToTell(db, now + certEnds.warningMs)) {
+    const host = hosts.get(row.hostId);
+    if (host?.state === 'joined') health.push(...certProblems(row, host.name, now).map((problem) => ({ ...problem, hostName: host.name })));
   }
   const rank = (item: Health): string => `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}`;
   return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, 1000);

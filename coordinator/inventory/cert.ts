@@ -122,11 +122,6 @@ export function removeCert(db: Database, hostId: string, name: string): void {
   db.prepare('DELETE FROM cert WHERE host_id = ? AND name = ?').run(hostId, name);
 }
 
-/** A host let go of its certificates, or is out for ever: nothing is wanted of them any more. */
-export function forgetCerts(db: Database, hostId: string): void {
-  db.prepare('DELETE FROM cert WHERE host_id = ?').run(hostId);
-}
-
 /** What a host said of its certificates; of others than those of the inventory nothing is kept. */
 export function setCertStates(db: Database, hostId: string, states: readonly CertState[], now: number): void {
   db.prepare('DELETE FROM cert_state WHERE host_id = ?').run(hostId);

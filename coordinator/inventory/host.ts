@@ -8,6 +8,7 @@ import type { Database } from './database.js';
 import { revokeKeys } from './key.js';
 import { retireKeys } from './key-forget.js';
 import { raiseKeys, touchedHosts } from './key-touched.js';
+import { forgetCerts } from './cert-forget.js';
 import { forgetNat } from './nat-forget.js';
 import { forgetVhosts } from './vhost-forget.js';
 import { voidTokens } from './token.js';
@@ -227,6 +228,7 @@ export function setHostState(db: Database, id: string, state: 'revoked' | 'retir
     retireKeys(db, id, now);
     forgetNat(db, id);
     forgetVhosts(db, id);
+    forgetCerts(db, id);
   }
   db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);
   return raiseKeys(db, touched, { now, removed: { purge: false, endSessions: false } });

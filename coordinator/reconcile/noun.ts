@@ -24,7 +24,7 @@ export interface Applied {
   /** What else there is to know of it, a line each, for people. Hostile: to be escaped where it is shown. Absent: nothing. */
   readonly notes?: readonly string[];
   /** Notes in the inventory what follows from the answer; in the transaction that records it. */
-  readonly settle: (db: Database, hostId: string, generation: number) => void;
+  readonly settle: (db: Database, hostId: string, generation: number, now: number) => void;
   /** The same for an answer of which a hold kept a part back: what removes access was done. */
   readonly settleHeld?: (db: Database, hostId: string, generation: number, now: number) => void;
 }

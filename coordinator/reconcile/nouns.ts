@@ -1,3 +1,4 @@
+import { certNoun } from './cert.js';
 import { hostNoun } from './host.js';
 import { keyNoun } from './key.js';
 import { natNoun } from './nat.js';
@@ -7,7 +8,7 @@ import { userNoun } from './user.js';
 import { vhostNoun } from './vhost.js';
 
 /** All nouns that are managed, in the order in which they are converged and let go of: one import and one row each. */
-export const nouns: readonly Noun[] = [relayNoun, userNoun, keyNoun, natNoun, vhostNoun];
+export const nouns: readonly Noun[] = [relayNoun, userNoun, keyNoun, natNoun, certNoun, vhostNoun];
 
 /** What hosts are told of: all nouns, and last the host itself. */
 export const allNouns: readonly Noun[] = [...nouns, hostNoun];

@@ -182,7 +182,7 @@ export function recordAnswer(world: World, fleet: Fleet, part: Part, answer: Ans
     setOperationHost(db, row);
     if (answer.outcome === 'ok') {
       setApplied(db, { hostId: part.hostId, noun: part.noun, generation: part.generation, digest: answer.applied.digest, now: clock.now() });
-      answer.applied.settle(db, part.hostId, part.generation);
+      answer.applied.settle(db, part.hostId, part.generation, clock.now());
       const now = getGeneration(db, part.hostId, part.noun);
       if (now?.released === true && now.applied === now.wanted) return findNoun(part.noun)?.forget(world, part.hostId, part.operationId);
     } else {

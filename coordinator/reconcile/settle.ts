@@ -14,11 +14,13 @@ import { removedKeysOf } from '../inventory/key-removed.js';
 import { addOperation, addOperationHost, closeOperation, openParts, type OperationHostRow } from '../inventory/operation.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import { certNoun } from './cert.js';
 import { keyNoun } from './key.js';
 import type { Noun } from './noun.js';
 import { allNouns, findNoun } from './nouns.js';
 import { confirmResumed, recordAnswer, sendIntent, sortApplied, type Answer } from './send.js';
 import { userNoun } from './user.js';
+import { vhostNoun } from './vhost.js';
 
 const operationService = serviceName<OperationServiceDefinition>('reeve.agent.v1.OperationService');
 
@@ -89,6 +91,8 @@ async function catchUp(world: World, fleet: Fleet, host: HostRow, signal: AbortS
     const again = noun === keyNoun && usersTold && getGeneration(world.db, host.id, noun.name) !== undefined;
     if (owed || again) await tellNoun(world, fleet, { host, noun }, signal);
     usersTold ||= noun === userNoun && owed;
+    // A certificate goes only once no site uses it.
+    if (noun === vhostNoun && owed && isOwed(world, host, certNoun)) await tellNoun(world, fleet, { host, noun: certNoun }, signal);
   }
 }
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import type { EnrolOptions } from '../../agent/identity/enrol.js';
 import { joinFleet } from '../../agent/identity/enrol.js';
 import type { AgentIdentity } from '../../agent/identity/identity.js';
@@ -66,6 +66,8 @@ export interface LoopbackOptions {
   readonly operators?: boolean;
   /** Undefined: a new folder, removed at the end. */
   readonly stateDir?: string;
+  /** What coordinator and agents log to; absent: nothing. */
+  readonly log?: Logger;
 }
 
 /** A real coordinator in this process, with real agents, all on loopback. */
@@ -148,7 +150,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
   const socketPath = join(stateDir, 'api.sock');
   const bugs: unknown[] = [];
   const agents: LoopbackAgent[] = [];
-  const log = pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' });
+  const log = options.log ?? pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' });
   const start = (): Promise<Coordinator> =>
     startCoordinator({
       stateDir, socketPath, peercred, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log, ownAddresses: options.ownAddresses ?? (() => []),
@@ -182,7 +184,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
       const told = await (with_.toldPort?.(port) ?? port);
       const where = with_.link === 'dial-out' ? {} : { address: `${address}:${String(told)}` };
       const { token } = await invite(name, { ...where, ...(with_.link === undefined ? {} : { link: with_.link }), ...(with_.parent === undefined ? {} : { parent: with_.parent }) });
-      const agent = await joinAgent(name, token, { ...with_, address, port, bugs });
+      const agent = await joinAgent(name, token, { ...with_, address, port, bugs, log });
       agents.push(agent);
       await waitState(agent.hostId, 'connected');
       return agent;
@@ -197,7 +199,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
 }
 
 /** Joins with a token and serves. */
-export async function joinAgent(name: string, token: string, options: AgentOptions & { port: number; bugs: unknown[] }): Promise<LoopbackAgent> {
+export async function joinAgent(name: string, token: string, options: AgentOptions & { port: number; bugs: unknown[]; log?: Logger }): Promise<LoopbackAgent> {
   const host = options.host ?? createSimulatedHost({ hostname: name });
   const folder = scratchFolder('agent');
   const enrol: EnrolOptions = { store: openIdentityStore(folder), machineHint: Buffer.alloc(32, 0xab), now: () => host.clock.now(), instanceId: randomUUID() };
@@ -207,7 +209,7 @@ export async function joinAgent(name: string, token: string, options: AgentOptio
     host, identity, stateDir: folder, instanceId: enrol.instanceId ?? '', listen: identity.link === 'dial-out' ? undefined : { host: options.address ?? '127.0.0.1', port: options.port },
     ...(options.relayListen === undefined ? {} : { relayListen: options.relayListen }),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
-    log: pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
+    log: options.log ?? pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' }),
     onCoordinator: () => void (firstCalls += 1),
     onBug: (error) => options.bugs.push(error),
   });
