@@ -44,7 +44,7 @@ static bool word_end(struct nginx_reader *r, size_t *from, size_t *to, char quot
   bool variable = !quote && r->text[r->at] == '$';
   size_t at = r->at;
   *from = quote ? at + 1 : at;
-  if (!quote && r->text[at] == '\\') at++;
+  if (!quote && r->text[at] == '\\' && ++at < r->n && r->text[at] == '\n') r->line++;
   for (at++; at < r->n; at++) {
     char c = r->text[at];
     if (c == '\n') r->line++;
@@ -70,9 +70,9 @@ enum nginx_kind nginx_next(struct nginx_reader *r) {
   size_t used = 0;
   r->nwords = 0;
   for (bool spaced = true;;) {
-    size_t before = r->at, from, to;
-    skip_space(r);
-    spaced = spaced || r->at > before;
+    size_t from, to;
+    spaced = spaced || (r->at < r->n && is_space(r->text[r->at]));
+    if (spaced) skip_space(r);
     if (r->nwords == 0) r->from = r->line;
     if (r->at >= r->n) return r->nwords == 0 ? NGINX_END : bad(r, "it ends in the middle of a directive");
     char c = r->text[r->at];

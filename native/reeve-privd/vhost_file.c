@@ -36,7 +36,7 @@ static bool wrong_at(struct vhost_wrong *w, unsigned line, const char *says) {
   return false;
 }
 
-/* NAME:$2b$COST$ and 53 characters, sorted. */
+/* NAME:$2b$COST$ and 53 characters. */
 static bool auth_line(const char *s, size_t n) {
   const char *colon = memchr(s, ':', n);
   size_t name = colon ? (size_t)(colon - s) : 0;
@@ -50,10 +50,14 @@ static bool auth_line(const char *s, size_t n) {
 
 static bool auth(const char *text, size_t n, struct vhost_wrong *w) {
   unsigned line = 0;
+  char last[33] = "", now[33];
   for (const char *at = text, *end = text + n; at < end;) {
     const char *lf = memchr(at, '\n', (size_t)(end - at));
     line++;
     if (!lf || !auth_line(at, (size_t)(lf - at))) return wrong_at(w, line, "it is not NAME:HASH with a hash of bcrypt");
+    snprintf(now, sizeof now, "%.*s", (int)((const char *)memchr(at, ':', (size_t)(lf - at)) - at), at);
+    if (strcmp(last, now) >= 0) return wrong_at(w, line, "users are sorted by name, and each is there once");
+    strcpy(last, now);
     if (line > AUTH_LINES) return wrong_at(w, line, "there are more than 256 users");
     at = lf + 1;
   }
@@ -83,6 +87,7 @@ bool vhost_pem(const char *text, size_t n, const char *label, size_t most) {
 }
 
 static bool key(const char *text, size_t n) {
+  if (n > 1 && memmem(text + 1, n - 1, "-----BEGIN", 10)) return false;
   return vhost_pem(text, n, "PRIVATE KEY", KEY_MAX) || vhost_pem(text, n, "EC PRIVATE KEY", KEY_MAX) || vhost_pem(text, n, "RSA PRIVATE KEY", KEY_MAX);
 }
 

@@ -130,7 +130,7 @@ static void test_range(void) {
 static void test_json(void) {
   static const char text[] = "{\"nftables\": [{\"metainfo\": {\"version\": \"1\"}}, {\"table\": {\"family\": \"inet\", \"name\": \"reeve\", \"handle\": 1}}, "
     "{\"counter\": {\"family\": \"inet\", \"name\": \"f12\", \"table\": \"reeve\", \"handle\": 5, \"packets\": 7, \"bytes\": 300}}, "
-    "{\"rule\": {\"family\": \"ip\", \"table\": \"nat\", \"chain\": \"PRE\", \"handle\": 4, \"comment\": \"} \\\" {\", \"expr\": [{\"accept\": null}]}}]}\n";
+    "{\"rule\": {\"family\": \"ip\", \"table\": \"nat\", \"chain\": \"PRE\", \"handle\": 4, \"comment\": \"} \\\" {\", \"expr\": [{\"masquerade\": null}]}}]}\n";
   struct nat_counter counter;
   struct nat_foreign f = {.family = "ip", .table = "nat", .chain = "PRE", .handle = "4"};
   const char *rule = strstr(text, "{\"family\": \"ip\"");
