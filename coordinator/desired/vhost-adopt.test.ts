@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatVhost, type VhostDraft } from '../../shared/model/vhost.js';
+import { formatVhost, parseVhostDraft, type VhostDraft } from '../../shared/model/vhost.js';
 import { adoptSites, type Adoptable, type AdoptOptions } from './vhost-adopt.js';
 import type { SiteDirective } from './vhost-adopt-tree.js';
 
@@ -275,6 +276,23 @@ describe('what does not fit is told by its line', () => {
     expect(lost(found)).toEqual([]);
     expect(found.sites[0]?.users).toEqual(users);
     expect(found.sites[0]?.routes.map(({ prefix, open }) => [prefix, open])).toEqual([['/', false], ['/open', true]]);
+  });
+
+  it('whatever stands in a file: no line of it is no error, and every site is one', () => {
+    const word = fc.constantFrom('server', 'listen', 'server_name', 'location', 'proxy_pass', 'root', 'alias', 'return', 'rewrite', 'if', 'upstream', 'try_files', 'add_header', 'allow', 'deny', 'uwsgi_pass', 'fastcgi_pass', 'include', 'index');
+    const argument = fc.oneof(
+      fc.constantFrom('/', '=', '~', '^~', '@x', '80', '[::]:443', 'ssl', 'a.example.org', '_', 'http://127.0.0.1:80/', 'http://unix:/run/x:/', '$uri', '=404', '/index.html', 'unix:/run/x', '301', 'https://$host$request_uri', '\\.php$', '($host', '=', 'all', '/srv/x', '^', 'permanent'),
+      fc.string({ maxLength: 8 }),
+    );
+    const row = fc.record({ line: fc.integer({ min: 1, max: 50 }), depth: fc.integer({ min: 0, max: 4 }), words: fc.tuple(word, fc.array(argument, { maxLength: 4 })).map(([first, rest]) => [first, ...rest]), block: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 30 }), (rows) => {
+        const found = adoptSites([{ line: 1, depth: 0, words: ['server'], block: true }, { line: 2, depth: 1, words: ['server_name', 'a.example.org'], block: false }, ...rows.map((each) => ({ ...each, depth: each.depth + 1 }))], usual);
+        for (const each of found.sites) expect(parseVhostDraft(formatVhost(each))).toEqual(each);
+        expect(found.misfits.every(({ text, reason }) => text !== '' && reason !== '')).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('a text that is no configuration has no sites, and hostile ones only misfits', () => {
