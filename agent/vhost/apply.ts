@@ -124,7 +124,11 @@ async function look(front: FrontOptions, wanted: WantedVhosts, operationId: stri
   const round = after ? before : await beginRound(front, wanted, { operationId, decided, tries });
   const old = todo && !after ? oldModels(front, decided) : new Map<string, Vhost>();
   const parked = parkedOf(decisions, round.refused);
-  if (wanted.mode === 'apply') front.store.setParked(parked);
+  if (wanted.mode === 'apply') {
+    front.store.setParked(parked);
+    // What was tried has been settled, although a crash kept it from being noted.
+    if (now.unsettled === undefined) front.store.setTrial(undefined);
+  }
   return {
     seen: {
       now, resumed, old, parked,

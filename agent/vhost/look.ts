@@ -1,4 +1,4 @@
-import type { ErrorItem } from '../../shared/errors/error.js';
+import { ReeveError, type ErrorItem } from '../../shared/errors/error.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { fileBase } from '../../shared/model/vhost-name.js';
 import type { Vhost } from '../../shared/model/vhost.js';
@@ -97,9 +97,19 @@ export function oldModels({ store }: FrontOptions, { now, decisions }: Decided):
   });
   const texts = store.texts(new Set(changing.map(([, sha]) => sha)));
   return new Map(changing.flatMap(([name, sha]) => {
-    const text = texts.get(sha);
-    return text === undefined ? [] : [[name, parseModelText(text)] as const];
+    const model = modelIn(texts.get(sha));
+    return model === undefined ? [] : [[name, model] as const];
   }));
+}
+
+/** undefined: it is not known, or of a release that took what this one does not: what was before must not stand in the way of what is wanted. */
+function modelIn(text: string | undefined): Vhost | undefined {
+  try {
+    return text === undefined ? undefined : parseModelText(text);
+  } catch (error) {
+    if (error instanceof ReeveError) return undefined;
+    throw error;
+  }
 }
 
 /** Diffs of the configuration of sites that change, by their names, as many as an answer holds. Errors: those of observeVhosts. */

@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { VhostInput } from '../../shared/gen/proto/reeve/type/v1/Vhost.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { parseVhost, type Vhost, type WireVhost } from '../../shared/model/vhost.js';
+import { messageCodec } from '../../shared/rpc/load.js';
 import { makeFolder, removeWhole, syncFolder, writeWhole } from '../host/file.js';
 
 /** A site that is not as wanted. */
@@ -42,9 +44,10 @@ export interface VhostStore {
   forget(): void;
 }
 
-/** The model of a site from its canonical JSON. Errors: FIELD_INVALID, FIELD_MISSING. */
+/** The model of a site from its canonical JSON, also of an older release that had fewer fields. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseModelText(text: string): Vhost {
-  return parseVhost({ ...(JSON.parse(text) as Omit<WireVhost, 'overwrite'>), overwrite: false });
+  const codec = messageCodec<VhostInput, WireVhost>('reeve.type.v1.Vhost');
+  return parseVhost(codec.decode(codec.encode(JSON.parse(text) as VhostInput)));
 }
 
 /** The store below a state folder. Damaged files count as none and are logged: the host is served without them, and the next change puts them right. */
