@@ -1,5 +1,4 @@
 import type { Database } from './database.js';
-import { getGeneration } from './generation.js';
 
 /** What a host says of a site that it does not have as it should be. */
 export interface Parked {
@@ -19,11 +18,12 @@ export interface ParkedRow extends Parked {
 const mostText = 1024;
 
 /** A host made a generation: what it took over or wrote over by then is done, and these are parked; no others are. */
-export function settleVhosts(db: Database, hostId: string, generation: number, parked: readonly Parked[]): void {
+export function settleVhosts(db: Database, made: { readonly hostId: string; readonly generation: number; readonly parked: readonly Parked[]; readonly now: number }): void {
+  const { hostId, generation, parked, now } = made;
   db.prepare('UPDATE vhost SET overwrite = 0, take_over = NULL WHERE host_id = ? AND generation <= ? AND (overwrite = 1 OR take_over IS NOT NULL)').run(hostId, generation);
   const names = JSON.stringify(parked.map(({ name }) => name));
   db.prepare('DELETE FROM vhost_parked WHERE vhost_id IN (SELECT id FROM vhost WHERE host_id = ? AND name NOT IN (SELECT value FROM json_each(?)))').run(hostId, names);
-  park(db, hostId, parked, getGeneration(db, hostId, 'vhost')?.sinceMs ?? 0);
+  park(db, hostId, parked, now);
 }
 
 /**

@@ -177,11 +177,11 @@ describe('what a host says of sites', () => {
 
   it('is kept: what is made is done, what is parked is told since when', () => {
     const db = filled();
-    settleVhosts(db, web1, 1, [{ name: 'b.example.org', problem: 'no such upstream', servesBefore: true }, { name: 'unknown.example.org', problem: 'x', servesBefore: false }]);
+    settleVhosts(db, { hostId: web1, generation: 1, parked: [{ name: 'b.example.org', problem: 'no such upstream', servesBefore: true }, { name: 'unknown.example.org', problem: 'x', servesBefore: false }], now: 3 });
     expect(state(db)).toEqual([[false, false, undefined], [false, false, 'no such upstream'], [false, false, undefined]]);
-    settleVhosts(db, web1, 1, [{ name: 'b.example.org', problem: '', servesBefore: false }]);
+    settleVhosts(db, { hostId: web1, generation: 1, parked: [{ name: 'b.example.org', problem: '', servesBefore: false }], now: 3 });
     expect(listParked(db)).toEqual([{ hostId: web1, name: 'b.example.org', problem: 'the host does not say why', servesBefore: false, sinceMs: 3 }]);
-    settleVhosts(db, web1, 1, []);
+    settleVhosts(db, { hostId: web1, generation: 1, parked: [], now: 3 });
     expect(listParked(db)).toEqual([]);
   });
 

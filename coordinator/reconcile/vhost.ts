@@ -67,7 +67,7 @@ function fromResponse(response: WriteVhostsResponse): Applied {
     policyDigest: response.policyDigest,
     held: parseHeld(response.held),
     notes: [...response.differences.slice(0, 100).map((text) => text.slice(0, 1024)), ...parked.map(({ name, problem, servesBefore }) => `site "${name}" stays ${servesBefore ? 'as it was' : 'out'}: ${problem}`)],
-    settle: (db, hostId, generation) => settleVhosts(db, hostId, generation, parked),
+    settle: (db, hostId, generation, now) => settleVhosts(db, { hostId, generation, parked, now }),
   };
 }
 
