@@ -46,6 +46,8 @@ static uint16_t name_set(struct call *c, const struct vhost_note *note) {
 
 static uint16_t reload_failed(struct call *c, const char *why) { return fail(c, REEVE_E_VHOST_RELOAD, "rule", why, NULL); }
 
+static uint16_t forget_staged(struct call *c) { return vhost_note_drop("staged") && vhost_drop_set(VHOST_STAGED) ? REEVE_OK : io_failed(c, "a set cannot be forgotten"); }
+
 /* From here on each step can be repeated, and be taken back by vhost_go_back(). */
 static uint16_t put_in_place(struct call *c, const struct vhost_note *note) {
   char why[200];
@@ -59,7 +61,7 @@ static uint16_t put_in_place(struct call *c, const struct vhost_note *note) {
   FAILPOINT("vhost.swapped");
   if (!status && !nginx_reload(why)) status = reload_failed(c, why);
   FAILPOINT("vhost.reloaded");
-  if (!status) return vhost_note_drop("staged") ? REEVE_OK : io_failed(c, "a set cannot be forgotten");
+  if (!status) return forget_staged(c);
   struct buf said = c->errors;  /* what goes wrong now is not what was wrong first */
   buf_init(&c->errors, ERRORS_MAX);
   (void)vhost_go_back(c, note);
@@ -77,8 +79,7 @@ static bool is_repeat(const char *wanted, const struct vhost_note *note) {
 static uint16_t tell_again(struct call *c, const struct vhost_note *note) {
   char why[200];
   if (!vhost_take(note)) return io_failed(c, "a file of others cannot be taken out of the configuration");
-  if (!nginx_reload(why)) return reload_failed(c, why);
-  return vhost_note_drop("staged") ? REEVE_OK : io_failed(c, "a set cannot be forgotten");
+  return nginx_reload(why) ? forget_staged(c) : reload_failed(c, why);
 }
 
 uint16_t op_vhost_apply(struct call *c) {

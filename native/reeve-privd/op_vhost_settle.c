@@ -21,7 +21,7 @@ uint16_t vhost_go_back(struct call *c, const struct vhost_note *note) {
   FAILPOINT("vhost.returned");
   if (nginx_master() && !nginx_reload(why)) return fail(c, REEVE_E_VHOST_RELOAD, "rule", why, NULL);
   if (!vhost_note_drop("unsettled") || !vhost_note_drop("staged")) return io_failed(c, "a set cannot be forgotten");
-  return vhost_drop_set(note->set) ? REEVE_OK : io_failed(c, "a set cannot be taken away");
+  return vhost_drop_set(note->set) && vhost_drop_set(VHOST_STAGED) ? REEVE_OK : io_failed(c, "a set cannot be taken away");
 }
 
 uint16_t vhost_settle(struct call *c, bool keep) {

@@ -95,16 +95,14 @@ static void look(pid_t master, struct workers *w) {
   if (proc) closedir(proc);
 }
 
-/* A worker that was not there before. Caches have processes of their own, which say nothing. */
+/* A child that was not there before: nginx makes all of them anew when it has taken a configuration, and none when it has not. */
 static bool new_worker(pid_t master, const struct workers *before) {
-  static const char title[] = "nginx: worker process";
   static struct workers now;
-  char text[64];
   look(master, &now);
   for (size_t i = 0; i < now.n; i++) {
     bool old = false;
     for (size_t k = 0; k < before->n && !old; k++) old = before->pids[k] == now.pids[i];
-    if (!old && proc_text(now.pids[i], "cmdline", text, sizeof text) && !strncmp(text, title, sizeof title - 1)) return true;
+    if (!old) return true;
   }
   return false;
 }
@@ -128,6 +126,8 @@ bool nginx_reload(char why[200]) {
   snprintf(why, 200, "it does not run");
   /* Looked at again: the process of that number is the one that is held now. */
   if (pidfd < 0 || !is_master(master)) return false;
+  /* What it was told before, it has done: the workers of that are not taken for those of this. */
+  for (int64_t began = now_ms(); is_busy(master) && now_ms() < began + RELOAD_MS;) poll(NULL, 0, LOOK_MS);
   look(master, &before);
   if (syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0)) return snprintf(why, 200, "it cannot be told (%s)", strerrorname_np(errno)), false;
   FAILPOINT("vhost.told");

@@ -50,19 +50,31 @@ bool vhost_drop_set(const char *set) {
   return state >= 0 && (!unlinkat(state, name, 0) || errno == ENOENT);
 }
 
-/* What a crash, or a folder that could not be emptied, has left. */
-bool vhost_drop_others(const char *set, const char *before) {
+static int is_kept(const struct dirent *e) {
+  char set[SET_NAME];
+  snprintf(set, sizeof set, "%s", e->d_name);
+  return vhost_is_set(set) && (e->d_name[SET_NAME - 1] == 0 || !strcmp(e->d_name + SET_NAME - 1, ".list"));
+}
+
+/* Sets whose folder or list is in this folder. */
+static bool drop_in(int dir, const char *set, const char *before) {
   struct dirent **names = NULL;
-  AUTO_FD base = vhost_base();
-  if (base < 0) return errno == ENOENT;
-  int n = scandirat(base, ".", &names, NULL, NULL);
+  int n = scandirat(dir, ".", &names, is_kept, NULL);
   bool ok = n >= 0;
   for (int i = 0; i < n; i++) {
-    const char *name = names[i]->d_name;
-    if (vhost_is_set(name) && strcmp(name, set) && strcmp(name, before)) ok = vhost_drop_set(name) && ok;
+    char name[SET_NAME];
+    snprintf(name, sizeof name, "%s", names[i]->d_name);
+    if (strcmp(name, set) && strcmp(name, before)) ok = vhost_drop_set(name) && ok;
   }
   end_names(names, n < 0 ? 0 : n);
   return ok;
+}
+
+/* What a crash, or a folder that could not be emptied, has left. */
+bool vhost_drop_others(const char *set, const char *before) {
+  AUTO_FD base = vhost_base();
+  AUTO_FD state = state_folder(VHOST_STATE);
+  return (base < 0 ? errno == ENOENT : drop_in(base, set, before)) && state >= 0 && drop_in(state, set, before);
 }
 
 bool vhost_place(const char *set) {
