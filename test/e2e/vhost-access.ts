@@ -76,7 +76,7 @@ export function testAccess(fleetOf: () => WebFleet): void {
     await change(['vhost', 'maintenance', 'on', 'web1', 'shop.example.org', '--retry-after', '5m']);
     const closed = await plain('shop.example.org', '/any/path');
     expect([closed.status, closed.headers['retry-after']]).toEqual([503, '300']);
-    expect(closed.body).toContain('The &lt;Shop&gt; &amp; ');
+    expect(closed.body).toContain('The &#60;Shop&#62; &#38; &#34;Co&#34; &#36;1');
     expect(closed.headers['content-type']).toMatch(/^text\/html/);
     await change(['vhost', 'maintenance', 'off', 'web1', 'shop.example.org']);
     expect((await plain('shop.example.org', '/')).status).toBe(200);

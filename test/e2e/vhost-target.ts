@@ -142,7 +142,7 @@ export function testTargets(fleetOf: () => WebFleet): void {
       const { status, body } = await plain('files.example.org', path);
       return status === 200 ? body : status;
     };
-    for (const [path, is] of [['/', 'home'], ['/sub/a.txt', 'a'], ['/none', 404], ['/app', 'the page'], ['/app/', 'the page'], ['/app/deep/link', 'the page'], ['/app/assets/app.js', 'js'], ['/application', 404]] as const) expect(await got(path), path).toBe(is);
+    for (const [path, is] of [['/', 'home'], ['/sub/a.txt', 'a'], ['/none', 404], ['/app', 301], ['/app/', 'the page'], ['/app/deep/link', 'the page'], ['/app/assets/app.js', 'js'], ['/application', 404]] as const) expect(await got(path), path).toBe(is);
     for (const path of ['/.env', '/sub/..%2f..%2f..%2fetc/passwd', '/app../files/.env']) expect([400, 403, 404], path).toContain(await got(path));
   });
 
