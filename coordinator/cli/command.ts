@@ -1,7 +1,7 @@
 import type { Context } from './context.js';
 
-/** What the completion asks the coordinator for: names of hosts, or the forwards or sites of the host that stands before them in the line. */
-export type Names = 'hosts' | 'forwards' | 'vhosts';
+/** What the completion asks the coordinator for: names of hosts, or the forwards, sites or certificates of the host that stands before them in the line. */
+export type Names = 'hosts' | 'forwards' | 'vhosts' | 'certs';
 
 /** An option that takes a value. */
 interface ValueOption {

@@ -38,6 +38,7 @@ export function renderBash(nouns: readonly Noun[]): string {
   });
   return [
     '# Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.',
+    "_reeve_certs() { local -a found=(${(f)\"$(reeve completion certs $words[CURRENT-1] 2>/dev/null)\"}); _describe certificate found }",
     '_reeve() {',
     '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip= depth=0',
     '  local -a said=() names=()',
@@ -61,6 +62,7 @@ export function renderBash(nouns: readonly Noun[]): string {
     '    hosts) words="$words $(reeve completion hosts 2>/dev/null)" ;;',
     '    forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;',
     '    vhosts) words="$words $(reeve completion vhosts "${said[${#said[@]}-1]}" 2>/dev/null)" ;;',
+    '    certs) words="$words $(reeve completion certs "${said[${#said[@]}-1]}" 2>/dev/null)" ;;',
     '  esac; fi',
     '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
     '}',

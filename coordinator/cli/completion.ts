@@ -4,15 +4,15 @@ import { defineCommand, type Noun } from './command.js';
 import { renderBash, renderZsh } from './completion-text.js';
 import type { Context } from './context.js';
 import { protocolText } from './nat-rule-text.js';
-import { hostService, natService, vhostService } from './service.js';
+import { certService, hostService, natService, vhostService } from './service.js';
 
 /** `reeve completion`, for the nouns that the tree has. */
 export function completionNoun(nouns: () => readonly Noun[]): Noun {
   const completion = defineCommand({
     path: 'completion',
     summary: 'Print a completion script for a shell',
-    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, forwards or vhosts it prints the names that the scripts offer, a line each.',
-    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'forwards', 'vhosts'] }, host: { text: 'With forwards or vhosts: the host', optional: true } },
+    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, forwards, vhosts or certs it prints the names that the scripts offer, a line each.',
+    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'forwards', 'vhosts', 'certs'] }, host: { text: 'With forwards, vhosts or certs: the host', optional: true } },
     options: {},
     examples: [
       { line: 'source <(reeve completion bash)', text: 'Complete in this shell' },
@@ -40,6 +40,10 @@ async function textOf(context: Context, nouns: readonly Noun[], { what, host }: 
       const { rows } = await (await context.api()).call(vhostService, 'ListVhosts', { selector: parseHostName(host ?? '') });
       return wordLines(rows.flatMap(({ vhost }) => (vhost === null ? [] : [vhost.name])));
     }
+    case 'certs': {
+      const { rows } = await (await context.api()).call(certService, 'ListCerts', { selector: parseHostName(host ?? '') });
+      return wordLines(rows.flatMap(({ cert }) => (cert === null ? [] : [cert.name])));
+    }
     default: {
       if (host === undefined) throw fieldMissing('the host', 'the one whose forwards are printed');
       const { rows } = await (await context.api()).call(natService, 'ListNat', { selector: parseHostName(host) });
@@ -50,5 +54,5 @@ async function textOf(context: Context, nouns: readonly Noun[], { what, host }: 
 
 /** Words for a script, a line each. compgen(1) of bash expands what it is given: nothing but plain words may come out here, whatever a coordinator says. A site of a whole domain (*.example.org) is typed by hand. */
 function wordLines(words: readonly string[]): string {
-  return [...new Set(words)].filter((word) => /^[a-z0-9][a-z0-9./-]*$/.test(word)).map((word) => `${word}\n`).join('');
+  return [...new Set(words)].filter((word) => /^[a-z0-9][a-z0-9._/-]*$/.test(word)).map((word) => `${word}\n`).join('');
 }

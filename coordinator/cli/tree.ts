@@ -1,5 +1,6 @@
 import { accessNoun } from './access.js';
 import { auditNoun } from './audit.js';
+import { certNoun } from './cert.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
 import { doctorNoun } from './doctor.js';
@@ -41,6 +42,7 @@ export const nouns: readonly Noun[] = [
   natNoun,
   vhostNoun,
   proxyNoun,
+  certNoun,
   planNoun,
   applyNoun,
   policyNoun,

@@ -1,15 +1,14 @@
-import { readFileSync } from 'node:fs';
 import type { VhostEditInput } from '../../shared/gen/proto/reeve/coordinator/v1/VhostEdit.js';
 import { parseDuration } from '../../shared/model/duration.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { formatNetwork, parseNetwork } from '../../shared/model/network.js';
-import { cleanPem, type PemLabel } from '../../shared/model/pem.js';
 import { formatWireListen, parseListen, type WireVhostListen } from '../../shared/model/vhost-listen.js';
 import { parseDomain, parseSiteName } from '../../shared/model/vhost-name.js';
 import { mostRoute, type WireVhostRoute } from '../../shared/model/vhost-route.js';
 import type { VhostUser } from '../../shared/model/vhost-user.js';
 import { mostVhost, parseSnippetName, parseVhostDraft, usualBodyLimitBytes, type WireVhost } from '../../shared/model/vhost.js';
 import type { Options } from './command.js';
+import { readPem } from './pem-file.js';
 import type { boundOptions, boundUndoOptions, siteOptions, siteUndoOptions } from './vhost-option.js';
 import { flag } from './vhost-target-input.js';
 
@@ -149,14 +148,4 @@ export function readClientCert(args: Pick<SiteArguments, 'client-ca' | 'client-c
     caPem: readPem('--client-ca', ca, 'CERTIFICATE', mostVhost.caBytes),
     crlPem: crl === undefined ? '' : readPem('--client-crl', crl, 'X509 CRL', mostVhost.crlBytes),
   };
-}
-
-function readPem(field: string, file: string, label: PemLabel, mostBytes: number): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    throw fieldInvalid(field, file, 'a file that can be read');
-  }
-  return cleanPem(field, text, label, mostBytes);
 }

@@ -1,4 +1,5 @@
 # Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.
+_reeve_certs() { local -a found=(${(f)"$(reeve completion certs $words[CURRENT-1] 2>/dev/null)"}); _describe certificate found }
 _reeve() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip= depth=0
   local -a said=() names=()
@@ -13,14 +14,14 @@ _reeve() {
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --host|--on|--parent) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;
-    --address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--deny|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) return ;;
+    --address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--domain|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--reload|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--deny|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--domain|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--reload|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -100,6 +101,12 @@ _reeve() {
     'vhost maintenance'*) words='on off --retry-after --plan --stage --yes --json --socket --help' depth=2 names=(- hosts vhosts) ;;
     'proxy ') words='reload --help' ;;
     'proxy reload'*) words='--json --socket --help' depth=2 names=(hosts) ;;
+    'cert ') words='add set remove list show --help' ;;
+    'cert add'*) words='--cert --key --self-signed --domain --days --group --reload --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
+    'cert set'*) words='--cert --key --self-signed --domain --days --group --reload --no-group --no-reload --overwrite --plan --stage --yes --json --socket --help' depth=2 names=(hosts certs) ;;
+    'cert remove'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts certs) ;;
+    'cert list'*) words='--on --json --socket --help' depth=2 names=(hosts) ;;
+    'cert show'*) words='--json --socket --help' depth=2 names=(hosts certs) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
@@ -123,13 +130,14 @@ _reeve() {
     'audit ') words='list verify --help' ;;
     'audit list'*) words='--limit --json --socket --help' ;;
     'audit verify'*) words='--json --socket --help' ;;
-    'completion '*) words='bash zsh hosts forwards vhosts --json --socket --help' ;;
+    'completion '*) words='bash zsh hosts forwards vhosts certs --json --socket --help' ;;
   esac
   read -ra said <<< "$path"
   if [[ $current != -* ]]; then case ${names[${#said[@]}-depth]-} in
     hosts) words="$words $(reeve completion hosts 2>/dev/null)" ;;
     forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;
     vhosts) words="$words $(reeve completion vhosts "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
+    certs) words="$words $(reeve completion certs "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
   esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

@@ -4,6 +4,7 @@ import type { HostResultInput } from '../../../shared/gen/proto/reeve/coordinato
 import type { ChangeInput } from '../../../shared/gen/proto/reeve/type/v1/Change.js';
 import type { HoldInput } from '../../../shared/gen/proto/reeve/type/v1/Hold.js';
 import { toTimestamp } from '../../../shared/rpc/time.js';
+import { certAnswers } from './answer-cert.js';
 import { vhostAnswers } from './answer-vhost.js';
 import type { Handlers } from './coordinator.js';
 import { nowMs } from './terminal.js';
@@ -263,6 +264,7 @@ export const answers: Handlers = {
     records: [{ at: ago(86_400), by: 'ada', action: 'NatService/AddForward host=web1 tcp/8080 to=web2:80', phase: 'ok' }],
   }),
   ...vhostAnswers(changeEvents),
+  ...certAnswers(changeEvents),
   'PlanService.Reconcile': changeEvents([created, removed]),
   'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),
   'DoctorService.CheckHost': () =>
