@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { certService as agentCerts } from '../agent/cert/service.js';
 import { factService } from '../agent/fact/service.js';
 import { keyService as agentKeys } from '../agent/key/service.js';
 import { natService as agentNat } from '../agent/nat/service.js';
@@ -9,6 +10,7 @@ import { relayService } from '../agent/relay/service.js';
 import { releaseService } from '../agent/release/service.js';
 import { statusService } from '../agent/status/service.js';
 import { userService as agentUsers } from '../agent/user/service.js';
+import { vhostService as agentVhosts } from '../agent/vhost/service.js';
 import { enrolService } from '../coordinator/api/enrol.js';
 import { identityService } from '../coordinator/api/identity.js';
 import { linkService } from '../coordinator/api/link.js';
@@ -38,7 +40,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers].map((make) => rowsOnly(make)),
+      services: [agentCerts, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
     },
     {
       title: 'Coordinator for agents, port 7421',

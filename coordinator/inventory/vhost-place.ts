@@ -51,6 +51,8 @@ export function storeListens(db: Database, { hostId, id }: Placed & { readonly i
 }
 
 function requirePort(db: Database, hostId: string, listen: VhostListen): void {
+  const port = db.prepare('SELECT tls, single FROM vhost_port WHERE host_id = ? AND port = ?').get(hostId, listen.port) as { tls: number; single: number } | undefined;
+  if (port === undefined || (port.tls === (listen.tls ? 1 : 0) && port.single === (listen.address === undefined ? 0 : 1))) return;
   const other = db
     .prepare('SELECT name, address, port, tls FROM vhost_listen JOIN vhost ON vhost.id = vhost_id WHERE vhost_listen.host_id = ? AND port = ? AND (tls <> ? OR single <> ?) ORDER BY name LIMIT 1')
     .get(hostId, listen.port, listen.tls ? 1 : 0, listen.address === undefined ? 0 : 1) as { name: string; address: string; port: number; tls: number } | undefined;

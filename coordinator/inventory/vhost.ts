@@ -18,12 +18,27 @@ interface Sql {
   since_ms: number | null;
 }
 
-function fromSql(row: Sql): VhostRow {
-  const model = JSON.parse(row.model) as Omit<WireVhost, 'overwrite'>;
+/** Models that were parsed: each change of a host asks for all of its sites, and most are as they were. By the number of the row, and good as long as its text is the same. */
+const parsed = new WeakMap<Database, Map<number, { readonly text: string; readonly site: VhostDraft }>>();
+
+/** Most that are kept; then it begins anew. */
+const mostParsed = 10_000;
+
+function siteOf(db: Database, { id, model, overwrite }: Sql): VhostDraft {
+  const known = parsed.get(db) ?? new Map<number, { readonly text: string; readonly site: VhostDraft }>();
+  parsed.set(db, known);
+  const before = known.get(id);
+  const site = before?.text === model ? before.site : parseVhostDraft({ ...(JSON.parse(model) as Omit<WireVhost, 'overwrite'>), overwrite: false });
+  if (known.size >= mostParsed && before === undefined) known.clear();
+  known.set(id, { text: model, site });
+  return overwrite === 1 ? { ...site, overwrite: true } : site;
+}
+
+function fromSql(db: Database, row: Sql): VhostRow {
   return {
     id: row.id,
     hostId: row.host_id,
-    site: parseVhostDraft({ ...model, overwrite: row.overwrite === 1 }),
+    site: siteOf(db, row),
     takeOver: row.take_over ?? undefined,
     by: row.by,
     addedAtMs: row.added_at_ms,
@@ -36,7 +51,7 @@ const columns = 'vhost.*, problem, serves_before, since_ms FROM vhost LEFT JOIN 
 
 /** What is wanted of a host, by name. */
 export function vhostsOf(db: Database, hostId: string): VhostRows {
-  const rows = (db.prepare(`SELECT ${columns} WHERE host_id = ? ORDER BY name`).all(hostId) as Sql[]).map(fromSql);
+  const rows = (db.prepare(`SELECT ${columns} WHERE host_id = ? ORDER BY name`).all(hostId) as Sql[]).map((row) => fromSql(db, row));
   const found = db
     .prepare('SELECT DISTINCT host.id, host.name, host.address FROM vhost_upstream JOIN vhost ON vhost.id = vhost_id JOIN host ON host.id = to_host_id WHERE vhost.host_id = ?')
     .all(hostId) as { id: string; name: string; address: string | null }[];
@@ -46,7 +61,7 @@ export function vhostsOf(db: Database, hostId: string): VhostRows {
 /** One site of a host by its name; undefined: there is none of that name. */
 export function getVhost(db: Database, hostId: string, name: string): VhostRow | undefined {
   const row = db.prepare(`SELECT ${columns} WHERE host_id = ? AND name = ?`).get(hostId, name) as Sql | undefined;
-  return row === undefined ? undefined : fromSql(row);
+  return row === undefined ? undefined : fromSql(db, row);
 }
 
 /** The name of the site of which this is an alias; undefined: of none. */
@@ -56,7 +71,7 @@ export function siteOfAlias(db: Database, hostId: string, alias: string): string
 
 /** The sites of all hosts that lead to this one, by host and name. */
 export function vhostsTo(db: Database, hostId: string): VhostRow[] {
-  return (db.prepare(`SELECT ${columns} WHERE vhost.id IN (SELECT vhost_id FROM vhost_upstream WHERE to_host_id = ?) ORDER BY host_id, name`).all(hostId) as Sql[]).map(fromSql);
+  return (db.prepare(`SELECT ${columns} WHERE vhost.id IN (SELECT vhost_id FROM vhost_upstream WHERE to_host_id = ?) ORDER BY host_id, name`).all(hostId) as Sql[]).map((row) => fromSql(db, row));
 }
 
 /** Names of the sites of a host that use a cert, sorted. */
