@@ -17,8 +17,9 @@ import { policyProblem, type UsablePolicy } from '../policy/policy.js';
 import { makeCert } from './make.js';
 import { formatNote } from './note.js';
 import { observeCerts, type ObservedCerts } from './observe.js';
-import { certRefusals, planCertRelease, planCerts, type WantedCert } from './plan.js';
+import { certRefusals, planCertRelease, planCerts } from './plan.js';
 import { keepCerts, restoreCerts } from './restore.js';
+import type { WantedCert } from './wanted.js';
 
 /** What is wanted of the certificates. */
 export interface WantedCerts {

@@ -4,7 +4,8 @@ import { sha256 } from '../../shared/kit/digest.js';
 import type { Cert, CertFacts } from '../../shared/model/cert.js';
 import { formatNote, parseNote } from './note.js';
 import type { ObservedCert, ObservedCerts } from './observe.js';
-import { certRefusals, isDue, planCertRelease, planCerts, type CertPlanInput, type WantedCert } from './plan.js';
+import { certRefusals, isDue, planCertRelease, planCerts, type CertPlanInput } from './plan.js';
+import type { WantedCert } from './wanted.js';
 
 const now = Date.UTC(2026, 5, 1);
 const dayS = 86_400;

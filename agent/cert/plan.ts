@@ -6,19 +6,7 @@ import type { Plan, Step } from '../engine/step.js';
 import type { Deny } from '../user/plan.js';
 import type { ObservedCert, ObservedCerts } from './observe.js';
 import { certFields, wantedFields } from './render.js';
-
-/** What is wanted, with what a plan cannot find out by itself. */
-export interface WantedCert {
-  readonly cert: Cert;
-  /** As the helper will keep it. */
-  readonly note: string;
-  /** Supplied: what its chain says. */
-  readonly facts: CertFacts | undefined;
-  /** Supplied: sha256 of the chain, hex. */
-  readonly sha256: string;
-  /** Supplied: why it cannot be used now; undefined: it can. */
-  readonly problem: string | undefined;
-}
+import type { WantedCert } from './wanted.js';
 
 /** What a plan is made of. */
 export interface CertPlanInput {

@@ -1,6 +1,6 @@
 import type { FieldChange } from '../../shared/model/change.js';
 import type { ObservedCert } from './observe.js';
-import type { WantedCert } from './plan.js';
+import type { WantedCert } from './wanted.js';
 
 /** What people see of a certificate. */
 type Row = Readonly<Record<'source' | 'names' | 'days' | 'ends' | 'fingerprint' | 'group' | 'units', string>>;

@@ -1,6 +1,6 @@
 import type { ManagedCert } from '../../shared/gen/proto/reeve/coordinator/v1/ManagedCert.js';
 import type { ShowCertResponse } from '../../shared/gen/proto/reeve/coordinator/v1/ShowCertResponse.js';
-import { certEnds } from '../desired/cert.js';
+import { certEnds } from '../../shared/model/cert.js';
 import { renderFields, renderTable, type Cell } from './table.js';
 import type { Terminal } from './terminal.js';
 import { formatTime } from './time.js';

@@ -1,4 +1,4 @@
-import { byName, type Cert, type CertState } from '../../shared/model/cert.js';
+import { byName, certEnds, type Cert, type CertState } from '../../shared/model/cert.js';
 
 /** A certificate of the inventory. */
 export interface CertRow {
@@ -27,9 +27,6 @@ export interface CertEdit {
 
 /** Days of a self-signed certificate that nobody said otherwise of. */
 export const usualCertDays = 365;
-
-/** How long before its end a certificate is a warning, and an error, ms. */
-export const certEnds = { warningMs: 10 * 86_400_000, errorMs: 3 * 86_400_000 } as const;
 
 /** What the agent of a host is asked to make so, by name. */
 export function desiredCerts(rows: readonly CertRow[]): readonly Cert[] {

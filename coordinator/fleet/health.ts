@@ -1,6 +1,7 @@
+import { certEnds } from '../../shared/model/cert.js';
 import { describeHold, holdOn, type Hold } from '../../shared/model/hold.js';
 import { volumeText } from '../../shared/model/volume.js';
-import { certEnds, certProblems } from '../desired/cert.js';
+import { certProblems } from '../desired/cert.js';
 import { ownVolume } from '../doctor/own.js';
 import { badVolumes } from '../doctor/status.js';
 import { certsToTell } from '../inventory/cert.js';

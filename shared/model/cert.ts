@@ -75,6 +75,9 @@ export interface WireCertState {
 /** Most of each. */
 export const mostCerts = { certs: 500, chainBytes: 65_536, allBytes: 3 * 1024 * 1024, keyBytes: 16_384, names: 64, days: 3650, units: 8 } as const;
 
+/** How long before its end a certificate is a warning, and an error, ms. */
+export const certEnds = { warningMs: 10 * 86_400_000, errorMs: 3 * 86_400_000 } as const;
+
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const unitPattern = /^(?!reeve)[A-Za-z0-9][A-Za-z0-9._@-]{0,118}\.service$/;
 const hexPattern = /^[0-9a-f]{64}$/;
