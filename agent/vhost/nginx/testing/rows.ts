@@ -2,21 +2,27 @@ import type { Parsed } from './token.js';
 
 /** The directives of a block, taken one after the other: what is never taken is a mistake. */
 export class Rows {
-  private rows: Parsed[];
+  private readonly rows = new Map<string, Parsed[]>();
 
   constructor(rows: readonly Parsed[]) {
-    this.rows = [...rows];
+    for (const row of rows) {
+      const [name = ''] = row.words;
+      const same = this.rows.get(name);
+      if (same === undefined) this.rows.set(name, [row]);
+      else same.push(row);
+    }
   }
 
   /** Whether a directive of a name is left. */
   has(name: string): boolean {
-    return this.rows.some((row) => row.words[0] === name);
+    return this.rows.has(name);
   }
 
   /** All directives of a name, in their order, without that name. */
   all(name: string): { words: readonly string[]; block: readonly Parsed[] | undefined }[] {
-    const found = this.rows.filter((row) => row.words[0] === name);
-    if (found.length > 0) this.rows = this.rows.filter((row) => row.words[0] !== name);
+    const found = this.rows.get(name);
+    if (found === undefined) return [];
+    this.rows.delete(name);
     return found.map((row) => ({ words: row.words.slice(1), block: row.block }));
   }
 
@@ -54,7 +60,7 @@ export class Rows {
 
   /** Throws where something was not taken. */
   done(): void {
-    const [left] = this.rows;
-    if (left !== undefined) throw new Error(`unexpected "${left.words.join(' ')}"`);
+    const [left] = this.rows.values();
+    if (left !== undefined) throw new Error(`unexpected "${left[0]?.words.join(' ') ?? ''}"`);
   }
 }
