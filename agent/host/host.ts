@@ -76,6 +76,8 @@ export interface Host {
   checkReach(address: string, port: number, timeoutMs: number): Promise<'' | 'refused' | 'no answer in time' | 'no route'>;
   /** GET of a site of this host from its own loopback address; never rejects. */
   askSite(ask: SiteAsk): Promise<SiteAnswer>;
+  /** TCP ports of 127.0.0.1 on which nobody listens now. */
+  freePorts(count: number): Promise<readonly number[]>;
   /** Kernel's boot id. */
   bootId(): string;
   /** A text that is another after each boot of the host, be it a machine or a container, and the same for all its processes. */

@@ -14,7 +14,7 @@ import { checkReach, readAdvertised, readBootFiles, readNetwork } from './networ
 import { createPrivdClient } from './privd.js';
 import { sitePaths, watchSites, type SiteFolders, type SiteWatch } from './site-files.js';
 import { readVolumes } from './volume.js';
-import { askSite } from './web.js';
+import { askSite, freePorts } from './web.js';
 
 /** Longest answer of the helper: removing a user waits for its processes, ms. */
 const helperTimeoutMs = 120_000;
@@ -73,6 +73,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     readAdvertised,
     checkReach,
     askSite,
+    freePorts,
     bootId: () => bootId,
     bootMark: () => readBootMark(dirname(options.helperSocket)),
     monotonicMs: readMonotonicMs,

@@ -1,10 +1,9 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { afterEach, expect, it } from 'vitest';
 import { makeSelfSigned } from '../cert/self-signed.js';
-import { askSite, type SiteAsk } from './web.js';
+import { askSite, freePorts, type SiteAsk } from './web.js';
 
 const closing: Server[] = [];
 afterEach(() => {
@@ -30,7 +29,7 @@ it('asks by the name in the Host header, from the loopback address', async () =>
 });
 
 it('asks by SNI, too, and takes any certificate', async () => {
-  const port = await serve((request, response) => response.end(String((request.socket as TLSSocket & { servername?: string }).servername)), { tls: true });
+  const port = await serve((request, response) => response.end((request.socket as unknown as { servername: string }).servername), { tls: true });
   expect(await ask(port, { tls: true })).toMatchObject({ status: 200, body: 'a.example.org' });
 });
 
@@ -57,4 +56,10 @@ it('says why there is no answer', async () => {
   expect(await ask(resets)).toMatchObject({ kind: 'none', unavailable: false });
   expect(await ask(1)).toEqual({ kind: 'none', reason: 'ECONNREFUSED', unavailable: false });
   expect(await ask(port, { tls: true })).toMatchObject({ kind: 'none', unavailable: false });
+});
+
+it('finds ports that are free, each another', async () => {
+  const ports = await freePorts(5);
+  expect(new Set(ports).size).toBe(5);
+  for (const port of ports) expect(await ask(port)).toMatchObject({ reason: 'ECONNREFUSED' });
 });

@@ -1,3 +1,5 @@
+import { createServer, type AddressInfo, type Server } from 'node:net';
+
 /** A request to a site of this host. */
 export interface SiteAsk {
   /** IPv4 or IPv6 address of this host. */
@@ -82,5 +84,25 @@ export async function askSite(ask: SiteAsk): Promise<SiteAnswer> {
     });
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** TCP ports of 127.0.0.1 on which nobody listens now, in no order. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers: Server[] = [];
+  try {
+    const ports: number[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const server = createServer();
+      servers.push(server);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', resolve);
+      });
+      ports.push((server.address() as AddressInfo).port);
+    }
+    return ports;
+  } finally {
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 }

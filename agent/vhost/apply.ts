@@ -26,7 +26,7 @@ import { nameModels, nothingWanted, parseSitePath, type WantedVhosts } from './w
 export interface VhostsSeen {
   readonly now: ObservedVhosts;
   /** What was decided and tried; undefined: nothing is wanted. */
-  readonly decided: (Decided & Pick<Round, 'differs' | 'refused'>) | undefined;
+  readonly decided: (Decided & Pick<Round, 'differs' | 'refused' | 'skipped'>) | undefined;
   /** The change that is in place and unsettled is this very operation's. */
   readonly resumed: boolean;
   readonly old: ReadonlyMap<string, Vhost>;
@@ -89,10 +89,10 @@ export function vhostWork(front: FrontOptions, seen: (now: ObservedVhosts) => vo
       }
       if (step.verb === 'vhost.release') store.forget();
     },
-    respond: ({ observed: { parked }, changes, held, digestBefore, digest, policyDigest }) => ({
+    respond: ({ observed: { parked, decided }, changes, held, digestBefore, digest, policyDigest }) => ({
       changes: changes.map(formatChange), digestBefore, digest, policyDigest, held: formatHeld(held),
       parked: parked.map(({ name, problem, before }) => ({ name, problem, servesBefore: before })),
-      differences: [],
+      differences: [...(decided?.skipped ?? [])],
     }),
     stepDone: () => failpoint('agent.vhost.step'),
   };
@@ -132,7 +132,7 @@ async function look(front: FrontOptions, wanted: WantedVhosts, operationId: stri
   return {
     seen: {
       now, resumed, old, parked,
-      decided: { ...decided, differs: round.differs, refused: round.refused },
+      decided: { ...decided, differs: round.differs, refused: round.refused, skipped: round.skipped },
       diffs: wanted.mode === 'plan' && todo ? await diffsOf(front, operationId, decided, old) : new Map(),
     },
     // Models of many sites are not kept longer than they are needed.

@@ -1,15 +1,15 @@
 import { formatMessage, ReeveError, reeveError, type ErrorItem } from '../../shared/errors/error.js';
 import type { Vhost } from '../../shared/model/vhost.js';
-import { makeSelfSigned } from '../cert/self-signed.js';
-import { siteCert } from '../cert/site.js';
 import { callHelper } from '../engine/apply.js';
 import type { StoredStep } from '../journal/line.js';
+import { compareSites } from './adopt.js';
 import { checkSet } from './check.js';
 import type { Decision, WantedSite } from './decide.js';
 import { decideNow, observeNow, oldModels, type Decided, type FrontOptions } from './look.js';
 import { parkedItem } from './plan.js';
 import { probeMade, probeWorked, type ProbeProblem } from './probe.js';
 import type { ParkedSite } from './store.js';
+import { pairMaker, shadowSet } from './shadow.js';
 import type { WantedVhosts } from './wanted.js';
 
 /** A part of a set that the helper has laid out. */
@@ -26,7 +26,10 @@ interface Staged {
 
 /** What became of an operation. */
 export interface RoundOutcome {
+  /** Sites that the web server refused, by name. */
   readonly refused: ReadonlyMap<string, ParkedSite>;
+  /** What could not be compared of sites that are taken over. */
+  readonly skipped: readonly string[];
 }
 
 /**
@@ -65,6 +68,7 @@ class VhostRound implements Round {
   readonly operationId: string;
   readonly decided: Decided;
   readonly refused = new Map<string, ParkedSite>();
+  skipped: readonly string[] = [];
   ended = false;
   readonly #front: FrontOptions;
   readonly #wanted: WantedVhosts;
@@ -99,9 +103,7 @@ class VhostRound implements Round {
   async #layOut(decided: Decided, part: number): Promise<Staged> {
     const names = new Set(decided.parts[part] ?? []);
     const { now: observed, decisions, rendered, take } = decided;
-    const { clock, helper } = this.#front.host;
-    const makePair = (site: Vhost) => makeSelfSigned({ names: [site.name, ...site.aliases], days: siteCert.days, now: clock.now() });
-    const { set, refused } = await checkSet(helper, this.operationId, { observed, decisions, part: [...names], rendered, makePair, take });
+    const { set, refused } = await checkSet(this.#front.host.helper, this.operationId, { observed, decisions, part: [...names], rendered, makePair: pairMaker(this.#front), take });
     for (const row of refused) this.refused.set(row.name, row);
     const made = decisions.flatMap((decision) => (decision.kind === 'make' && names.has(decision.name) && !this.refused.has(decision.name) ? [decision.wanted] : []));
     const old = oldModels(this.#front, decided);
@@ -120,6 +122,7 @@ class VhostRound implements Round {
     const { host, store, limits } = this.#front;
     const { take } = this.decided;
     const taken = last && !removalsOnly ? take : undefined;
+    if (taken !== undefined) await this.#compare(taken);
     const { set, same, made, before } = await this.#stage(part, removalsOnly);
     if (same && taken === undefined) return;
     const known = store.trial?.operationId === this.operationId ? store.trial : undefined;
@@ -134,13 +137,17 @@ class VhostRound implements Round {
   async #settle({ resumed, last }: { resumed: boolean; last: boolean }): Promise<void> {
     const { host, store, limits } = this.#front;
     const { trial } = store;
-    if (resumed && trial?.operationId === this.operationId) {
-      const { sites } = await observeNow(this.#front, this.operationId);
-      const made = this.#wanted.sites.filter(({ site, sha }) => trial.names.includes(site.name) && sites.get(site.name)?.modelSha === sha);
-      await this.#require(await probeMade(host, made, trial.worked, limits));
+    const mine = resumed && trial?.operationId === this.operationId ? trial : undefined;
+    if (mine?.shadow === true) await this.#takeBack();
+    else {
+      if (mine !== undefined) {
+        const { sites } = await observeNow(this.#front, this.operationId);
+        const made = this.#wanted.sites.filter(({ site, sha }) => mine.names.includes(site.name) && sites.get(site.name)?.modelSha === sha);
+        await this.#require(await probeMade(host, made, mine.worked, limits));
+      }
+      await host.helper.call('vhost.settle', this.operationId, { keep: true });
+      store.setTrial(undefined);
     }
-    await host.helper.call('vhost.settle', this.operationId, { keep: true });
-    store.setTrial(undefined);
     this.#staged = undefined;
     if (last) this.#end();
   }
@@ -148,10 +155,35 @@ class VhostRound implements Round {
   /** Puts the set before back when something does not answer any more. */
   async #require(problem: ProbeProblem | undefined): Promise<void> {
     if (problem === undefined) return;
-    const { host, hostName, store } = this.#front;
+    await this.#takeBack();
+    throw reeveError('VHOST_PROBE', { host: this.#front.hostName, value: problem.name, rule: problem.rule });
+  }
+
+  async #takeBack(): Promise<void> {
+    const { host, store } = this.#front;
     await host.helper.call('vhost.settle', this.operationId, { keep: false });
     store.setTrial(undefined);
-    throw reeveError('VHOST_PROBE', { host: hostName, value: problem.name, rule: problem.rule });
+  }
+
+  /** Compares sites that take the place of others with those, before anything of them is taken over. Errors: VHOST_ADOPT with all that differs. */
+  async #compare(file: string): Promise<void> {
+    const { host, hostName, store, limits } = this.#front;
+    const decided = await decideNow(this.#front, this.#wanted, this.operationId);
+    const set = await shadowSet(this.#front, decided, file);
+    if (set.wanted.length === 0) return;
+    // What was laid out is laid out again afterwards.
+    this.#staged = undefined;
+    const { set: sha, refused } = await checkSet(host.helper, this.operationId, set.check);
+    const adopt = (rule: string): ErrorItem => ({ code: 'VHOST_ADOPT', fields: { host: hostName, value: file, rule: rule.slice(0, 1000) } });
+    const bad = refused.find(({ name }) => set.wanted.some(({ site }) => site.name === name));
+    if (bad !== undefined) throw new ReeveError([adopt(`site "${bad.name}" cannot be compared: ${bad.problem}`)]);
+    store.setTrial({ operationId: this.operationId, names: [], worked: [], shadow: true });
+    await host.helper.call('vhost.apply', this.operationId, { set: Buffer.from(sha, 'hex') });
+    const problem = await probeMade(host, set.wanted, [], limits);
+    const { differences, skipped } = problem === undefined ? await compareSites(host, set.shadows) : { differences: [`site "${problem.name}" cannot be compared: ${problem.rule}`], skipped: [] };
+    await this.#takeBack();
+    this.skipped = skipped;
+    if (differences.length > 0) throw new ReeveError(differences.slice(0, 50).map(adopt));
   }
 
   /** What can be made was made; who asked for the sake of what could not is told so. */

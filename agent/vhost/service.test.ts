@@ -274,6 +274,38 @@ describe('WriteVhosts', () => {
     expect((await write(2, many)).changes).toEqual([]);
   }, 60_000);
 
+  it('takes sites of a file over once the new ones answer like the old', async () => {
+    const own = '/etc/nginx/sites-enabled/own';
+    host.vhosts.foreign = [{ file: own, line: 1, name: [b], listen: ['80'] }, { file: '/etc/nginx/sites-enabled/other', line: 1, name: [c], listen: ['80'] }];
+    await write(1, [testSite(a)]);
+    const sites = [testSite(a), testSite(b, { routes: [statusRoute('/', 'x'), statusRoute('/app', 'y')] })];
+    const plan = await write(2, sites, { mode: 'MODE_PLAN', about: [b], takeOver: own });
+    expect(plan.changes.map(({ kind, subject }) => [kind, subject])).toEqual([['CHANGE_KIND_CREATE', b], ['CHANGE_KIND_REMOVE', own]]);
+
+    host.vhosts.answer = (site, path) => (site === own && path === '/app' ? 301 : path === '/favicon.ico' && site === own ? 0 : 200);
+    await expect(write(2, sites, { about: [b], takeOver: own })).rejects.toMatchObject({ code: 'VHOST_ADOPT', fields: { host: 'web1', value: own, rule: `http://${b}/app: status 301 before, 200 after` } });
+    expect([files(), host.vhosts.foreign.length, host.vhosts.unsettled]).toEqual([['a.example.org.conf'], 2, undefined]);
+
+    host.vhosts.answer = (site, path) => (path === '/favicon.ico' && site === own ? 0 : 200);
+    const done = await write(2, sites, { about: [b], takeOver: own });
+    expect(done.differences).toEqual([`http://${b}/favicon.ico: no answer in time; it is not compared`]);
+    expect(host.vhosts.foreign.map(({ file }) => file)).toEqual(['/etc/nginx/sites-enabled/other']);
+    expect(conf(b)).toContain('listen 80;');
+    // It has gone: there is nothing left to take over.
+    expect((await write(3, sites, { about: [b], takeOver: own })).changes).toEqual([]);
+  });
+
+  it('takes no file over of which a site cannot be made, or that the policy keeps', async () => {
+    const own = '/etc/nginx/sites-enabled/own';
+    host.vhosts.foreign = [{ file: own, line: 1, name: [b], listen: ['80'] }];
+    host.vhosts.broken.set('frobnicate', 'unknown directive');
+    const bad = testSite(b, { routes: [statusRoute('/', 'frobnicate')] });
+    await expect(write(1, [bad], { takeOver: own })).rejects.toMatchObject({ code: 'VHOST_ADOPT', fields: { value: own, rule: `site "${b}": unknown directive` } });
+    host.setPolicy(openPolicy.replace('allow vhost.adopt\n', ''));
+    await expect(write(1, [testSite(b)], { takeOver: own })).rejects.toMatchObject({ code: 'POLICY_DENIED', fields: { op: 'vhost.adopt' } });
+    expect(host.vhosts).toMatchObject({ placed: undefined, foreign: [{ file: own }] });
+  });
+
   it('lets go: the sites stay, and nothing of them is managed any more', async () => {
     await write(1, [testSite(a)]);
     await write(2, [], { release: true });

@@ -23,6 +23,8 @@ export interface Trial {
   readonly names: readonly string[];
   /** Their routes that answered before. */
   readonly worked: readonly { readonly name: string; readonly prefix: string; readonly status: number }[];
+  /** It is only there to be compared with what is taken over, and never stays. */
+  readonly shadow?: true;
 }
 
 /**

@@ -31,7 +31,7 @@ export interface SimulatedVhosts {
   readonly broken: Map<string, string>;
   /** Why the web server does not take the next configuration; undefined: it does. */
   reloadProblem: string | undefined;
-  /** Status that a site gives for a path; 0: no answer. 200 unless tests say otherwise. */
+  /** Status that a site, or a file of somebody else, gives for a path; 0: no answer. 200 unless tests say otherwise. */
   answer: (site: string, path: string, conf: string) => number;
   reloads: number;
   /** Sets that were tried. */
@@ -81,17 +81,18 @@ export function answerVhostVerb({ vhosts: state }: { readonly vhosts: SimulatedV
 }
 
 /** What the web server of the host answers. */
-export function answerSite({ running, placed, answer: statusOf }: SimulatedVhosts, ask: SiteAsk): SiteAnswer {
+export function answerSite({ running, placed, foreign, answer: statusOf }: SimulatedVhosts, ask: SiteAsk): SiteAnswer {
   const none = (reason: string): SiteAnswer => ({ kind: 'none', reason, unavailable: false });
   if (!running) return none('ECONNREFUSED');
   const wild = `*${ask.name.slice(ask.name.indexOf('.'))}`;
   const confs = [...(placed ?? [])].flatMap(([name, { content = '' }]) => (name.endsWith('.conf') ? [{ site: siteOf(name), conf: content }] : []));
   const found = [ask.name, wild].map((name) => confs.find(({ conf }) => conf.slice(0, 2000).includes(` "${name}"`) && listens(conf, ask.port))).find((site) => site !== undefined);
-  if (found === undefined && !confs.some(({ conf }) => listens(conf, ask.port))) return none('ECONNREFUSED');
-  const answer = (status: number, body: string): SiteAnswer => (status === 0 ? none('no answer in time') : { kind: 'answer', status, location: '', contentType: 'text/plain', body, cut: false });
-  if (found === undefined) return answer(404, '');
+  const other = foreign.find(({ name, listen }) => name.includes(ask.name) && listen.some((words) => words.startsWith(String(ask.port))));
+  const answer = (status: number, body = 'ok'): SiteAnswer => (status === 0 ? none('no answer in time') : { kind: 'answer', status, location: '', contentType: 'text/plain', body, cut: false });
+  if (found === undefined && other !== undefined) return answer(statusOf(other.file, ask.path, ''));
+  if (found === undefined) return confs.some(({ conf }) => listens(conf, ask.port)) ? answer(404) : none('ECONNREFUSED');
   const status = statusOf(found.site, ask.path, found.conf);
-  return answer(status, ask.path === probePath && status === 200 ? modelOf(found.conf) : found.conf.slice(0, ask.bodyBytes));
+  return ask.path === probePath && status === 200 ? answer(status, modelOf(found.conf)) : answer(status);
 }
 
 /** `SITE` of `SITE.conf`. */
