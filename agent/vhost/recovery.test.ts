@@ -34,7 +34,7 @@ interface Run {
   readonly journal: Journal;
   readonly undo: LocalUndo;
   readonly store: VhostStore;
-  apply(sites: readonly Vhost[], generation: number): Promise<string>;
+  apply(sites: readonly Vhost[], generation: number, takeOver?: string): Promise<string>;
   back(to?: number): Promise<readonly string[]>;
 }
 
@@ -48,9 +48,9 @@ async function start(host: SimulatedHost, file: AppendFile, folder = stateDir): 
   await engine.recover([work], forever);
   return {
     journal, undo, store,
-    async apply(sites, generation) {
+    async apply(sites, generation, takeOver = '') {
       const operationId = newId(Date.now());
-      await engine.run(work, codec.decode(codec.encode({ intent: { mode: 'MODE_APPLY', operationId, generation, epoch: 1 }, vhosts: sites.map((site) => formatVhost(site)), about: sites.map(({ name }) => name) })), forever);
+      await engine.run(work, codec.decode(codec.encode({ intent: { mode: 'MODE_APPLY', operationId, generation, epoch: 1 }, vhosts: sites.map((site) => formatVhost(site)), about: sites.map(({ name }) => name), takeOver })), forever);
       return operationId;
     },
     async back(to) {
@@ -67,14 +67,15 @@ const text = (site: Vhost, said: string): Vhost => ({ ...site, routes: [statusRo
 
 describe('an agent that dies while sites are changed', () => {
   /** Applies, and gives the host, the journal and the state as they were when a verb was called for the n-th time, before it was made or right after. */
-  async function diedAt(verb: string, when: 'before' | 'after', count = 1): Promise<{ host: SimulatedHost; file: AppendFile; folder: string; id: string }> {
+  async function diedAt(verb: string, when: 'before' | 'after', of: { readonly count?: number; readonly takeOver?: string } = {}): Promise<{ host: SimulatedHost; file: AppendFile; folder: string; id: string }> {
     const host = createSimulatedHost();
     const file = memoryFile();
     const run = await start(host, file);
     await run.apply([a, b], 1);
     const { call } = host.helper;
     const folder = `${stateDir}.died`;
-    let left = count;
+    let left = of.count ?? 1;
+    if (of.takeOver !== undefined) host.vhosts.foreign = [{ file: of.takeOver, line: 1, name: ['c.example.org'], listen: ['80'] }];
     let died: { content: Buffer; vhosts: SimulatedHost['vhosts'] } | undefined;
     const remember = async (): Promise<void> => {
       const { answer, ...vhosts } = host.vhosts;
@@ -88,7 +89,7 @@ describe('an agent that dies while sites are changed', () => {
       if (now && when === 'after') await remember();
       return reply;
     };
-    const id = await run.apply([text(a, 'new'), b, testSite('c.example.org')], 2);
+    const id = await run.apply([text(a, 'new'), b, testSite('c.example.org')], 2, of.takeOver);
     if (died === undefined) throw new Error(`${verb} was not called`);
     const later = createSimulatedHost();
     Object.assign(later.vhosts, died.vhosts);
@@ -99,7 +100,7 @@ describe('an agent that dies while sites are changed', () => {
   it.each([
     ['vhost.check', 'after', 1], ['vhost.apply', 'before', 1], ['vhost.apply', 'after', 1], ['vhost.settle', 'before', 1], ['vhost.settle', 'after', 1],
   ] as const)('at %s, %s it was made: finishes what it began, or knows that it never did', async (verb, when, count) => {
-    const { host, file, folder, id } = await diedAt(verb, when, count);
+    const { host, file, folder, id } = await diedAt(verb, when, { count });
     const run = await start(host, file, folder);
     const began = verb !== 'vhost.check';
     expect(run.journal.findOperation(id)).toMatchObject({ state: began ? 'ok' : 'failed', started: began });
@@ -112,6 +113,18 @@ describe('an agent that dies while sites are changed', () => {
     expect(await run.back()).toEqual([]);
     expect([...filesOf(host).keys()]).toEqual(['a.example.org.conf', 'b.example.org.conf']);
     expect(filesOf(host).get('a.example.org.conf')).not.toContain('new');
+  });
+
+  it.each([1, 2])('never leaves a site where it was only to be compared; apply %i of two', async (count) => {
+    const takeOver = '/etc/nginx/sites-enabled/own';
+    const { host, file, folder, id } = await diedAt('vhost.apply', 'after', { count, takeOver });
+    const conf = (): string => filesOf(host).get('c.example.org.conf') ?? '';
+    expect(conf()).toContain(count === 1 ? 'listen "127.0.0.1:4000' : 'listen 80;');
+    const run = await start(host, file, folder);
+    expect(run.journal.findOperation(id)).toMatchObject({ state: 'ok' });
+    expect(conf()).toContain('listen 80;');
+    expect(host.vhosts).toMatchObject({ foreign: [], unsettled: undefined });
+    expect(run.store.trial).toBeUndefined();
   });
 
   it('looks again at what was put in place, and undoes it when what worked does not any more', async () => {
