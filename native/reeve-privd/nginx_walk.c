@@ -1,5 +1,6 @@
 /* The whole configuration of nginx, with its includes, as directives. */
 #include "vhost.h"
+#include <fnmatch.h>
 #include <glob.h>
 
 #define FILES_MAX 20000u
@@ -97,21 +98,18 @@ void nginx_walk(struct nginx_walk *w) {
   read_file(&s, NGINX_MAIN);
 }
 
-/* nginx_walk() follows includes without telling of them, so the main file is looked at by itself. */
+/* Whether an include leads to a file of this name in the folder of includes. */
+static void find_include(void *data, const struct nginx_at *at) {
+  char pattern[512];
+  bool *found = data;
+  if (at->depth != 1 || strcmp(at->blocks[0], "http") || at->nwords != 2 || strcmp(at->words[0], "include")) return;
+  int n = snprintf(pattern, sizeof pattern, "%s%s", *at->words[1] == '/' ? "" : NGINX_DIR "/", at->words[1]);
+  if (n > 0 && (size_t)n < sizeof pattern && !fnmatch(pattern, NGINX_INCLUDES "/" VHOST_INCLUDE, FNM_PATHNAME)) *found = true;
+}
+
 bool nginx_reads_includes(void) {
-  size_t n;
-  unsigned depth = 0;
-  bool http = false, found = false;
-  AUTO_TEXT text = read_whole(NGINX_MAIN, FILE_MAX, &n);
-  struct nginx_reader *r = text ? malloc(sizeof *r) : NULL;
-  if (!r) return false;
-  nginx_reader_init(r, text, n);
-  for (enum nginx_kind kind; (kind = nginx_next(r)) != NGINX_END && kind != NGINX_BAD;) {
-    if (kind == NGINX_OPEN && depth++ == 0) http = !strcmp(r->words[0], "http");
-    else if (kind == NGINX_CLOSE && depth > 0) depth--;
-    else if (kind == NGINX_SIMPLE && depth == 1 && http && r->nwords == 2 && !strcmp(r->words[0], "include"))
-      found = found || !strcmp(r->words[1], NGINX_INCLUDES "/*.conf") || !strcmp(r->words[1], "conf.d/*.conf") || !strcmp(r->words[1], NGINX_INCLUDES "/" VHOST_INCLUDE);
-  }
-  free(r);
+  bool found = false;
+  struct nginx_walk w = {.includes = true, .meet = find_include, .data = &found};
+  nginx_walk(&w);
   return found;
 }

@@ -7,6 +7,7 @@
 #define DIRECTIVES_MAX 5000u
 #define NAMES_MAX 64u
 #define ROOM_LEFT (64u << 10)
+#define SNIPPETS_MAX 256
 
 static bool scope_is(const struct call *c, const char *scope) { return !strcmp(c->f[REEVE_F_OBSERVE_VHOST_SCOPE].text, scope); }
 
@@ -100,23 +101,20 @@ static uint16_t put_files(struct call *c) {
   return REEVE_OK;
 }
 
-/* Those that only root writes: others cannot be used. */
+/* Those that could be used, if the policy says so. */
 static void put_snippets(struct buf *b) {
-  struct stat st;
   struct dirent **names = NULL;
   uint8_t sum[32];
+  const char *why;
   AUTO_FD dir = open_under("/", &SNIPPET_DIR[1], O_RDONLY | O_DIRECTORY);
-  int n = dir < 0 || fstat(dir, &st) || st.st_uid != 0 || st.st_mode & 022 ? -1 : scandirat(dir, ".", &names, NULL, alphasort);
-  for (int i = 0; i < n && i < 256 && room(b); i++) {
-    size_t length = strlen(names[i]->d_name), size = 0;
-    if (length <= 5 || length > 69 || strcmp(names[i]->d_name + length - 5, ".conf")) continue;
-    AUTO_FD fd = open_beneath(dir, names[i]->d_name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-    if (fd < 0 || fstat(fd, &st) || st.st_uid != 0 || st.st_mode & 022) continue;
-    AUTO_TEXT text = read_open(fd, VHOST_FILE_MAX, &size);
-    if (!text) continue;
-    sha256_of(text, size, sum);
+  int n = dir < 0 ? -1 : scandirat(dir, ".", &names, NULL, alphasort);
+  for (int i = 0; i < n && i < SNIPPETS_MAX && room(b); i++) {
+    char *name = names[i]->d_name, *end = strrchr(name, '.');
+    if (!end || strcmp(end, ".conf")) continue;
+    *end = 0;
+    if (end - name > SNIPPET_NAME || !vhost_snippet(name, sum, &why)) continue;
     size_t record = reply_begin(b, TAG(SNIPPET));
-    reply_text(b, TAG(SNIPPET_NAME), names[i]->d_name, length - 5);
+    reply_string(b, TAG(SNIPPET_NAME), name);
     reply_bytes(b, TAG(SNIPPET_SHA256), sum, sizeof sum);
     reply_end(b, record);
   }

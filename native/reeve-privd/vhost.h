@@ -12,6 +12,7 @@
 #define VHOST_CURRENT VHOST_DIR "/current"      /* a link to the set in place, set-OPERATION */
 #define VHOST_COMMON "00-reeve.conf"
 #define SNIPPET_DIR "/etc/reeve/snippets"
+#define SNIPPET_NAME 63                         /* characters of a snippet's name */
 #define CERT_DIR "/etc/ssl/reeve"
 #define VHOST_FILE_MAX (1u << 20)               /* bytes of one file */
 #define VHOST_SET_MAX 8000u                     /* files of a set */
@@ -53,7 +54,7 @@ struct nginx_walk {
   char why[96];
 };
 void nginx_walk(struct nginx_walk *w);
-bool nginx_reads_includes(void);                /* whether NGINX_INCLUDES is included at http level */
+bool nginx_reads_includes(void);                /* whether VHOST_INCLUDE is, or would be, included at http level */
 
 /* What a site asks for, found in its text. */
 enum vhost_fact_kind { VHOST_NAME, VHOST_PORT, VHOST_FOLDER, VHOST_UPSTREAM, VHOST_SOCKET, VHOST_SNIPPET, VHOST_CERT, VHOST_SCRIPT };
@@ -77,6 +78,7 @@ bool vhost_model(const char *text, size_t n, uint8_t out[32]);  /* the sha256 in
 
 /* Of the helper alone. What the policy says of what a site asks for; false: `why` says what would have to be allowed, or that nothing can. */
 #define VHOST_WHY 640
+bool vhost_snippet(const char *name, uint8_t sha256[32], const char **why);  /* false: it cannot be used, whatever the policy says */
 bool vhost_allowed(struct call *c, const struct vhost_facts *facts, char why[VHOST_WHY]);
 uint16_t vhost_reload(struct call *c);
 

@@ -80,9 +80,9 @@ CHECK(optional) { return ARE("optional"); }
 CHECK(depth) { return n == 2 && word_number(w[1], 1, 9, NULL); }
 
 CHECK(snippet) {
-  char name[65];
+  char name[SNIPPET_NAME + 1];
   size_t from = sizeof SNIPPET_DIR, length = n == 2 ? strlen(w[1]) : 0;
-  if (length < from + 6 || !starts(w[1], SNIPPET_DIR "/") || strcmp(w[1] + length - 5, ".conf") || !word_name(w[1] + from, length - from - 5, "_-")) return false;
+  if (length < from + 6 || length - from - 5 > SNIPPET_NAME || !starts(w[1], SNIPPET_DIR "/") || strcmp(w[1] + length - 5, ".conf") || !word_name(w[1] + from, length - from - 5, "_-")) return false;
   snprintf(name, sizeof name, "%.*s", (int)(length - from - 5), w[1] + from);
   return add_fact(c, VHOST_SNIPPET, name, 0);
 }

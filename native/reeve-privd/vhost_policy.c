@@ -1,5 +1,6 @@
 /* What the policy says of what a site asks for, and what no policy can allow. */
 #include "vhost.h"
+#include "vhost_word.h"
 
 #define FIRST_OWN 7420u  /* shared/model/nat.ts */
 #define LAST_OWN 7424u
@@ -50,24 +51,31 @@ static bool ask_listen(const struct policy *policy, const char *name, uint16_t p
   return ask(policy, REEVE_P_VHOST_WRITE, args, why);
 }
 
-/* Only root writes it and what it lies in, and its hash is the one that the policy names. */
-static bool ask_snippet(const struct policy *policy, const char *name, char why[VHOST_WHY]) {
-  char file[80], sum_text[65];
-  uint8_t sum[32];
+/* Only root writes it and what it lies in. */
+bool vhost_snippet(const char *name, uint8_t sha256[32], const char **why) {
+  char file[80];
   struct stat st, up;
   size_t n;
-  const char *args[REEVE_MAX_KEYS] = {0};
   snprintf(file, sizeof file, "%s.conf", name);
   AUTO_FD dir = open_under("/", &SNIPPET_DIR[1], O_RDONLY | O_DIRECTORY);
   AUTO_FD fd = dir < 0 ? -1 : open_beneath(dir, file, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-  if (fd < 0 || fstat(fd, &st) || fstat(dir, &up)) return never("its snippet is not there", why);
-  if (st.st_uid != 0 || st.st_mode & 022 || up.st_uid != 0 || up.st_mode & 022) return never("others than root can write its snippet", why);
+  *why = "its snippet is not there";
+  if (!word_name(name, strlen(name), "_-") || fd < 0 || fstat(fd, &st) || fstat(dir, &up)) return false;
+  *why = "others than root can write its snippet";
+  if (st.st_uid != 0 || st.st_mode & 022 || up.st_uid != 0 || up.st_mode & 022) return false;
+  *why = "its snippet is no plain file of at most 1 MiB";
   AUTO_TEXT text = read_open(fd, VHOST_FILE_MAX, &n);
-  if (!text) return never("its snippet is no plain file of at most 1 MiB", why);
-  sha256_of(text, n, sum);
-  hex(sum_text, sum, sizeof sum);
-  args[REEVE_K_VHOST_SNIPPET_NAME] = name;
-  args[REEVE_K_VHOST_SNIPPET_SHA256] = sum_text;
+  if (text) sha256_of(text, n, sha256);
+  return text != NULL;
+}
+
+/* Its hash is the one that the policy names. */
+static bool ask_snippet(const struct policy *policy, const char *name, char why[VHOST_WHY]) {
+  char text[65];
+  uint8_t sum[32];
+  const char *problem, *args[REEVE_MAX_KEYS] = {[REEVE_K_VHOST_SNIPPET_NAME] = name, [REEVE_K_VHOST_SNIPPET_SHA256] = text};
+  if (!vhost_snippet(name, sum, &problem)) return never(problem, why);
+  hex(text, sum, sizeof sum);
   return ask(policy, REEVE_P_VHOST_SNIPPET, args, why);
 }
 
