@@ -10,11 +10,11 @@ import { readPem, readPrivateKey } from './pem-file.js';
 /** What says where a certificate comes from, and who may read its key. */
 interface SourceArguments {
   readonly host: string;
-  readonly name: string;
+  readonly certificate: string;
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly 'self-signed': boolean;
-  readonly domain: readonly string[];
+  readonly name: readonly string[];
   readonly days: string | undefined;
   readonly group: string | undefined;
   readonly reload: readonly string[];
@@ -29,18 +29,18 @@ interface EditArguments extends SourceArguments {
 
 /** A new certificate. Errors: FIELD_*. */
 export async function readNewCert(context: Context, args: SourceArguments): Promise<Omit<AddCertRequestInput, 'options'>> {
-  const { cert, key, domain } = args;
+  const { cert, key, name: names } = args;
   const own = args['self-signed'];
-  if (!own && cert === undefined) throw fieldMissing('--cert', 'the certificate and those that lead to its authority, and --key with its private key; or --self-signed with --domain');
+  if (!own && cert === undefined) throw fieldMissing('--cert', 'the certificate and those that lead to its authority, and --key with its private key; or --self-signed with --name');
   if (!own && key === undefined) throw fieldMissing('--key', 'the private key of the certificate: a file, or - for standard input');
   requireOwn(args, own);
-  if (own && domain.length === 0) throw fieldMissing('--domain', 'the names in a self-signed certificate');
+  if (own && names.length === 0) throw fieldMissing('--name', 'the names in a self-signed certificate');
   return {
     host: parseHostName(args.host),
     cert: {
-      name: parseCertName('name', args.name),
+      name: parseCertName('certificate', args.certificate),
       chainPem: cert === undefined ? '' : readChain(cert),
-      names: own ? [...parseCertNames('--domain', domain)] : [],
+      names: own ? [...parseCertNames('--name', names)] : [],
       days: parseDays(args.days) ?? 0,
       group: parseCertGroup('--group', args.group ?? '') ?? '',
       units: [...parseCertUnits('--reload', args.reload)],
@@ -51,15 +51,15 @@ export async function readNewCert(context: Context, args: SourceArguments): Prom
 
 /** What becomes of a certificate. Errors: FIELD_*. */
 export async function readCertEdit(context: Context, args: EditArguments): Promise<Omit<SetCertRequestInput, 'options'>> {
-  const { cert, key, domain, group, reload } = args;
+  const { cert, key, name: names, group, reload } = args;
   const own = args['self-signed'];
-  if (own && domain.length === 0) throw fieldMissing('--domain', 'the names in a self-signed certificate');
+  if (own && names.length === 0) throw fieldMissing('--name', 'the names in a self-signed certificate');
   if (cert !== undefined) requireOwn(args, false);
   const days = parseDays(args.days);
   const units = args['no-reload'] ? [] : reload.length > 0 ? parseCertUnits('--reload', reload) : undefined;
   const edit = {
     ...(cert === undefined ? {} : { chainPem: readChain(cert) }),
-    ...(domain.length === 0 ? {} : { names: [...parseCertNames('--domain', domain)] }),
+    ...(names.length === 0 ? {} : { names: [...parseCertNames('--name', names)] }),
     ...(days === undefined ? {} : { days }),
     ...(args['no-group'] ? { group: '' } : group === undefined ? {} : { group: parseCertGroup('--group', group) ?? '' }),
     ...(units === undefined ? {} : { units: { units: [...units] } }),
@@ -67,13 +67,13 @@ export async function readCertEdit(context: Context, args: EditArguments): Promi
     ...(key === undefined ? {} : { keyPem: await readKey(context, key) }),
   };
   if (Object.keys(edit).length === 0) throw fieldMissing('what is to be altered', 'an option, e.g. --cert and --key; see: reeve cert set --help');
-  return { host: parseHostName(args.host), name: parseCertName('name', args.name), ...edit };
+  return { host: parseHostName(args.host), name: parseCertName('certificate', args.certificate), ...edit };
 }
 
 /** Options of a self-signed certificate stand with no other. */
-function requireOwn({ domain, days }: Pick<SourceArguments, 'domain' | 'days'>, own: boolean): void {
+function requireOwn({ name: names, days }: Pick<SourceArguments, 'name' | 'days'>, own: boolean): void {
   if (own) return;
-  if (domain.length > 0) throw fieldInvalid('--domain', domain.join(' '), 'it goes with --self-signed');
+  if (names.length > 0) throw fieldInvalid('--name', names.join(' '), 'it goes with --self-signed');
   if (days !== undefined) throw fieldInvalid('--days', days, 'it goes with --self-signed');
 }
 

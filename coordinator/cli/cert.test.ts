@@ -52,15 +52,15 @@ describe('reeve cert', () => {
   });
 
   it('add names what a self-signed one is for', async () => {
-    await run(['cert', 'add', 'mail1', 'mail', '--self-signed', '--domain', 'mail.example.org', '--domain', '*.mail.example.org', '--days', '90', '--yes']);
-    await run(['cert', 'add', 'mail1', 'mail', '--self-signed', '--domain', 'mail.example.org', '--stage']);
+    await run(['cert', 'add', 'mail1', 'mail', '--self-signed', '--name', 'mail.example.org', '--name', '*.mail.example.org', '--days', '90', '--yes']);
+    await run(['cert', 'add', 'mail1', 'mail', '--self-signed', '--name', 'mail.example.org', '--stage']);
     expect(asked()).toMatchObject([{ cert: { chainPem: '', names: ['*.mail.example.org', 'mail.example.org'], days: 90 }, keyPem: Buffer.alloc(0) }, { cert: { days: 0 }, options: { mode: 'CHANGE_MODE_STAGE' } }]);
   });
 
   it.each<[readonly string[], object]>([
     [['--days', '30'], { days: 30, names: [], chainPem: '' }],
-    [['--self-signed', '--domain', 'a.example'], { names: ['a.example'] }],
-    [['--domain', 'a.example'], { names: ['a.example'] }],
+    [['--self-signed', '--name', 'a.example'], { names: ['a.example'] }],
+    [['--name', 'a.example'], { names: ['a.example'] }],
     [['--group', 'ssl-cert', '--reload', 'nginx.service'], { group: 'ssl-cert', units: { units: ['nginx.service'] } }],
     [['--no-group', '--no-reload'], { group: '', units: { units: [] } }],
     [['--overwrite'], { overwrite: true, units: null }],
@@ -97,15 +97,15 @@ describe('reeve cert', () => {
     [['add', 'web1', 'shop', '--cert', 'CERT', '--key', 'FOLDER/empty.pem', '--yes'], '--key is missing: a private key in PEM'],
     [['add', 'web1', 'shop', '--cert', 'KEY', '--key', 'KEY', '--yes'], '--cert "-----BEGIN PRIVATE KEY-----" is not allowed: blocks "CERTIFICATE" of PEM only'],
     [['add', 'web1', 'shop', '--cert', 'FOLDER/both.pem', '--key', 'KEY', '--yes'], '--cert "-----BEGIN PRIVATE KEY-----" is not allowed'],
-    [['add', 'web1', 'Shop', '--cert', 'CERT', '--key', 'KEY', '--yes'], 'name "Shop" is not allowed'],
-    [['add', 'web1', 'shop', '--self-signed', '--yes'], '--domain is missing'],
-    [['add', 'web1', 'shop', '--self-signed', '--domain', 'localhost', '--yes'], '--domain "localhost" is not allowed'],
-    [['add', 'web1', 'shop', '--self-signed', '--domain', 'a.example', '--days', '0', '--yes'], '--days "0" is not allowed'],
-    [['add', 'web1', 'shop', '--cert', 'CERT', '--key', 'KEY', '--domain', 'a.example', '--yes'], '--domain "a.example" is not allowed: it goes with --self-signed'],
-    [['add', 'web1', 'shop', '--self-signed', '--domain', 'a.example', '--reload', 'postfix', '--yes'], '--reload "postfix" is not allowed'],
-    [['add', 'web1', 'shop', '--self-signed', '--domain', 'a.example', '--group', 'a b', '--yes'], '--group "a b" is not allowed'],
+    [['add', 'web1', 'Shop', '--cert', 'CERT', '--key', 'KEY', '--yes'], 'certificate "Shop" is not allowed'],
+    [['add', 'web1', 'shop', '--self-signed', '--yes'], '--name is missing'],
+    [['add', 'web1', 'shop', '--self-signed', '--name', 'localhost', '--yes'], '--name "localhost" is not allowed'],
+    [['add', 'web1', 'shop', '--self-signed', '--name', 'a.example', '--days', '0', '--yes'], '--days "0" is not allowed'],
+    [['add', 'web1', 'shop', '--cert', 'CERT', '--key', 'KEY', '--name', 'a.example', '--yes'], '--name "a.example" is not allowed: it goes with --self-signed'],
+    [['add', 'web1', 'shop', '--self-signed', '--name', 'a.example', '--reload', 'postfix', '--yes'], '--reload "postfix" is not allowed'],
+    [['add', 'web1', 'shop', '--self-signed', '--name', 'a.example', '--group', 'a b', '--yes'], '--group "a b" is not allowed'],
     [['set', 'web1', 'shop', '--yes'], 'what is to be altered is missing'],
-    [['set', 'web1', 'shop', '--self-signed', '--yes'], '--domain is missing'],
+    [['set', 'web1', 'shop', '--self-signed', '--yes'], '--name is missing'],
     [['list', 'web1', '--on', 'all'], '--on "all" is not allowed'],
   ])('%j is refused before anybody is asked', async (args, message) => {
     const line = args.map((word) => word.replace('CERT', cert).replace('KEY', key).replace('FOLDER', folder));

@@ -70,7 +70,7 @@ const lines: readonly (readonly string[])[] = [
   ['vhost', 'adopt', 'web1', '/etc/nginx/sites-enabled/app', '--without', '14', '--yes'],
   ['vhost', 'maintenance', 'on', 'web1', 'app.example.org', '--yes'],
   ['proxy', 'reload', 'web1'],
-  ['cert', 'add', 'web1', 'shop', '--self-signed', '--domain', 'shop.example.org', '--yes'],
+  ['cert', 'add', 'web1', 'shop', '--self-signed', '--name', 'shop.example.org', '--yes'],
   ['cert', 'set', 'web1', 'shop', '--group', 'ssl-cert', '--plan'],
   ['cert', 'remove', 'web1', 'shop', '--yes'],
   ['cert', 'list', 'web1'],
