@@ -34,7 +34,7 @@ const mostRoutes = 8;
 /** Pauses between two tries, ms. */
 const pausesMs = [50, 100, 200, 500] as const;
 
-/** Addresses of this host, IPv4 or IPv6, where `*` is listened on. */
+/** Most addresses of this host that are tried where a site listens on all. */
 const mostAddresses = 8;
 
 /** What did not answer as it should. */
@@ -81,34 +81,32 @@ function works(answer: SiteAnswer): answer is Extract<SiteAnswer, { kind: 'answe
 }
 
 async function probeModel(host: Host, { site, sha }: WantedSite, limits: ProbeLimits): Promise<string | undefined> {
+  const ask = async ({ port, tls }: VhostListen, address: string): Promise<{ done: boolean; said: string }> => {
+    const answer = await host.askSite({ port, tls, address, name: askedName(site.name), path: probePath, timeoutMs: limits.settleMs, bodyBytes: 256 });
+    if (answer.kind === 'none') return { done: answer.unavailable, said: answer.reason };
+    return { done: answer.status === 200 && answer.body.trim() === sha, said: answer.status === 200 ? 'it answers with another configuration' : `status ${String(answer.status)}` };
+  };
   for (const listen of site.listens) {
-    for (const addresses of addressesOf(host, listen)) {
-      const ask = async (address: string): Promise<{ done: boolean; said: string }> => {
-        const answer = await host.askSite({ ...listen, address, name: askedName(site.name), path: probePath, timeoutMs: limits.settleMs, bodyBytes: 256 });
-        if (answer.kind === 'none') return { done: answer.unavailable, said: answer.reason };
-        return { done: answer.status === 200 && answer.body.trim() === sha, said: answer.status === 200 ? 'it answers with another configuration' : `status ${String(answer.status)}` };
-      };
+    for (const first of listen.address === undefined ? ['127.0.0.1', '::1'] : [listen.address]) {
       let said = '';
       const answered = await retried(host, limits.settleMs, async () => {
-        for (const address of addresses) {
-          const one = await ask(address);
-          if (one.done) return true;
-          if (said === '' || address === addresses[0]) ({ said } = one);
-        }
+        const told = await ask(listen, first);
+        ({ said } = told);
+        if (told.done || listen.address !== undefined) return told.done;
+        // Somebody else may have that address for itself: the site is at the others.
+        for (const address of ownAddresses(host, first)) if ((await ask(listen, address)).done) return true;
         return false;
       });
-      if (!answered) return `${addresses[0] ?? ''} port ${String(listen.port)} does not answer with its new configuration: ${said}`;
+      if (!answered) return `${first} port ${String(listen.port)} does not answer with its new configuration: ${said}`;
     }
   }
   return undefined;
 }
 
-/** The addresses that are tried for a listen, one list of each protocol; one of a list has to answer. Where somebody else has an address for itself, the others are left. */
-function addressesOf(host: Host, { address }: VhostListen): readonly (readonly string[])[] {
-  if (address !== undefined) return [[address]];
-  const own = host.readNetwork().interfaces.flatMap(({ addresses }) => addresses.map((row) => row.address)).filter((text) => !text.startsWith('fe80:'));
-  const first = (loopback: string, ofFamily: (text: string) => boolean): string[] => [loopback, ...own.filter((text) => ofFamily(text) && text !== loopback)].slice(0, mostAddresses);
-  return [first('127.0.0.1', isIpv4), first('::1', (text) => !isIpv4(text))];
+/** Addresses of this host, of the same protocol as one of loopback. */
+function ownAddresses(host: Host, loopback: string): readonly string[] {
+  const own = host.readNetwork().interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+  return own.filter((address) => isIpv4(address) === isIpv4(loopback) && address !== loopback && !address.startsWith('fe80:')).slice(0, mostAddresses);
 }
 
 async function probeRoutes(host: Host, site: Vhost, worked: Trial['worked'], limits: ProbeLimits): Promise<string | undefined> {
