@@ -79,8 +79,8 @@ static void test_nat_rules(void) {
 #define CERT_BLOCK "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
 #define KEY_BLOCK "-----BEGIN EC PRIVATE KEY-----\nMAMCAQE=\n-----END EC PRIVATE KEY-----\n"
 static void test_cert(void) {
-  static const char *const names[] = {"a", "0", "mail.example.org", "a_b-c.", "a0123456789012345678901234567890123456789012345678901234567890123", NULL};
-  static const char *const no_names[] = {"", ".", "..", ".a", "-a", "_a", "A", "a/b", "a b", "a\n", "\xc3\xa4", "a01234567890123456789012345678901234567890123456789012345678901234", NULL};
+  static const char *const names[] = {"a", "0", "mail.example.org", "a_b-c.", "a012345678901234567890123456789012345678901234567890123456789012", NULL};
+  static const char *const no_names[] = {"", ".", "..", ".a", "-a", "_a", "A", "a/b", "a b", "a\n", "\xc3\xa4", "a0123456789012345678901234567890123456789012345678901234567890123", NULL};
   for (const char *const *s = names; *s; s++) CHECK(cert_name(*s));
   for (const char *const *s = no_names; *s; s++) CHECK(!cert_name(*s));
   static const char *const units[] = {"postfix.service", "a.service,b.service", "postgresql@15-main.service", "A.service,a.service", NULL};
