@@ -6,6 +6,7 @@ import { ReeveError } from '../shared/errors/error.js';
 import { newId } from '../shared/kit/id.js';
 import { blobOf } from '../shared/model/key.js';
 import { messageCodec } from '../shared/rpc/load.js';
+import { makeSelfSigned } from './cert/self-signed.js';
 import { createAgentCore } from './core.js';
 import type { AppendFile } from './host/append.js';
 import { decodeManifest, type ManifestStore } from './key/store.js';
@@ -129,6 +130,11 @@ it('answers every message with a response or an error of the catalogue, soon', a
     listens: list(2, () => ({ address: text(['', '', '192.0.2.10']), port: pick([80, 80, 443, 8080, number()]), tls: below(3) === 0 })), defaultServer: below(5) === 0, redirectHttps: below(5) === 0, hstsS: pick([0, 0, 1]),
     routes: Array.from({ length: pick([1, 1, 1, 2, 0]) }, route), allow: list(1, () => text(['10.0.0.0/8', '10.0.0.1/8'])), title: text(['', 'Site']), maintenance: below(4) === 0, retryAfterS: pick([0, 0, 60]), overwrite: below(2) === 1,
   });
+  const pair = makeSelfSigned({ names: ['a.example.org'], days: 90, now: Date.now() });
+  const cert = (): object => ({
+    name: text(['shop', 'mail', 'mail', '.x']), ...pick<object>([{ names: list(2, () => text(['a.example.org', '*.example.org', 'single'])), days: pick([0, 1, 90, number()]) }, { chainPem: pick([pair.certPem, pair.certPem + pair.certPem, pair.certPem.slice(0, 99), pair.keyPem]) }, { names: ['a.example.org'], days: 90 }]),
+    group: text(['', '', 'users', 'ssl-cert']), units: list(1, () => text(['postfix.service', 'ssh.service', 'x'])), overwrite: below(2) === 1,
+  });
   const makers: Readonly<Record<string, () => object>> = {
     ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
     ObserveUser: () => ({ all: below(2) === 1 }),
@@ -146,6 +152,9 @@ it('answers every message with a response or an error of the catalogue, soon', a
     ReadVhost: () => ({ name: text(['a.example.org', '*.example.org']) }),
     ReadSite: () => ({ file: text(['/etc/nginx/sites-enabled/own', 'relative']) }),
     ReloadProxy: () => ({ operationId: text([newId(Date.now())]) }),
+    WriteCerts: () => ({ intent: intent(), certs: list(3, cert), coming: list(1, () => Buffer.alloc(pick([32, 32, 5]))) }),
+    PutCertKey: () => ({ operationId: text([newId(Date.now())]), name: text(['shop', 'mail', '../x']), keyPem: pick<Buffer>([Buffer.from(pair.keyPem), Buffer.from(pair.keyPem.slice(0, below(200))), Buffer.alloc(below(20_000))]) }),
+    ObserveCerts: () => ({}),
     CheckReach: () => ({ address: text(['192.0.2.1', '::1', 'fd00::1']), port: number(), timeout: pick([null, null, { seconds: large(), nanos: -1 }]) }),
     GetStatus: () => ({}),
     GetOperation: () => ({ operationId: text(ids as [string, ...string[]]), method: text(['', 'reeve.agent.v1.UserService/ApplyUser']) }),
