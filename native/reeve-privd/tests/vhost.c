@@ -184,12 +184,54 @@ static void test_paths(void) {
   CHECK(vhost_model(good, sizeof good - 1, model) && unhex(sum, MODEL, 32) && !memcmp(sum, model, 32) && !vhost_model("# model", 7, model) && !vhost_model("", 0, model));
 }
 
+static void ignore(void *data, int line, const char *text) { (void)data, (void)line, (void)text; }
+
+/* What a policy says of one name that listens on port 80, and of one more thing. */
+static bool allowed(const char *policy, const char *name, enum vhost_fact_kind kind, const char *text, uint16_t port, char why[VHOST_WHY]) {
+  static char number[] = "80";
+  char one[256], other[256];
+  struct vhost_fact list[] = {{VHOST_NAME, one, 0}, {VHOST_PORT, number, 80}, {kind, other, port}};
+  struct vhost_facts facts = {list, 3};
+  static struct call c;
+  call_init(&c);
+  snprintf(one, sizeof one, "%s", name);
+  snprintf(other, sizeof other, "%s", text);
+  why[0] = 0;
+  CHECK(policy_parse(&c.policy, policy, strlen(policy), ignore, NULL));
+  bool ok = vhost_allowed(&c, &facts, why);
+  call_free(&c);
+  return ok;
+}
+
+#define ALL "version 1\nallow vhost.write port=1-65535 wildcard=no,yes\nallow vhost.serve folder=/*\nallow vhost.proxy to=* port=1-65535\nallow vhost.socket path=/*\nallow vhost.snippet name=a sha256=b\n"
+static void test_policy(void) {
+  static const char usual[] = "version 1\nallow vhost.write\nallow vhost.serve\nallow vhost.proxy\nallow vhost.socket\n";
+  char why[VHOST_WHY], link[64] = "/tmp/reeve-vhost-XXXXXX", path[80];
+  CHECK(allowed(usual, "a.example", VHOST_FOLDER, "/srv/a", 0, why) && allowed(usual, "a.example", VHOST_UPSTREAM, "10.0.0.1", 8080, why) && allowed(usual, "a.example", VHOST_SOCKET, "/run/php/a.sock", 0, why));
+  CHECK(!allowed(usual, "*.a.example", VHOST_CERT, "a", 0, why) && strstr(why, "allow vhost.write name=a.example port=80 wildcard=yes"));
+  CHECK(!allowed(usual, "a.example", VHOST_FOLDER, "/home/a", 0, why) && strstr(why, "allow vhost.serve folder=/home/a"));
+  CHECK(!allowed(usual, "a.example", VHOST_UPSTREAM, "198.51.100.7", 80, why) && strstr(why, "allow vhost.proxy to=198.51.100.7 port=80"));
+  CHECK(!allowed(usual, "a.example", VHOST_SOCKET, "/run/docker.sock", 0, why) && strstr(why, "allow vhost.socket path=/run/docker.sock"));
+  CHECK(!allowed("version 1\nallow vhost.write name=b.*\n", "a.example", VHOST_CERT, "a", 0, why) && allowed("version 1\nallow vhost.write name=a.* wildcard=yes\n", "*.a.example", VHOST_CERT, "a", 0, why));
+  CHECK(allowed(ALL, "*.a.example", VHOST_FOLDER, "/tmp", 0, why) && allowed(ALL, "a.example", VHOST_UPSTREAM, "10.0.0.1", 7420, why));
+  /* What no policy can allow. */
+  CHECK(!allowed(ALL, "a.example", VHOST_UPSTREAM, "127.0.0.1", 7420, why) && !allowed(ALL, "a.example", VHOST_UPSTREAM, "127.9.9.9", 7424, why) && !allowed(ALL, "a.example", VHOST_UPSTREAM, "::1", 7421, why));
+  CHECK(!allowed(ALL, "a.example", VHOST_PORT, "7422", 7422, why) && !allowed(ALL, "a.example", VHOST_PORT, "[::]:7420", 7420, why));
+  CHECK(!allowed(ALL, "a.example", VHOST_SNIPPET, "a", 0, why) && !allowed(ALL, "a.example", VHOST_SNIPPET, "../a", 0, why));
+  CHECK(mkdtemp(link) != NULL);
+  snprintf(path, sizeof path, "%s/etc", link);
+  CHECK(!symlink("/etc", path) && !allowed(ALL, "a.example", VHOST_FOLDER, path, 0, why) && strstr(why, "link"));
+  CHECK(!unlink(path) && !symlink("/", path) && !allowed(ALL, "a.example", VHOST_FOLDER, path, 0, why));
+  CHECK(!unlink(path) && !rmdir(link));
+}
+
 int main(void) {
   test_words();
   test_good();
   test_tries();
   test_files();
   test_paths();
+  test_policy();
   printf("%d checks, %d failures\n", checks, failures);
   return failures ? 1 : 0;
 }
