@@ -51,6 +51,7 @@ static uint16_t forget_staged(struct call *c) { return vhost_note_drop("staged")
 /* From here on each step can be repeated, and be taken back by vhost_go_back(). */
 static uint16_t put_in_place(struct call *c, const struct vhost_note *note) {
   char why[200];
+  enum nginx_end end = NGINX_REFUSED;
   uint16_t status = name_set(c, note);
   FAILPOINT("vhost.named");
   if (!status && !vhost_put_include(false)) status = io_failed(c, "the include file of nginx cannot be written");
@@ -59,12 +60,12 @@ static uint16_t put_in_place(struct call *c, const struct vhost_note *note) {
   FAILPOINT("vhost.taken");
   if (!status && !vhost_place(note->set)) status = io_failed(c, "a set cannot be put in place");
   FAILPOINT("vhost.swapped");
-  if (!status && !nginx_reload(why)) status = reload_failed(c, why);
+  if (!status && (end = nginx_reload(why)) != NGINX_TAKEN) status = reload_failed(c, why);
   FAILPOINT("vhost.reloaded");
   if (!status) return forget_staged(c);
   struct buf said = c->errors;  /* what goes wrong now is not what was wrong first */
   buf_init(&c->errors, ERRORS_MAX);
-  (void)vhost_go_back(c, note);
+  (void)vhost_go_back(c, note, end == NGINX_LATE);
   buf_free(&c->errors);
   c->errors = said;
   return status;
@@ -79,7 +80,7 @@ static bool is_repeat(const char *wanted, const struct vhost_note *note) {
 static uint16_t tell_again(struct call *c, const struct vhost_note *note) {
   char why[200];
   if (!vhost_take(note)) return io_failed(c, "a file of others cannot be taken out of the configuration");
-  return nginx_reload(why) ? forget_staged(c) : reload_failed(c, why);
+  return nginx_reload(why) == NGINX_TAKEN ? forget_staged(c) : reload_failed(c, why);
 }
 
 uint16_t op_vhost_apply(struct call *c) {

@@ -67,7 +67,7 @@ static uint16_t tidy(struct call *c) {
   char placed[SET_NAME];
   (void)vhost_placed(placed);
   if (!vhost_note_drop("staged")) return io_failed(c, "a set cannot be forgotten");
-  return vhost_note_read("unsettled", &note) && strcmp(placed, note.set) ? vhost_go_back(c, &note) : REEVE_OK;
+  return vhost_note_read("unsettled", &note) && strcmp(placed, note.set) ? vhost_go_back(c, &note, true) : REEVE_OK;
 }
 
 static uint16_t stage(struct call *c, struct vhost_work *w) {

@@ -119,27 +119,27 @@ static bool is_busy(pid_t master) {
 }
 
 /* Graceful: requests under way end with the old workers. nginx starts new ones once it has taken the whole configuration; where it does not take it, it goes on as before. */
-bool nginx_reload(char why[200]) {
+enum nginx_end nginx_reload(char why[200]) {
   static struct workers before;
   pid_t master = nginx_master();
   AUTO_FD pidfd = master ? (int)syscall(SYS_pidfd_open, master, 0) : -1;
   snprintf(why, 200, "it does not run");
   /* Looked at again: the process of that number is the one that is held now. */
-  if (pidfd < 0 || !is_master(master)) return false;
+  if (pidfd < 0 || !is_master(master)) return NGINX_REFUSED;
   /* What it was told before, it has done: the workers of that are not taken for those of this. */
   for (int64_t began = now_ms(); is_busy(master) && now_ms() < began + RELOAD_MS;) poll(NULL, 0, LOOK_MS);
   look(master, &before);
-  if (syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0)) return snprintf(why, 200, "it cannot be told (%s)", strerrorname_np(errno)), false;
+  if (syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0)) return snprintf(why, 200, "it cannot be told (%s)", strerrorname_np(errno)), NGINX_REFUSED;
   FAILPOINT("vhost.told");
-  int64_t told = now_ms();
-  for (bool busy = true; busy && now_ms() < told + RELOAD_MS;) {
+  for (int64_t told = now_ms(); now_ms() < told + RELOAD_MS;) {
     struct pollfd ended = {pidfd, POLLIN, 0};
-    if (poll(&ended, 1, LOOK_MS) > 0) return snprintf(why, 200, "it ended"), false;
-    busy = is_busy(master);
-    if (new_worker(master, &before)) return true;
+    if (poll(&ended, 1, LOOK_MS) > 0) return snprintf(why, 200, "it ended"), NGINX_REFUSED;
+    bool busy = is_busy(master);
+    if (new_worker(master, &before)) return NGINX_TAKEN;
+    if (!busy) return snprintf(why, 200, "it read the new configuration, and went on with the old one"), NGINX_REFUSED;
   }
-  snprintf(why, 200, "it read the new configuration, and went on with the old one");
-  return false;
+  snprintf(why, 200, "it was still reading its configuration after %d s", RELOAD_MS / 1000);
+  return NGINX_LATE;
 }
 
 /* Why nothing can be done here, with the way out. */
@@ -159,5 +159,5 @@ uint16_t vhost_engine(struct call *c, bool running) {
 uint16_t vhost_reload(struct call *c) {
   char why[200];
   if (!nginx_master()) return REEVE_OK;
-  return nginx_reload(why) ? REEVE_OK : fail(c, REEVE_E_VHOST_RELOAD, "rule", why, NULL);
+  return nginx_reload(why) == NGINX_TAKEN ? REEVE_OK : fail(c, REEVE_E_VHOST_RELOAD, "rule", why, NULL);
 }

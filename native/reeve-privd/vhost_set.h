@@ -79,7 +79,9 @@ char *vhost_read(int dir, const char *name, size_t *n);
 #define NGINX_PID "/run/nginx.pid"
 bool nginx_version(char out[32]);               /* "1.22.1"; false: there is no program */
 pid_t nginx_master(void);                       /* 0: it does not run */
-bool nginx_reload(char why[200]);               /* returns when new workers run */
+/* TAKEN: new workers run. REFUSED: it goes on with what it had. LATE: it may still come to it. */
+enum nginx_end { NGINX_TAKEN, NGINX_REFUSED, NGINX_LATE };
+enum nginx_end nginx_reload(char why[200]);
 struct nginx_ports;                             /* who listens on which TCP port */
 struct nginx_ports *nginx_listens(void);        /* NULL: out of memory */
 void nginx_ports_free(struct nginx_ports *ports);
@@ -93,6 +95,6 @@ bool vhost_take(const struct vhost_note *note);       /* repeatable, as is the n
 bool vhost_untake(const struct vhost_note *note);
 
 uint16_t vhost_settle(struct call *c, bool keep);
-uint16_t vhost_go_back(struct call *c, const struct vhost_note *note);
+uint16_t vhost_go_back(struct call *c, const struct vhost_note *note, bool tell);
 bool outside_ask(const char *folder, const char *mode, const char *lines, char **answer, char why[300]);
 #endif

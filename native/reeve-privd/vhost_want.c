@@ -12,8 +12,9 @@ bool vhost_want_next(const char *blob, size_t n, size_t *at, struct vhost_want *
   snprintf(want->name, sizeof want->name, "%.*s", (int)(space - name), name);
   size_t rest = (size_t)(lf - space) - 1, from = (size_t)(lf - blob) + 1;
   if (!want->put) {
+    if (rest != 64 || !unhex(want->sha256, space + 1, 32)) return false;
     *at = from;
-    return rest == 64 && unhex(want->sha256, space + 1, 32);
+    return true;
   }
   uint64_t size;
   if (!parse_number(space + 1, rest, VHOST_FILE_MAX, &size) || size >= n - from || blob[from + size] != '\n') return false;
