@@ -25,6 +25,20 @@ export function writeWhole(path: string, content: string | Uint8Array, mode = 0o
   syncFolder(dirname(path));
 }
 
+/** Adds to the end of a file and fsyncs it; one that is not there is made, 0600. Of what is added, power loss may leave a beginning. */
+export function appendWhole(path: string, content: string): void {
+  const made = !existsSync(path);
+  const file = openSync(path, constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
+  try {
+    const bytes = Buffer.from(content, 'utf8');
+    for (let at = 0; at < bytes.length; at += writeSync(file, bytes, at)) continue;
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  if (made) syncFolder(dirname(path));
+}
+
 /** Points a symbolic link at another target in one step. */
 export function swapLink(path: string, target: string): void {
   const staged = `${path}.new`;

@@ -127,7 +127,7 @@ function decodeValue(field: PrivdField, value: Buffer): unknown {
   const sized = (length: number): void => { if (value.length !== length) throw badReply(`${field.wire} has a wrong length`); };
   switch (field.type) {
     case 'string': return value.toString('utf8');
-    case 'bytes': return Uint8Array.from(value);
+    case 'bytes': return new Uint8Array(value);
     case 'bool': sized(1); return value[0] === 1;
     case 'u32': sized(4); return value.readUInt32BE(0);
     case 'u64': {

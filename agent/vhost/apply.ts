@@ -4,7 +4,7 @@ import type { ErrorItem } from '../../shared/errors/error.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { failpoint } from '../../shared/kit/failpoint.js';
 import { formatChange } from '../../shared/model/change.js';
-import { formatVhost, parseVhosts, vhostDigestModel, type Vhost } from '../../shared/model/vhost.js';
+import { formatVhost, vhostDigestModel, type Vhost } from '../../shared/model/vhost.js';
 import { formatHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { callHelper } from '../engine/apply.js';
@@ -20,7 +20,7 @@ import { planVhostRelease, planVhosts } from './plan.js';
 import { keepVhosts, restoreVhosts } from './restore.js';
 import { beginRound, parkedOf, type Round } from './round.js';
 import { parseModelText, type ParkedSite } from './store.js';
-import { nameModels, nothingWanted, parseSitePath, type WantedVhosts } from './wanted.js';
+import { createSiteReader, nameModels, nothingWanted, parseSitePath, type SiteReader, type WantedVhosts } from './wanted.js';
 
 /** The host as a plan sees it. */
 export interface VhostsSeen {
@@ -42,6 +42,7 @@ export type VhostWork = NounWork<WriteVhostsRequest, WantedVhosts, VhostsSeen, W
 export function vhostWork(front: FrontOptions, seen: (now: ObservedVhosts) => void): VhostWork {
   const { host, hostName, store } = front;
   const codec = messageCodec<WriteVhostsRequestInput, WriteVhostsRequest>('reeve.agent.v1.WriteVhostsRequest');
+  const reader = createSiteReader();
   let round: Round | undefined;
   const known = (now: ObservedVhosts): ReadonlyMap<string, string> => store.texts(new Set([...now.sites.values()].map(({ modelSha }) => modelSha)));
   return {
@@ -50,7 +51,7 @@ export function vhostWork(front: FrontOptions, seen: (now: ObservedVhosts) => vo
     method: 'reeve.agent.v1.VhostService/WriteVhosts',
     request: codec,
     response: messageCodec<WriteVhostsResponseInput, WriteVhostsResponse>('reeve.agent.v1.WriteVhostsResponse'),
-    parse: parseRequest,
+    parse: (wire) => parseRequest(wire, reader),
     observe: async (wanted, operationId) => {
       const found = await look(front, wanted, operationId, round);
       round = found.round;
@@ -103,12 +104,12 @@ export function modelOf({ now }: { readonly now: Pick<ObservedVhosts, 'sites'> }
   return vhostDigestModel([...now.sites.values()]);
 }
 
-function parseRequest(wire: WriteVhostsRequest): ReturnType<VhostWork['parse']> {
+function parseRequest(wire: WriteVhostsRequest, reader: SiteReader): ReturnType<VhostWork['parse']> {
   const intent = parseIntent(wire.intent);
   // Letting go asks for nothing.
   if (intent.release) return { intent, wanted: nothingWanted };
   const takeOver = wire.takeOver === '' ? undefined : parseSitePath('take over', wire.takeOver);
-  const wanted = { purpose: 'make', mode: intent.mode, sites: nameModels(parseVhosts(wire.vhosts)), about: new Set(wire.about), takeOver, removalsOnly: false } as const;
+  const wanted = { purpose: 'make', mode: intent.mode, sites: reader.read(wire.vhosts), about: new Set(wire.about), takeOver, removalsOnly: false } as const;
   return { intent, wanted };
 }
 

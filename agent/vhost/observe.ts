@@ -133,7 +133,7 @@ function worst(files: readonly ObservedFile[]): ObservedFile['state'] {
 }
 
 function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
 function formatUuid(bytes: Uint8Array): string {

@@ -65,9 +65,17 @@ export function layOut({ observed, decisions, part, render, makePair }: LayOutIn
 
 /** A set as the helper takes it. */
 export function formatSet(entries: readonly SetEntry[]): Buffer {
-  return Buffer.concat(entries.flatMap((entry) => {
-    if ('keep' in entry) return [Buffer.from(`keep ${entry.name} ${entry.keep}\n`)];
+  const chunks: Buffer[] = [];
+  // Most of a large set stays as it is.
+  let text = '';
+  for (const entry of entries) {
+    if ('keep' in entry) {
+      text += `keep ${entry.name} ${entry.keep}\n`;
+      continue;
+    }
     const bytes = Buffer.from(entry.put, 'utf8');
-    return [Buffer.from(`put ${entry.name} ${String(bytes.length)}\n`), bytes, Buffer.from('\n')];
-  }));
+    chunks.push(Buffer.from(`${text}put ${entry.name} ${String(bytes.length)}\n`), bytes);
+    text = '\n';
+  }
+  return Buffer.concat([...chunks, Buffer.from(text)]);
 }

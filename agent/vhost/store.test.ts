@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -22,8 +22,11 @@ it('models are found by their digests after a restart, and those that nobody nee
   expect(store.present).toBe(true);
   expect(store.texts(new Set([...shas, 'f'.repeat(64)]))).toEqual(texts);
   expect(rows.map(({ text }) => parseModelText(text))).toEqual(rows.map(({ site }) => site));
-  store.keepTexts(new Map(), new Set([shas[0] ?? '']));
+  // What is not needed goes once there is more of it than of what is.
+  for (let n = 0; n < 110; n += 1) store.keepTexts(new Map(nameModels([testSite(`s${String(n)}.example.org`)]).map(({ sha, text }) => [sha, text])), new Set([shas[0] ?? '']));
   expect([...store.texts(new Set(shas)).keys()]).toEqual([shas[0]]);
+  expect(readFileSync(join(folder, 'vhost', 'models'), 'utf8').split('\n').filter((line) => line !== '').length).toBeLessThan(105);
+  expect(openVhostStore(folder, log).texts(new Set(shas)).size).toBe(1);
   store.forget();
   expect([store.present, store.texts(new Set(shas)).size]).toEqual([false, 0]);
 });
@@ -31,6 +34,16 @@ it('models are found by their digests after a restart, and those that nobody nee
 it('a model of a release that had fewer fields is read with what those mean when they are not there', () => {
   const { snippets: _snippets, hstsS: _hsts, ...older } = JSON.parse(rows[0]?.text ?? '') as Record<string, unknown>;
   expect(parseModelText(JSON.stringify(older))).toEqual(rows[0]?.site);
+});
+
+it('a line that a crash has torn is none, and the next one does not stick to it', () => {
+  openVhostStore(folder, log).keepTexts(texts, new Set());
+  const path = join(folder, 'vhost', 'models');
+  truncateSync(path, statSync(path).size - 20);
+  const store = openVhostStore(folder, log);
+  expect(store.texts(new Set(shas)).size).toBe(1);
+  store.keepTexts(texts, new Set());
+  expect(openVhostStore(folder, log).texts(new Set(shas))).toEqual(texts);
 });
 
 it('a model that is not what its digest says is none', () => {

@@ -5,7 +5,7 @@ import { sha256 } from '../../shared/kit/digest.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { parseVhost, type Vhost, type WireVhost } from '../../shared/model/vhost.js';
 import { messageCodec } from '../../shared/rpc/load.js';
-import { makeFolder, removeWhole, syncFolder, writeWhole } from '../host/file.js';
+import { appendWhole, makeFolder, removeWhole, syncFolder, writeWhole } from '../host/file.js';
 
 /** A site that is not as wanted. */
 export interface ParkedSite {
@@ -36,7 +36,7 @@ export interface VhostStore {
   readonly present: boolean;
   /** Models by their sha256, hexadecimal, as canonical JSON; those that are not known are not in it. */
   texts(shas: ReadonlySet<string>): ReadonlyMap<string, string>;
-  /** Takes these models in, and forgets all that are neither among them nor among `keep`. */
+  /** Takes these models in; in time it forgets those that are neither among them nor among `keep`. */
   keepTexts(texts: ReadonlyMap<string, string>, keep: ReadonlySet<string>): void;
   readonly parked: readonly ParkedSite[];
   setParked(parked: readonly ParkedSite[]): void;
@@ -45,6 +45,9 @@ export interface VhostStore {
   /** No sites are managed any more. */
   forget(): void;
 }
+
+/** Models that may lie in the file without a need before it is written anew, beside as many as are needed. */
+const spareModels = 100;
 
 /** The model of a site from its canonical JSON, also of an older release that had fewer fields. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseModelText(text: string): Vhost {
@@ -57,6 +60,8 @@ export function openVhostStore(stateDir: string, log: Logger): VhostStore {
   const folder = join(stateDir, 'vhost');
   const [modelPath, statePath] = [join(folder, 'models'), join(folder, 'state.json')];
   let state = readState(statePath, log);
+  let shas: Set<string> | undefined;
+  const known = (): Set<string> => (shas ??= readShas(modelPath));
   const write = (next: typeof state): void => {
     if (JSON.stringify(next) === JSON.stringify(state)) return;
     makeFolder(folder);
@@ -69,12 +74,19 @@ export function openVhostStore(stateDir: string, log: Logger): VhostStore {
     },
     texts: (shas) => readTexts(modelPath, shas),
     keepTexts(texts, keep) {
-      const before = existsSync(modelPath) ? readFileSync(modelPath, 'utf8') : '';
-      const kept = readTexts(modelPath, new Set([...keep].filter((sha) => !texts.has(sha))));
-      const after = [...texts, ...kept].sort(([a], [b]) => (a < b ? -1 : 1)).map(([sha, text]) => `${sha} ${text}\n`).join('');
-      if (after === before) return;
-      makeFolder(folder);
-      writeWhole(modelPath, after);
+      const missing = [...texts].filter(([sha]) => !known().has(sha));
+      const needed = new Set([...texts.keys(), ...keep]);
+      if (known().size + missing.length <= 2 * needed.size + spareModels) {
+        if (missing.length === 0) return;
+        makeFolder(folder);
+        // A line that was torn off by a crash ends here.
+        appendWhole(modelPath, `\n${missing.map(lineOf).join('')}`);
+      } else {
+        makeFolder(folder);
+        writeWhole(modelPath, [...texts, ...readTexts(modelPath, new Set([...keep].filter((sha) => !texts.has(sha))))].map(lineOf).join(''));
+        shas = new Set([...known()].filter((sha) => needed.has(sha)));
+      }
+      for (const [sha] of missing) known().add(sha);
     },
     get parked() {
       return state.parked;
@@ -86,6 +98,7 @@ export function openVhostStore(stateDir: string, log: Logger): VhostStore {
     setTrial: (trial) => write({ ...state, trial: trial ?? null }),
     forget() {
       state = { parked: [], trial: null };
+      shas = undefined;
       if (!existsSync(folder)) return;
       removeWhole(folder);
       syncFolder(stateDir);
@@ -94,6 +107,16 @@ export function openVhostStore(stateDir: string, log: Logger): VhostStore {
 }
 
 /** A line each: the digest, a blank, the text. */
+function lineOf([sha, text]: readonly [string, string]): string {
+  return `${sha} ${text}\n`;
+}
+
+/** The digests of a file; what is torn is not among them. */
+function readShas(path: string): Set<string> {
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+  return new Set(lines.flatMap((line) => (sha256(line.slice(65)).toString('hex') === line.slice(0, 64) ? [line.slice(0, 64)] : [])));
+}
+
 function readTexts(path: string, shas: ReadonlySet<string>): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   if (shas.size === 0 || !existsSync(path)) return found;
