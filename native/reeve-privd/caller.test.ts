@@ -97,7 +97,8 @@ describe.skipIf(!isRoot)('callers of reeve-privd', () => {
     if (packageBinary === undefined) return;
     const binary = packageBinary;
     const bytes = readFileSync(binary);
-    expect(bytes.length).toBeLessThanOrEqual(240 * 1024);
+    // Without nouns vhost and cert it has 240 KiB. A reader of nginx's configuration, the list of what a site may say, sets of sites and certificates are the rest.
+    expect(bytes.length).toBeLessThanOrEqual(384 * 1024);
     for (const text of ['failpoint', 'FAILPOINT', 'violate', 'add.marked']) expect(bytes.includes(text), text).toBe(false);
     const elf = execFileSync('readelf', ['--wide', '--headers', '--dynamic', '--segments', binary], { encoding: 'utf8' });
     expect(elf).toMatch(/Type:\s+DYN/);

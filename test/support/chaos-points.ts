@@ -63,11 +63,11 @@ export const agentVhostPoints = ['agent.vhost.step', 'agent.vhost.step:2'] as co
 
 /** Points of the helper in verbs of sites, by what passes them. */
 export const vhostPoints = {
-  check: ['vhost.staged', 'vhost.tested'],
-  apply: ['vhost.included', 'vhost.noted', 'vhost.linked', 'vhost.placed', 'vhost.told', 'vhost.reloaded'],
-  settle: ['vhost.dropped'],
-  undo: ['vhost.back'],
-  release: ['vhost.rewritten', 'vhost.left', 'vhost.released'],
+  check: ['vhost.staged', 'vhost.tried'],
+  apply: ['vhost.promised', 'vhost.named', 'vhost.joined', 'vhost.taken', 'vhost.linked', 'vhost.swapped', 'vhost.told', 'vhost.reloaded'],
+  settle: ['vhost.settled', 'vhost.cleaned'],
+  undo: ['vhost.returned'],
+  release: ['vhost.left', 'vhost.released'],
 } as const;
 
 /** Points of joining, by the program that dies. */
