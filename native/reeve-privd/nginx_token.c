@@ -65,6 +65,60 @@ static bool word_end(struct nginx_reader *r, size_t *from, size_t *to, char quot
   return false;
 }
 
+/* How long the beginning of a long string of Lua is, "[[" or "[==["; 0: it is none. */
+static size_t long_bracket(const struct nginx_reader *r) {
+  size_t at = r->at + 1;
+  if (r->text[r->at] != '[') return 0;
+  while (at < r->n && r->text[at] == '=') at++;
+  return at < r->n && r->text[at] == '[' ? at + 1 - r->at : 0;
+}
+
+/* Behind the next `n` bytes `end`, or to the end of the text. */
+static void skip_to(struct nginx_reader *r, const char *end, size_t n) {
+  while (r->at < r->n && (r->n - r->at < n || memcmp(r->text + r->at, end, n))) {
+    if (r->text[r->at] == '\\' && strchr("\"'", *end)) r->at++;
+    if (r->at < r->n && r->text[r->at++] == '\n') r->line++;
+  }
+  if (r->at < r->n && *end != '\n') r->at += n;
+}
+
+static bool skip_long(struct nginx_reader *r) {
+  char end[66] = "]";
+  size_t n = long_bracket(r);
+  if (n == 0 || n > 64) return false;
+  memset(end + 1, '=', n - 2);
+  end[n - 1] = ']';
+  r->at += n;
+  skip_to(r, end, n);
+  return true;
+}
+
+/* A block of Lua is not nginx's own words: it ends with the brace that fits, those in strings and comments aside. */
+static bool skip_lua(struct nginx_reader *r) {
+  for (unsigned deep = 1; r->at < r->n;) {
+    char c = r->text[r->at];
+    if (c == '-' && r->at + 1 < r->n && r->text[r->at + 1] == '-') {
+      r->at += 2;
+      if (r->at < r->n && !skip_long(r)) skip_to(r, "\n", 1);
+    } else if (c == '"' || c == '\'') {
+      r->at++;
+      skip_to(r, &c, 1);
+    } else if (!skip_long(r)) {
+      r->at++;
+      if (c == '\n') r->line++;
+      deep += c == '{';
+      if (c == '}' && --deep == 0) return true;
+    }
+  }
+  return false;
+}
+
+static bool is_lua(const char *name) {
+  static const char end[] = "_by_lua_block";
+  size_t n = strlen(name);
+  return n >= sizeof end && !strcmp(name + n - (sizeof end - 1), end);
+}
+
 /* One directive. Its words are good until the next call. */
 enum nginx_kind nginx_next(struct nginx_reader *r) {
   size_t used = 0;
@@ -79,6 +133,7 @@ enum nginx_kind nginx_next(struct nginx_reader *r) {
     if (c == ';' || c == '{') {
       r->at++;
       if (r->nwords == 0) return bad(r, c == ';' ? "unexpected \";\"" : "unexpected \"{\"");
+      if (c == '{' && is_lua(r->words[0])) return skip_lua(r) ? NGINX_SIMPLE : bad(r, "it ends in the middle of a block of Lua");
       return c == ';' ? NGINX_SIMPLE : NGINX_OPEN;
     }
     if (c == '}' && spaced) {

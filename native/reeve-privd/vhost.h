@@ -20,7 +20,7 @@
 #define NGINX_WORD_MAX 4096u                    /* NGX_CONF_BUFFER, with quotes */
 #define NGINX_WORDS 1024u
 
-/* One directive, or the end of a block, as ngx_conf_read_token() of nginx reads it: quotes and backslashes are resolved. */
+/* One directive, or the end of a block, as ngx_conf_read_token() of nginx reads it: quotes and backslashes are resolved. What stands in a *_by_lua_block is passed over. */
 enum nginx_kind { NGINX_END, NGINX_SIMPLE, NGINX_OPEN, NGINX_CLOSE, NGINX_BAD };
 struct nginx_reader {
   const char *text; size_t n, at;

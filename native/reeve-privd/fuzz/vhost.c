@@ -64,6 +64,15 @@ static void check_set(const char *text, size_t n) {
     if (at > n || at <= before || (want.put && (want.text < text || want.text + want.n > text + n))) abort();
 }
 
+/* As files of others are read: to the end or to what is wrong, each directive with its line. */
+static void check_words(const char *text, size_t n) {
+  static struct nginx_reader r;
+  unsigned line = 1;
+  nginx_reader_init(&r, text, n);
+  for (enum nginx_kind kind; (kind = nginx_next(&r)) != NGINX_END && kind != NGINX_BAD; line = r.from)
+    if (r.at > n || r.from < line || r.line < r.from || (r.nwords == 0) != (kind == NGINX_CLOSE)) abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *text = (const char *)data;
@@ -81,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (vhost_content(VHOST_CONF, SITE, text, size, &none, &w) && !vhost_model(text, size, model)) abort();
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) (void)vhost_content(others[i], SITE, text, size, &none, &w);
   check_set(text, size);
+  check_words(text, size);
   snprintf(name, sizeof name, "%.*s", (int)(size < 290 ? size : 290), text);
   if (vhost_kind(name, site) != VHOST_NONE && (strchr(name, '/') || name[0] == '.' || !site[0])) abort();
   return 0;

@@ -32,6 +32,7 @@ static void test_words(void) {
     {"a \"${b}{};\";", "1 a|${b}{};;"}, {"if ($a = \"b\") { c; }", "1 if|($a|=|b|){1 c;}"}, {"if ($a = b) { c; }", "1 if|($a|=|b){1 c;}"}, {"a \"b\"{c;}", "1 a|b{1 c;}"}, {"a \"b\nc\" d;e;", "1 a|b\nc|d;2 e;"},
     {"a \\\nb;c;", "1 a|\\\nb;2 c;"}, {"a }b;", "!1"}, {"}", "}"}, {";", "!1"}, {"{", "!1"}, {"a", "!1"}, {"a;\nb \"c", "1 a;!2"}, {"a 'b", "!1"}, {"a \"b\"c;", "!1"}, {"a \"b\"#c\n;", "!1"}, {"a \"b\"}", "!1"}, {"a \"b\"\n;", "1 a|b;"},
     {"a }", "!1"}, {"a b;}", "1 a|b;}"}, {"a \\", "!1"}, {"a \"\\\"", "!1"}, {"{}", "!1"}, {"a {;", "1 a{!1"}, {"a b};", "1 a|b};"},
+    {"a_by_lua_block { b(\"}\\\"\", '}', [==[ }\n]=]}]==], {c}) --[[ } ]] -- }\n}\nd;", "1 a_by_lua_block;4 d;"}, {"a_by_lua_block $b {}c;", "1 a_by_lua_block|$b;1 c;"}, {"a_by_lua_block {\n'}", "!2"}, {"a_by_lua_block { [[ }", "!1"}, {"_by_lua_block {}", "1 _by_lua_block{}"},
   };
   char out[400];
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
