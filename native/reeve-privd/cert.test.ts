@@ -165,7 +165,7 @@ describe.skipIf(!isRoot)('certificates', () => {
     await failsWith(put('theirs', one), 'PATH_UNSAFE', { value: `${folder}/theirs` });
     rmSync(path('theirs'), { recursive: true });
     symlinkSync('.theirs.0123456789abcdef', path('theirs'));
-    await failsWith(put('theirs', one), 'PATH_UNSAFE', { rule: 'somebody else has made it' });
+    await failsWith(put('theirs', one), 'PATH_UNSAFE', { rule: 'it is there already, and not managed by Reeve: root moves it away' });
     await privd.call('cert.remove', { cert: 'theirs' });
     expect(lstatSync(path('theirs')).isSymbolicLink()).toBe(true);
     chmodSync(path(''), 0o777);

@@ -132,7 +132,7 @@ uint16_t cert_in_the_way(struct call *c, const char *name, const struct cert_pla
   char path[sizeof CERT_FOLDER + CERT_NAME_MAX + 1];
   snprintf(path, sizeof path, CERT_FOLDER "/%s", name);
   if (p->link == CERT_NO_LINK_AT_ALL) return unsafe(c, path, "it is not a link of Reeve");
-  return !p->marked && p->link != CERT_NO_LINK ? unsafe(c, path, "somebody else has made it") : REEVE_OK;
+  return !p->marked && p->link != CERT_NO_LINK ? unsafe(c, path, "it is there already, and not managed by Reeve: root moves it away") : REEVE_OK;
 }
 
 /* The key that is in place, when it is as it was written. */
