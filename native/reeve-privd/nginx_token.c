@@ -123,6 +123,7 @@ static bool is_lua(const char *name) {
 enum nginx_kind nginx_next(struct nginx_reader *r) {
   size_t used = 0;
   r->nwords = 0;
+  r->words[0] = "";
   for (bool spaced = true;;) {
     size_t from, to;
     spaced = spaced || (r->at < r->n && is_space(r->text[r->at]));

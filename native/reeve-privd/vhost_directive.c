@@ -215,11 +215,16 @@ CHECK(fastcgi_parameter) {
 CHECK(location) {
   size_t length = n == 3 ? strlen(w[2]) : 0;
   if (c->in == VHOST_LOCATION) return c->location != VHOST_EXACT && c->location != VHOST_APART && ARE("~*", "\\.php\\z");
+  if (n < 2 || n > 3) return false;
   c->location = n == 2 ? is(w[1], "/") ? VHOST_ALL : VHOST_APART : is(w[1], "=") ? VHOST_EXACT : VHOST_BELOW;
   c->catches += c->location == VHOST_ALL;
-  if (n == 2) return c->location == VHOST_ALL || word_named(w[1], NULL);
-  if (n == 3 && c->location == VHOST_EXACT) return word_route(w[2], length);
-  return n == 3 && is(w[1], "^~") && length > 1 && w[2][length - 1] == '/' && word_route(w[2], length - 1);
+  switch (c->location) {
+    case VHOST_ALL: return true;
+    case VHOST_APART: return word_named(w[1], NULL);
+    case VHOST_EXACT: return word_route(w[2], length);
+    case VHOST_BELOW: break;
+  }
+  return is(w[1], "^~") && length > 1 && w[2][length - 1] == '/' && word_route(w[2], length - 1);
 }
 
 /* Words are "($VARIABLE", the operator, the operand and ")", which stands alone behind quotes. */
