@@ -106,6 +106,8 @@ export function testCommands(fleetOf: () => WebFleet): void {
     const { web, hub, secure, waitState, json } = fleetOf();
     await hub.run(['systemctl', 'stop', 'reeved']);
     await web.run(['systemctl', 'disable', '--quiet', 'reeve-agent.service']);
+    // What the test itself started is of no unit, and systemd would wait for it.
+    await web.exec(['pkill', '-KILL', '-f', 'web-backend|uwsgi-core']);
     await web.reboot();
     await until(async () => (await secure('*.wild.example.org'.replace('*', 'b'))).body === 'wild', { timeoutMs: 20_000, everyMs: 200, what: 'the sites to be served' });
     await web.run(['systemctl', 'enable', '--quiet', '--now', 'reeve-agent.service']);

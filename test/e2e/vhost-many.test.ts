@@ -32,7 +32,7 @@ const snippet = (what: string, text: string, told: RegExp): Corruption => ({
     await allowMore(web, [`vhost.snippet name=odd sha256=${sha256}`]);
     return ['--snippet', 'odd'];
   },
-  repair: () => Promise.resolve(['--no-snippet']),
+  repair: () => Promise.resolve(['--no-snippet', 'odd']),
 });
 
 const cert = (what: string, spoil: string, told: RegExp): Corruption => ({
@@ -62,7 +62,7 @@ const corruptions: readonly Corruption[] = [
       await hub.write('/root/ca.pem', '-----BEGIN CERTIFICATE-----\nTm90aGluZw==\n-----END CERTIFICATE-----\n');
       return ['--client-ca', '/root/ca.pem', '--client-cert', 'mandatory'];
     },
-    repair: () => Promise.resolve(['--client-cert', 'off']),
+    repair: () => Promise.resolve(['--no-client-ca']),
   },
   {
     what: 'a port that another program has', told: /8090/,
@@ -89,7 +89,7 @@ const corruptions: readonly Corruption[] = [
   {
     what: 'the name of a site of somebody else', told: /own\.example\.org/,
     make: () => Promise.resolve(['--alias', 'own.example.org']),
-    repair: () => Promise.resolve(['--no-alias']),
+    repair: () => Promise.resolve(['--no-alias', 'own.example.org']),
   },
 ];
 
