@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { PrivdReply } from '../../shared/gen/privd.js';
 import { failsWith, isRoot, startPrivd, state, type Privd } from './testing/namespace.js';
 
 const model = 'ab'.repeat(32);
@@ -43,8 +44,7 @@ describe.skipIf(!isRoot)('observe.vhost', () => {
     writeFileSync(privd.root + path, text);
     chmodSync(privd.root + path, mode);
   };
-  const observe = (scope: 'managed' | 'foreign' | 'file' | 'site' = 'managed', file?: string): ReturnType<typeof call> => call(scope, file);
-  const call = (scope: string, file?: string) => privd.call('observe.vhost', { scope, ...(file === undefined ? {} : { file }) });
+  const observe = (scope: 'managed' | 'foreign' | 'file' | 'site' = 'managed', file?: string): Promise<PrivdReply<'observe.vhost'>> => privd.call('observe.vhost', { scope, ...(file === undefined ? {} : { file }) });
   /** A set in place, with what was written and what is there now. */
   const place = (files: Readonly<Record<string, string>>, now: Readonly<Record<string, string | undefined>> = {}): void => {
     put(`${state}/vhost/${set}.list`, Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, text]) => `${name} ${sum(text)}\n`).join(''), 0o600);
@@ -98,6 +98,9 @@ describe.skipIf(!isRoot)('observe.vhost', () => {
       put('/etc/nginx/conf.d/reeve.conf', '# nobody’s\n');
       expect((await observe()).included, include).toBe('');
     }
+    put('/etc/nginx/nginx.conf', 'init_by_lua_block { a = "}" }\nhttp { server { content_by_lua_block { b({}) } listen 81; } include conf.d/*.conf; }\n');
+    put('/etc/nginx/conf.d/reeve.conf', '# nobody’s\n');
+    expect(await observe()).toMatchObject({ included: '', truncated: false, foreign: [{ line: 2, listen: ['81'] }] });
     for (const text of ['http { include gone.conf; server { listen 80; } }', 'http { include nginx.conf; }', 'http { server { listen 80; }', 'http { } }', 'http { a "b; }', `${'a { '.repeat(40)}${'} '.repeat(40)}`]) {
       put('/etc/nginx/nginx.conf', text);
       expect((await observe()).truncated, text).toBe(true);
