@@ -27,6 +27,7 @@ static void include(struct state *s, const char *pattern, const char *by) {
     cut(s, by, "an include is too long, or too deep");
     return;
   }
+  if (s->w->others && !strncmp(path, VHOST_CURRENT "/", sizeof VHOST_CURRENT)) return;
   if (glob(path, 0, NULL, &found) == 0) {
     for (size_t i = 0; i < found.gl_pathc; i++) read_file(s, found.gl_pathv[i]);
     globfree(&found);

@@ -47,6 +47,7 @@ struct nginx_at {
 struct nginx_walk {
   const char *skip;                             /* a file that is taken as though it were not there; NULL: none */
   bool includes;                                /* each include is met, too, before what it leads to */
+  bool others;                                  /* what is in VHOST_CURRENT is left out */
   void (*meet)(void *data, const struct nginx_at *at);
   void *data;
   bool cut;                                     /* something could not be read, or was too much */

@@ -18,7 +18,7 @@ struct meeting { const char *skip; bool bucket, max; char group[64]; };
 
 static void meet(void *data, const struct nginx_at *at) {
   struct meeting *m = data;
-  if (at->kind != NGINX_SIMPLE || (m->skip && !strcmp(at->file, m->skip)) || !strcmp(at->file, VHOST_CURRENT "/" VHOST_COMMON)) return;
+  if (at->kind != NGINX_SIMPLE || (m->skip && !strcmp(at->file, m->skip))) return;
   bool http = at->depth == 1 && !strcmp(at->blocks[0], "http");
   m->bucket = m->bucket || (http && !strcmp(at->words[0], "server_names_hash_bucket_size"));
   m->max = m->max || (http && !strcmp(at->words[0], "server_names_hash_max_size"));
@@ -76,7 +76,7 @@ static uint16_t carry(struct call *c, const struct vhost_work *w) {
 /* Makes the folder anew, with what is of no site; and lays out every site that has no problem. */
 uint16_t vhost_lay_out(struct call *c, struct vhost_work *w) {
   struct meeting m = {.skip = w->take, .group = "www-data"};
-  struct nginx_walk walk = {.meet = meet, .data = &m};
+  struct nginx_walk walk = {.meet = meet, .data = &m, .others = true};
   uint16_t status = accounts_load(c);
   if (status) return status;
   nginx_walk(&walk);
@@ -89,6 +89,7 @@ uint16_t vhost_lay_out(struct call *c, struct vhost_work *w) {
   status = carry(c, w);
   for (size_t i = 0; i < w->nsites && !status; i++) {
     struct vhost_site *s = &w->sites[i];
+    s->how = VHOST_OUT;  /* nothing is there yet */
     if (!vhost_site_set(w, s, !s->problem ? VHOST_WANTED : s->before ? VHOST_BEFORE : VHOST_OUT)) status = io_failed(c, "the files of a site cannot be laid out");
   }
   return status;
@@ -137,10 +138,10 @@ static bool begins(const char *file, const struct vhost_site *s) { return !strnc
 
 /* Another way for a site to be laid out. */
 bool vhost_site_set(struct vhost_work *w, struct vhost_site *s, enum vhost_how how) {
-  bool ok = true;
+  bool ok = true, clear = s->how != VHOST_OUT;
   size_t wants = first_of(w, s), had = first_had(w, s);
-  for (size_t i = wants; i < w->nwants && begins(w->wants[i].name, s); i++) if (is_of(w->wants[i].name, s)) ok = (!unlinkat(w->dir, w->wants[i].name, 0) || errno == ENOENT) && ok;
-  for (size_t i = had; i < w->had.n && begins(w->had.entries[i].name, s); i++) if (is_of(w->had.entries[i].name, s)) ok = (!unlinkat(w->dir, w->had.entries[i].name, 0) || errno == ENOENT) && ok;
+  for (size_t i = wants; clear && i < w->nwants && begins(w->wants[i].name, s); i++) if (is_of(w->wants[i].name, s)) ok = (!unlinkat(w->dir, w->wants[i].name, 0) || errno == ENOENT) && ok;
+  for (size_t i = had; clear && i < w->had.n && begins(w->had.entries[i].name, s); i++) if (is_of(w->had.entries[i].name, s)) ok = (!unlinkat(w->dir, w->had.entries[i].name, 0) || errno == ENOENT) && ok;
   for (size_t i = wants; how == VHOST_WANTED && i < w->nwants && begins(w->wants[i].name, s); i++)
     if (is_of(w->wants[i].name, s)) ok = (w->wants[i].put ? put_file(w, &w->wants[i]) : keep_file(w, w->wants[i].name)) && ok;
   for (size_t i = had; how == VHOST_BEFORE && i < w->had.n && begins(w->had.entries[i].name, s); i++)

@@ -8,6 +8,7 @@
 #define RELOAD_MS 45000  /* as long as the master is seen to work on it */
 #define LOOK_MS 5
 #define WORKERS_MAX 1024
+#define PATH_MAX_LEN 512
 
 /* From the text that the program prints as its version: it is not started for that. */
 bool nginx_version(char out[32]) {
@@ -42,16 +43,20 @@ static bool proc_text(pid_t pid, const char *name, char *out, size_t room) {
 }
 
 static void meet(void *data, const struct nginx_at *at) {
-  if (at->kind == NGINX_SIMPLE && at->depth == 0 && at->nwords == 2 && !strcmp(at->words[0], "pid") && at->words[1][0] == '/') snprintf(data, 512, "%s", at->words[1]);
+  if (at->kind == NGINX_SIMPLE && at->depth == 0 && at->nwords == 2 && !strcmp(at->words[0], "pid") && at->words[1][0] == '/') snprintf(data, PATH_MAX_LEN, "%s", at->words[1]);
 }
 
 /* Only root can write a file of root's in a folder of root's. */
 static bool read_pid(pid_t *pid) {
-  char path[512] = NGINX_PID, text[32];
+  static char path[PATH_MAX_LEN];
+  char text[32];
   struct stat st;
-  struct nginx_walk w = {.meet = meet, .data = path};
+  struct nginx_walk w = {.meet = meet, .data = path, .others = true};
   uint64_t number;
-  nginx_walk(&w);
+  if (!*path) {
+    snprintf(path, sizeof path, "%s", NGINX_PID);
+    nginx_walk(&w);
+  }
   if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_uid != 0 || st.st_mode & 022 || !small_text(path, text, sizeof text)) return false;
   bool ok = parse_number(text, strcspn(text, "\n"), INT32_MAX, &number) && number > 1;
   *pid = ok ? (pid_t)number : 0;
