@@ -85,11 +85,14 @@ function pushUndo(undo: ReturnType<typeof createUndoList>, runner: StepRunner, s
 }
 
 async function makeStep(runner: StepRunner, step: StoredStep): Promise<void> {
+  await askAgain(() => (runner.perform === undefined ? callHelper(runner.helper, runner.operationId, step) : runner.perform(step, runner.operationId)));
+}
+
+/** Asks the helper for something that can be repeated, a few times when it gives no answer or has no time. */
+export async function askAgain<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      if (runner.perform !== undefined) await runner.perform(step, runner.operationId);
-      else await callHelper(runner.helper, runner.operationId, step);
-      return;
+      return await ask();
     } catch (error) {
       const waitMs = retryWaitsMs[attempt];
       if (waitMs === undefined || !(isUnreachable(error) || (error instanceof ReeveError && error.code === 'BUSY'))) throw error;

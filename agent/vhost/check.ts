@@ -1,5 +1,6 @@
 import { nameOfFileBase } from '../../shared/model/vhost-name.js';
 import type { Vhost } from '../../shared/model/vhost.js';
+import { askAgain } from '../engine/apply.js';
 import type { Helper } from '../host/host.js';
 import type { Decision, WantedSite } from './decide.js';
 import type { Engine, SiteFile } from './engine.js';
@@ -51,7 +52,7 @@ export async function checkSet(helper: Helper, operationId: string, input: Check
   const { observed, decisions, part, rendered, makePair, take } = input;
   const set = formatSet(layOut({ observed, decisions, part: new Set(part), render: rendered.files, makePair }));
   try {
-    const reply = await helper.call('vhost.check', operationId, take === undefined ? { set } : { set, take });
+    const reply = await askAgain(() => helper.call('vhost.check', operationId, take === undefined ? { set } : { set, take }));
     return {
       set: Buffer.from(reply.set).toString('hex'),
       refused: reply.parked.map(({ site, problem, before }) => ({ name: nameOfFileBase(site), problem: problem.slice(0, 1024), before })),

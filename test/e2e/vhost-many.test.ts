@@ -59,7 +59,7 @@ const corruptions: readonly Corruption[] = [
   {
     what: 'an authority that is none', told: /\.ca/,
     async make({ hub }) {
-      await hub.write('/root/ca.pem', '-----BEGIN CERTIFICATE-----\nTm90aGluZw==\n-----END CERTIFICATE-----\n');
+      await hub.write('/root/ca.pem', '-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n');
       return ['--client-ca', '/root/ca.pem', '--client-cert', 'mandatory'];
     },
     repair: () => Promise.resolve(['--no-client-ca']),
