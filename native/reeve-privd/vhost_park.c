@@ -1,7 +1,7 @@
 /* Testing a set: nginx says what it does not take, the site that this is about is parked, and the rest is tested again. */
 #include "vhost_set.h"
 
-#define ALL_MS 90000  /* no test is begun after that: the caller waits for 120 s */
+#define ALL_MS 60000  /* no test is begun after that: the caller waits for 120 s, and others for their turn */
 
 /* What a test said. */
 struct said { bool ok, broken; char file[640], reason[500], sandbox[320]; char *conflicts; };
@@ -125,25 +125,6 @@ static uint16_t suspect(const struct trial *t, bool changed, struct said *said, 
   return status;
 }
 
-/* One thing that nginx does not take, away. A new site is to blame before one that was there. */
-static uint16_t blame(const struct trial *t, struct said *said) {
-  char why[700];
-  struct vhost_site *site = site_named(t->w, said);
-  if (site && site->changed && site->how == VHOST_WANTED) return park(t, site, said->reason);
-  uint16_t status = suspect(t, true, said, &site);
-  if (status || site) return status ? status : park(t, site, said->reason);
-  site = site_named(t->w, said);
-  if (site && site->changed) {
-    site->before = false;  /* what is in place of it is not taken, either */
-    return site->how == VHOST_WANTED ? REEVE_OK : park(t, site, said->reason);
-  }
-  if (site) return park(t, site, said->reason);
-  status = suspect(t, false, said, &site);
-  if (status || site) return status ? status : park(t, site, said->reason);
-  snprintf(why, sizeof why, "nginx does not take its configuration, and no site of Reeve's is to blame: %s", said->reason);
-  return no_test(t->c, why);
-}
-
 char *vhost_read(int dir, const char *name, size_t *n) {
   AUTO_FD fd = dir < 0 ? -1 : open_beneath(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
   return fd < 0 ? NULL : read_open(fd, VHOST_FILE_MAX, n);
@@ -156,6 +137,49 @@ static void facts_of(const struct vhost_work *w, const struct vhost_site *s, str
   snprintf(name, sizeof name, "%s.conf", s->name);
   AUTO_TEXT text = vhost_read(w->dir, name, &n);
   if (text) (void)vhost_conf(s->name, text, n, facts, &wrong);
+}
+
+/* The certificate that nginx could not use; of every site that has it, nginx would say the same. */
+static uint16_t park_users(const struct trial *t, const struct said *said, bool changed, bool *any) {
+  const char *name = strncmp(said->file, CERT_DIR "/", sizeof CERT_DIR) ? NULL : said->file + sizeof CERT_DIR;
+  size_t n = name ? strcspn(name, "/") : 0;
+  uint16_t status = REEVE_OK;
+  for (size_t i = 0; i < t->w->nsites && name && !status; i++) {
+    struct vhost_site *s = &t->w->sites[i];
+    AUTO_FACTS facts = {0};
+    if (s->how == VHOST_OUT || (s->changed && s->how == VHOST_WANTED) != changed) continue;
+    facts_of(t->w, s, &facts);
+    for (size_t k = 0; k < facts.n; k++) {
+      if (facts.list[k].kind != VHOST_CERT || strlen(facts.list[k].text) != n || memcmp(facts.list[k].text, name, n)) continue;
+      status = park(t, s, said->reason);
+      *any = true;
+      break;
+    }
+  }
+  return status;
+}
+
+/* One thing that nginx does not take, away. A new site is to blame before one that was there. */
+static uint16_t blame(const struct trial *t, struct said *said) {
+  char why[700];
+  bool any = false;
+  struct vhost_site *site = site_named(t->w, said);
+  if (site && site->changed && site->how == VHOST_WANTED) return park(t, site, said->reason);
+  uint16_t status = park_users(t, said, true, &any);
+  if (!status && !any) status = park_users(t, said, false, &any);
+  if (status || any) return status;
+  status = suspect(t, true, said, &site);
+  if (status || site) return status ? status : park(t, site, said->reason);
+  site = site_named(t->w, said);
+  if (site && site->changed) {
+    site->before = false;  /* what is in place of it is not taken, either */
+    return site->how == VHOST_WANTED ? REEVE_OK : park(t, site, said->reason);
+  }
+  if (site) return park(t, site, said->reason);
+  status = suspect(t, false, said, &site);
+  if (status || site) return status ? status : park(t, site, said->reason);
+  snprintf(why, sizeof why, "nginx does not take its configuration, and no site of Reeve's is to blame: %s", said->reason);
+  return no_test(t->c, why);
 }
 
 /* Lines conflict=NAME ADDRESS. */

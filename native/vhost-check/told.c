@@ -76,7 +76,15 @@ static void take_missing(const char *message, char missing[256]) {
   if (n > 0 && n < 256 && strchr("\":/", quote[1 + n])) snprintf(missing, 256, "%.*s", (int)n, quote + 1);
 }
 
-/* A file of ours that is quoted, and is no place: what nginx could not load is of that site, too. */
+/* What is quoted, and is no place, but of Reeve: a file of a site, or of a certificate. */
+static void take_quoted(const char *message, char file[PATH_MOST]) {
+  for (const char *at = message; (at = strchr(at, '"')); at++) {
+    if (!starts(at + 1, VHOST_CURRENT "/") && !starts(at + 1, CERT_DIR "/")) continue;
+    snprintf(file, PATH_MOST, "%.*s", (int)strcspn(at + 1, "\""), at + 1);
+    return;
+  }
+}
+
 static void tell(struct told *t, char *message) {
   unsigned line = take_place(message, t->file);
   const char *name = starts(t->file, VHOST_CURRENT "/") ? strrchr(t->file, '/') + 1 : t->file;
@@ -86,8 +94,7 @@ static void tell(struct told *t, char *message) {
   else if (is_harmless(message)) snprintf(t->reason, sizeof t->reason, "%.*s", MESSAGE_MOST, message);
   else snprintf(t->reason, sizeof t->reason, "%s; nginx names no file", kind_of(message));
   for (char *at = t->reason; *at; at++) if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e) *at = '?';
-  const char *ours = *t->file ? NULL : strstr(message, "\"" VHOST_CURRENT "/");
-  if (ours) snprintf(t->file, sizeof t->file, "%.*s", (int)strcspn(ours + 1, "\""), ours + 1);
+  if (!*t->file) take_quoted(message, t->file);
 }
 
 /* conflicting server name "NAME" on ADDRESS, ignored */
