@@ -67,7 +67,7 @@ const corruptions: readonly Corruption[] = [
   {
     what: 'a port that another program has', told: /8090/,
     async make({ web }) {
-      await web.run(['systemd-run', '--quiet', '--unit=thief', '/usr/bin/python3', '-m', 'http.server', '8090']);
+      await web.run(['systemd-run', '--quiet', '--unit=thief', '/usr/lib/reeve/node', '-e', 'require("http").createServer((_ask, answer) => answer.end()).listen(8090)']);
       await until(async () => (await web.exec(['curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:8090/'])).code === 0, { timeoutMs: 10_000, everyMs: 100, what: 'the other program to listen' });
       return ['--listen', '443/tls', '--listen', '8090'];
     },
