@@ -82,7 +82,9 @@ function encodeTlv(tag: number, value: Buffer): Buffer {
   const head = Buffer.alloc(6);
   head.writeUInt16BE(tag, 0);
   head.writeUInt32BE(value.length, 2);
-  return Buffer.concat([head, value]);
+  const tlv = Buffer.concat([head, value]);
+  value.fill(0);
+  return tlv;
 }
 
 /** A whole request frame. Throws FIELD_INVALID, FIELD_MISSING or LIMIT_EXCEEDED. */
@@ -100,6 +102,8 @@ export function encodeRequest<V extends PrivdVerbName>(verb: V, operationId: str
     else if (field.required === true) throw reeveError('FIELD_MISSING', { field: field.wire, rule: `${verb} needs it` });
   }
   const frame = Buffer.concat(parts);
+  // They are copies, perhaps of a private key.
+  for (const part of parts) part.fill(0);
   if (frame.length - 4 > row.maxBytes) {
     throw reeveError('LIMIT_EXCEEDED', { field: 'request', rule: `at most ${String(row.maxBytes)} bytes` });
   }
@@ -240,6 +244,7 @@ export function createPrivdClient(options: PrivdClientOptions): PrivdClient {
         return decodeReply(verb, operationId, await exchange(socket, frame, options.timeoutMs));
       } finally {
         open.delete(socket);
+        frame.fill(0);
       }
     },
     close() {

@@ -17,7 +17,6 @@ describe.skipIf(!hosts.ok)('kill -9 while a certificate is changed', () => {
   beforeAll(async () => {
     fleet = await startCertFleet('chaoscert', 'test');
     web1 = fleet.host('web1');
-    await prepareUnit(web1, 'reeve-agent');
     await prepareUnit(fleet.hub, 'reeved');
     await fleet.json(['cert', 'add', 'web1', 'own', '--self-signed', '--name', 'own.example.org', '--yes']);
   });
@@ -79,6 +78,8 @@ describe.skipIf(!hosts.ok)('kill -9 while a certificate is changed', () => {
   });
 
   test('the agent, at each of its failpoints', async () => {
+    // No boot outlives it.
+    await prepareUnit(web1, 'reeve-agent');
     for (const point of [...agentUserPoints.filter((name) => name !== 'agent.user.step'), ...agentCertPoints]) {
       const command = await next('set');
       await arm(web1, 'reeve-agent', point);

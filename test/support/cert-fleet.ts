@@ -34,9 +34,14 @@ export async function reloads(host: LabHost): Promise<number> {
   return Number(await host.run(['sh', '-c', 'cat /run/demo.log 2>/dev/null | wc -l']));
 }
 
-/** The names in the certificate that is in place; it is whole, and the key beside it is its own. */
+/** The names in the certificate that is in place; it is whole, and the key beside it is its own. Both are read from one folder: another one may take its place at any time. */
 export async function inPlace(host: LabHost, name: string): Promise<string> {
-  const certificate = new X509Certificate(await host.read(`${certFolder}/${name}/cert.pem`));
-  expect(certificate.checkPrivateKey(createPrivateKey(await host.read(`${certFolder}/${name}/key.pem`)))).toBe(true);
-  return certificate.subjectAltName ?? '';
+  for (;;) {
+    const folder = (await host.run(['readlink', `${certFolder}/${name}`])).trim();
+    const [cert, key] = await Promise.all(['cert.pem', 'key.pem'].map((file) => host.exec(['cat', `${certFolder}/${folder}/${file}`])));
+    if (cert === undefined || key === undefined || (await host.run(['readlink', `${certFolder}/${name}`])).trim() !== folder) continue;
+    const certificate = new X509Certificate(cert.stdout);
+    expect(certificate.checkPrivateKey(createPrivateKey(key.stdout))).toBe(true);
+    return certificate.subjectAltName ?? '';
+  }
 }
