@@ -161,6 +161,7 @@ function planWanted(front: FrontOptions, of: { wanted: WantedVhosts; found: Vhos
     front: engineProblem(now, hostName),
     takeProblems: take === undefined ? [] : [...items(denyOf(policy, hostName)('vhost.adopt', {})), ...takeProblems(decided, refused, hostName)],
     mode: how.mode,
+    sweeps: how.resumed && now.unsettled === undefined && now.set !== '',
     fingerprint: (text) => sha256(text).toString('hex').slice(0, 8),
   });
 }

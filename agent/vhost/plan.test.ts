@@ -33,7 +33,7 @@ const decideInput = (wanted: readonly Vhost[], observed: ObservedVhosts, over: P
 });
 const planInput = (decisions: readonly Decision[], observed: ObservedVhosts, over: Partial<VhostPlanInput> = {}): VhostPlanInput => ({
   decisions, observed, parts: partsOf(decisions, () => 1000), refused: new Map(), old: new Map(), diffs: new Map(), front: undefined, take: undefined, takeProblems: [], differs: decisions.some(({ kind }) => kind === 'make' || kind === 'go'),
-  resumed: false, removalsOnly: false, about: new Set(), mode: 'apply', hostName: 'web1', fingerprint: (text) => sha(text).slice(0, 8), ...over,
+  resumed: false, sweeps: false, removalsOnly: false, about: new Set(), mode: 'apply', hostName: 'web1', fingerprint: (text) => sha(text).slice(0, 8), ...over,
 });
 
 /** What the helper does with each part of a plan. */
@@ -161,6 +161,11 @@ describe('the plan of sites', () => {
     expect(planVhosts(planInput(decisions, observe(files), { resumed: true })).steps.map(({ verb, request }) => [verb, request['resumed'], request['last']])).toEqual([['vhost.settle', true, true]]);
     const more = decideSites(decideInput([a], observe(files)));
     expect(planVhosts(planInput(more, observe(files), { resumed: true })).steps.map(({ verb, request }) => [verb, request['last']])).toEqual([['vhost.settle', false], ['vhost.apply', true], ['vhost.settle', true]]);
+  });
+
+  it('lets the helper take away what a set before has left, when a crash came between', () => {
+    const decisions = decideSites(decideInput([a, b], observe(files)));
+    expect(planVhosts(planInput(decisions, observe(files), { sweeps: true })).steps.map(({ verb, request }) => [verb, request])).toEqual([['vhost.settle', { keep: true, resumed: false, last: true }]]);
   });
 
   it('of a release leaves the sites, and asks nothing of a host that has none', () => {

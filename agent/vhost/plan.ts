@@ -29,6 +29,8 @@ export interface VhostPlanInput {
   readonly differs: boolean;
   /** What is in place was put there by this very operation before a crash, and is not settled. */
   readonly resumed: boolean;
+  /** It began before a crash and is settled, or was never in place: what a set before has left may be there still. */
+  readonly sweeps: boolean;
   readonly removalsOnly: boolean;
   /** Names of sites for whose sake it is asked. */
   readonly about: ReadonlySet<string>;
@@ -42,7 +44,7 @@ const mostFields = 3000;
 
 /** From what is to what is wanted: what can be made is made, part by part, and nothing of it is taken back after it was looked at. */
 export function planVhosts(input: VhostPlanInput): Plan {
-  const { decisions, parts, front, takeProblems, differs, resumed, removalsOnly, mode } = input;
+  const { decisions, parts, front, takeProblems, differs, resumed, sweeps, removalsOnly, mode } = input;
   const changes = changesOf(input);
   if (front !== undefined && decisions.some(({ kind }) => kind === 'make' || kind === 'go')) return { steps: [], changes, problems: [front] };
   if (takeProblems.length > 0) return { steps: [], changes, problems: takeProblems };
@@ -58,7 +60,7 @@ export function planVhosts(input: VhostPlanInput): Plan {
         ];
       })
     : [];
-  const first: Step[] = resumed ? [{ verb: 'vhost.settle', request: { keep: true, resumed: true, last: steps.length === 0 }, ...final }] : [];
+  const first: Step[] = resumed || sweeps ? [{ verb: 'vhost.settle', request: { keep: true, resumed, last: steps.length === 0 }, ...final }] : [];
   return { steps: [...first, ...steps], changes, problems: [] };
 }
 

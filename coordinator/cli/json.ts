@@ -16,6 +16,9 @@ const enums: Readonly<Record<string, readonly string[]>> = {
   protocol: ['NAT_PROTOCOL_'],
 };
 
+/** Fields of the API that hold a duration; on the wire it looks like a time. */
+const durations: ReadonlySet<string> = new Set(['certificateTtl', 'duration', 'timeout', 'ttl']);
+
 /** One JSON document with a newline. What a terminal or a reader could take for something else (control, bidirectional, invisible) is escaped. */
 export function formatJson(value: Json): string {
   const text = JSON.stringify(value, undefined, 2);
@@ -27,7 +30,7 @@ function escapeUnits(text: string): string {
 }
 
 /**
- * An answer of the API as JSON: its own field names, times as ISO 8601, bytes as hex, enums as short lower-case words, absent messages as null, error
+ * An answer of the API as JSON: its own field names, times as ISO 8601, durations in seconds as "1.500s", bytes as hex, enums as short lower-case words, absent messages as null, error
  * details with message and remedy.
  */
 export function toJson(value: unknown, key = ''): Json {
@@ -41,13 +44,20 @@ export function toJson(value: unknown, key = ''): Json {
   }
   const entries = Object.entries(value as Record<string, unknown>);
   const record = value as Record<string, unknown>;
-  if (entries.length === 2 && typeof record['seconds'] === 'number' && typeof record['nanos'] === 'number') return isoTime(record['seconds'], record['nanos']);
+  if (entries.length === 2 && typeof record['seconds'] === 'number' && typeof record['nanos'] === 'number') {
+    return durations.has(key) ? formatSeconds(record['seconds'], record['nanos']) : isoTime(record['seconds'], record['nanos']);
+  }
   return Object.fromEntries(entries.filter(([name]) => !name.startsWith('_')).map(([name, item]) => [name, toJson(item, name)]));
 }
 
 function isoTime(seconds: number, nanos: number): string | null {
   const time = new Date(seconds * 1000 + Math.floor(nanos / 1e6));
   return Number.isNaN(time.getTime()) ? null : time.toISOString();
+}
+
+/** As protobuf's own JSON has it. */
+function formatSeconds(seconds: number, nanos: number): string {
+  return `${nanos === 0 ? String(seconds) : (seconds + nanos / 1e9).toFixed(3)}s`;
 }
 
 function shortEnum(key: string, value: string): string {

@@ -65,10 +65,10 @@ int main(void)
     umask(077);
     int dir = open(STATE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) return errno == ENOENT ? 0 : 1;
-    char *text = small_get(dir, "request", REQUEST_MAX, NULL), *rest = text;
-    /* Taken away first: a request that ends this program is not started over and over. */
-    if (unlinkat(dir, "request", 0) != 0 && errno != ENOENT) return 1;
+    char *text, *rest;
+    if (!request_take(dir, REQUEST_MAX, &text)) return 1;
     if (text == NULL) return 0;
+    rest = text;
     bool good = take(&rest, "id=", r.id, sizeof r.id) && take(&rest, "mode=", r.mode, sizeof r.mode) && take(&rest, "unit=", r.unit, sizeof r.unit);
     good = good && rest != NULL && *rest == '\0' && strcmp(r.mode, "reload") == 0 && is_unit(r.unit);
     if (!good) snprintf(why, sizeof why, "the request cannot be read");

@@ -121,6 +121,17 @@ bool pending_put(int dir, const char *name, const struct pending *p) {
   return small_put(dir, name, text, pending_format(p, text), 0600);
 }
 
+/*
+ * What the helper asks of a program outside its sandbox, NULL: nothing, or nothing that can be read. Taken away before it is read: a request that ends the program is not
+ * started over and over, and one that comes meanwhile is not lost. False: it cannot be taken away.
+ */
+bool request_take(int dir, size_t max, char **text) {
+  *text = NULL;
+  if (renameat(dir, "request", dir, "taken")) return errno == ENOENT;
+  *text = small_get(dir, "taken", max, NULL);
+  return !unlinkat(dir, "taken", 0);
+}
+
 bool move_file(int from, const char *name, int to, const char *new_name) {
   return !renameat(from, name, to, new_name) && !fsync(to) && !fsync(from);
 }

@@ -49,6 +49,7 @@ bool pending_put(int dir, const char *name, const struct pending *p);
 bool boot_mark(char out[64], bool make);
 bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode);
 char *small_get(int dir, const char *name, size_t max, size_t *n);
+bool request_take(int dir, size_t max, char **text);
 bool move_file(int from, const char *name, int to, const char *new_name);
 bool restore_dropin(int undo, const struct pending *p);
 bool pending_revert(int state, const struct pending_noun *noun, const char *reason, bool (*tell)(void));

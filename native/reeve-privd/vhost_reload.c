@@ -7,6 +7,7 @@
 
 #define RELOAD_MS 45000  /* as long as the master is seen to work on it */
 #define LOOK_MS 5
+#define CLOSING_MS 2000  /* a worker that is busy hears later that it is to end */
 #define WORKERS_MAX 1024
 #define PATH_MAX_LEN 512
 
@@ -112,6 +113,23 @@ static bool new_worker(pid_t master, const struct workers *before) {
   return false;
 }
 
+/* It still takes connections: nginx changes the title of a worker that ends and closes its ports. */
+static bool accepts(pid_t pid) {
+  static const char worker[] = "nginx: worker process";
+  char text[4096];
+  return proc_text(pid, "cmdline", text, sizeof text) && !strncmp(text, worker, sizeof worker - 1) && !strstr(text, "shutting down");
+}
+
+/* nginx tells its old workers 100 ms after the new ones were started. From the end of this on what is new holds for every new connection. */
+static void wait_closed(const struct workers *before) {
+  int64_t until = now_ms() + CLOSING_MS;
+  for (size_t i = 0; i < before->n;) {
+    if (!accepts(before->pids[i])) i++;
+    else if (now_ms() >= until) return;
+    else poll(NULL, 0, LOOK_MS);
+  }
+}
+
 static bool has_hangup(const char *status, const char *key) {
   const char *at = strstr(status, key);
   return at && strtoull(at + strlen(key), NULL, 16) & 1;
@@ -140,7 +158,7 @@ enum nginx_end nginx_reload(char why[200]) {
     struct pollfd ended = {pidfd, POLLIN, 0};
     if (poll(&ended, 1, LOOK_MS) > 0) return snprintf(why, 200, "it ended"), NGINX_REFUSED;
     bool busy = is_busy(master);
-    if (new_worker(master, &before)) return NGINX_TAKEN;
+    if (new_worker(master, &before)) return wait_closed(&before), NGINX_TAKEN;
     if (!busy) return snprintf(why, 200, "it read the new configuration, and went on with the old one"), NGINX_REFUSED;
   }
   snprintf(why, 200, "it was still reading its configuration after %d s", RELOAD_MS / 1000);

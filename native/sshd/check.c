@@ -67,9 +67,8 @@ int main(void)
     umask(077);
     int dir = open(STATE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) return errno == ENOENT ? 0 : 1;
-    char *text = small_get(dir, "request", REQUEST_MAX, NULL);
-    /* Taken away first: a request that ends this program is not started over and over. */
-    if (unlinkat(dir, "request", 0) != 0 && errno != ENOENT) return 1;
+    char *text;
+    if (!request_take(dir, REQUEST_MAX, &text)) return 1;
     if (text == NULL) return 0;
     static const char *const words[] = {[FINE] = "ok", [REFUSED] = "refused", [FAILED] = "failed"};
     enum outcome outcome = REFUSED;

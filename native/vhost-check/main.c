@@ -67,13 +67,6 @@ static bool serve_one(int dir, char *text) {
   return ok;
 }
 
-/* Taken away first: a request that ends this program is not started over and over. */
-static char *take_request(int dir) {
-  char *text = small_get(dir, "request", REQUEST_MOST, NULL);
-  if (unlinkat(dir, "request", 0) && errno != ENOENT) end_text(&text), text = NULL;
-  return text;
-}
-
 int main(void) {
   bool ok = true;
   signal(SIGPIPE, SIG_IGN);
@@ -86,7 +79,8 @@ int main(void) {
   for (int64_t idle = now_ms() + LINGER_MS; ok && now_ms() < idle && now_ms() < end;) {
     char events[4096];
     struct pollfd wait = {notify, POLLIN, 0};
-    AUTO_TEXT text = take_request(dir);
+    AUTO_TEXT text = NULL;
+    if (!request_take(dir, REQUEST_MOST, &text)) return 1;
     if (text) {
       ok = serve_one(dir, text);
       idle = now_ms() + LINGER_MS;

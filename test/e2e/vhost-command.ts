@@ -120,7 +120,7 @@ export function testCommands(fleetOf: () => WebFleet): void {
     const { change, plain, secure, web, json } = fleetOf();
     await change(['vhost', 'remove', 'web1', 'tame.wild.example.org']);
     expect((await secure('tame.wild.example.org')).body).toBe('wild');
-    expect((await plain('limit.example.org')).status).toBe(200);
+    expect((await plain('files.example.org')).body).toBe('home');
     expect((await web.exec(['ls', '/etc/nginx/reeve/current/tame.wild.example.org.conf'])).code).not.toBe(0);
     expect(await json(['audit', 'verify'])).toMatchObject({ intact: true });
   });

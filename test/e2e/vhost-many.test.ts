@@ -78,7 +78,7 @@ const corruptions: readonly Corruption[] = [
   },
   {
     what: 'an address that the host does not have', told: /203\.0\.113\.9/,
-    make: () => Promise.resolve(['--listen', '443/tls', '--listen', '203.0.113.9:80']),
+    make: () => Promise.resolve(['--listen', '443/tls', '--listen', '80', '--listen', '203.0.113.9:8091']),
     repair: () => Promise.resolve(['--listen', '80', '--listen', '443/tls']),
   },
   {

@@ -3,7 +3,9 @@ import { hosts } from '../support/fleet.js';
 import { allowMore, startWebFleet, type WebFleet } from '../support/web-fleet.js';
 import { startBackend } from '../support/web.js';
 import { testAccess } from './vhost-access.js';
+import { testAdopt } from './vhost-adopt.js';
 import { testCommands } from './vhost-command.js';
+import { testHostile } from './vhost-hostile.js';
 import { testTargets } from './vhost-target.js';
 
 describe.skipIf(!hosts.ok)('sites of a real web server', () => {
@@ -19,5 +21,7 @@ describe.skipIf(!hosts.ok)('sites of a real web server', () => {
 
   testTargets(() => fleet);
   testAccess(() => fleet);
+  testAdopt(() => fleet);
+  testHostile(() => fleet);
   testCommands(() => fleet);
 });

@@ -44,6 +44,8 @@ export function startWebClient(lab: Lab): WebClient {
     },
     poll(poll) {
       const polled = send({ poll });
+      // A test that failed before does not ask.
+      polled.catch(() => undefined);
       return {
         async stop() {
           pipesOf(child).stdin.write(`${JSON.stringify({ id: 0, stop: true })}\n`);
