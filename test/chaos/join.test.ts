@@ -11,7 +11,7 @@ describe.skipIf(!hosts.ok)('kill -9 while a host joins or renews', () => {
   let survived = 0;
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'chaosjoin', hosts: ['web1'], packages: 'test' });
+    fleet = await startFleet({ name: 'chaosjoin', hosts: ['web1'], packages: 'test', resident: true });
     await prepareClock(fleet.hub, 'reeved');
     await prepareClock(fleet.host('web1'), 'reeve-agent');
   });

@@ -18,7 +18,7 @@ describe.skipIf(!hosts.ok)('kill -9 while keys are changed', () => {
   const survived: string[] = [];
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'chaoskey', hosts: ['web1'], packages: 'test' });
+    fleet = await startFleet({ name: 'chaoskey', hosts: ['web1'], packages: 'test', resident: true });
     web1 = fleet.host('web1');
     await prepareUnit(web1, 'reeve-agent');
     for (const name of ['ada', 'bob']) {

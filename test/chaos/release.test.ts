@@ -18,7 +18,7 @@ describe.skipIf(!hosts.ok)('kill -9 while a host is released or reset', () => {
   let survived = 0;
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'chaosrelease', hosts: managed, packages: 'test', join: false });
+    fleet = await startFleet({ name: 'chaosrelease', hosts: managed, packages: 'test', join: false, resident: true });
     await prepareUnit(fleet.hub, 'reeved');
     await Promise.all(managed.map((name) => prepareUnit(fleet.host(name), 'reeve-agent')));
   });

@@ -41,7 +41,7 @@ describe.skipIf(!hosts.ok)('kill -9 while users are changed', () => {
   const survived: string[] = [];
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'chaosuser', hosts: managed, packages: 'test' });
+    fleet = await startFleet({ name: 'chaosuser', hosts: managed, packages: 'test', resident: true });
     await prepareUnit(fleet.hub, 'reeved');
     await Promise.all(managed.map((name) => prepareUnit(fleet.host(name), 'reeve-agent')));
   });

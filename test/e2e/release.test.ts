@@ -149,9 +149,9 @@ const vhostNoun: ReleasedNoun = {
     expect(await siteAnswers(host)).toMatch(/^open 200[^]*\n.* 301 https:\/\/shop\.example\.org\/a [^]* 403 /);
     await host.run(['nginx', '-t']);
     await host.run(['systemctl', 'reload', 'nginx']);
-    expect(await host.run(['sh', '-c', 'head -n 1 /etc/nginx/reeve-left/shop.example.org.conf'])).toBe('# Left by Reeve: plain configuration, yours to edit.\n');
+    expect(await host.run(['sh', '-c', 'head -n 1 /etc/nginx/reeve/current/shop.example.org.conf'])).toBe('# Left by Reeve: plain configuration, yours to edit.\n');
   },
-  stays: /^\/etc\/nginx\/(?:reeve-left(?:\/.*)?|conf\.d\/reeve-left\.conf)$/,
+  stays: /^\/etc\/nginx\/(?:reeve(?:\/.*)?|conf\.d\/reeve\.conf)$/,
 };
 
 /** One row for each noun. */

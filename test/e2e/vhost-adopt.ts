@@ -54,7 +54,7 @@ export function testAdopt(fleetOf: () => WebFleet): void {
     expect(await json<CommandAnswer>([...adopting, '--yes'])).toMatchObject({ outcome: 'ok' });
 
     expect((await web.exec(['test', '-e', file])).code, 'the old file is out of the configuration').toBe(1);
-    expect(await web.run(['sh', '-c', 'cat $(find /etc/nginx -name "legacy*.reeve-taken")'])).toBe(toFolder);
+    expect(await web.run(['sh', '-c', 'cat $(find /etc/nginx -name "*legacy.reeve-taken")'])).toBe(toFolder);
     for (const name of ['legacy.example.org', 'www.legacy.example.org']) {
       expect((await plain(name, '/sub/a.txt')).body).toBe('a');
       expect(await plain(name, '/old/')).toMatchObject({ status: 301, headers: { location: 'https://new.example.org/' } });

@@ -13,7 +13,7 @@ const demo = '[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/sh -c "e
 
 /** A fleet with one host, web1, which has demo.service and whose policy lets it be reloaded, and keys be read by group www-data. */
 export async function startCertFleet(name: string, packages: PackageKind = 'normal'): Promise<TestFleet> {
-  const fleet = await startFleet({ name, hosts: ['web1'], packages });
+  const fleet = await startFleet({ name, hosts: ['web1'], packages, resident: packages === 'test' });
   const web1 = fleet.host('web1');
   await web1.write('/etc/systemd/system/demo.service', demo);
   await web1.run(['systemctl', 'daemon-reload']);

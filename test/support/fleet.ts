@@ -6,6 +6,7 @@ import { ensureLayer } from '../lab/layer.js';
 import { hubApi, type HubApi } from './hub-api.js';
 import { fetchDebian } from './debian.js';
 import { debs, type PackageKind } from './packages.js';
+import { residentLine } from './resident.js';
 import { until } from './until.js';
 
 /** Real hosts with the real packages: one that runs the coordinator, and others that are managed. */
@@ -43,8 +44,11 @@ const operatorService = serviceName<OperatorServiceDefinition>('reeve.coordinato
 export const hosts = labAvailable();
 if (!hosts.ok && process.env['REEVE_NO_SKIP'] !== undefined) throw new Error(`Nothing may be skipped here, but real hosts cannot be booted: ${hosts.reason}`);
 
-/** Boots a hub and the named hosts (in parallel), with packages of Debian on these, sets the fleet up, and joins the hosts unless `join` is false. */
-export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean; debian?: readonly string[] }): Promise<TestFleet> {
+/**
+ * Boots a hub and the named hosts (in parallel), with packages of Debian on these, sets the fleet up, and joins the hosts unless `join` is false. `resident`: the test is not
+ * about the command line and gives so many commands that it stays running.
+ */
+export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean; debian?: readonly string[]; resident?: boolean }): Promise<TestFleet> {
   const hostFiles = await debs(options.packages ?? 'normal');
   const hubFiles = options.hubPackages === undefined ? hostFiles : await debs(options.hubPackages);
   const extra = options.debian === undefined ? [] : await fetchDebian(options.debian);
@@ -56,7 +60,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
   const addDesk = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-cli']);
   try {
     const [hub] = await Promise.all([addHub('hub'), ...options.hosts.map((name) => addHost(name))]);
-    const fleet = makeFleet(lab, hub, { addHost, addHub, addDesk });
+    const fleet = makeFleet(lab, hub, { addHost, addHub, addDesk }, options.resident === true);
     await fleet.waitCoordinator();
     const init = await fleet.reeve(['init', '--address', hub.address]);
     if (init.code !== 0) throw new Error(`reeve init failed: ${init.stderr}`);
@@ -68,15 +72,16 @@ export async function startFleet(options: { name: string; hosts: readonly string
   }
 }
 
-function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'addHub' | 'addDesk'>): TestFleet {
+function makeFleet(lab: Lab, hub: LabHost, boots: Pick<TestFleet, 'addHost' | 'addHub' | 'addDesk'>, resident: boolean): TestFleet {
   const api = hubApi(hub);
+  const line = resident ? residentLine(hub) : undefined;
   const host = (name: string): LabHost => {
     const found = lab.hosts.get(name);
     if (found === undefined) throw new Error(`There is no host ${name} in this lab`);
     return found;
   };
   const reeve: TestFleet['reeve'] = (args, options = {}) =>
-    hub.exec([...(options.as === undefined ? [] : ['runuser', '-u', options.as, '--']), '/usr/bin/reeve', ...args], {
+    line !== undefined && options.as === undefined && options.input === undefined ? line(args) : hub.exec([...(options.as === undefined ? [] : ['runuser', '-u', options.as, '--']), '/usr/bin/reeve', ...args], {
       timeoutMs: 180_000,
       ...(options.input === undefined ? {} : { input: options.input }),
     });

@@ -44,7 +44,7 @@ export interface NatFleet extends TestFleet {
  * front.
  */
 export async function startNatFleet(options: { name: string; packages?: PackageKind; lets?: string }): Promise<NatFleet> {
-  const fleet = await startFleet({ name: options.name, hosts: [], ...(options.packages === undefined ? {} : { packages: options.packages }) });
+  const fleet = await startFleet({ name: options.name, hosts: [], ...(options.packages === undefined ? {} : { packages: options.packages, resident: options.packages === 'test' }) });
   try {
     const [front6, desk6] = ['2001:db8:18::1', '2001:db8:18::2'];
     const inside = insideOf(0);

@@ -33,7 +33,7 @@ export interface Cut {
 
 /** Fronts side by side, and a desk that is managed and sees all of them from outside. */
 export async function startFronts(name: string, count: number): Promise<{ fleet: TestFleet; fronts: readonly Front[] }> {
-  const fleet = await startFleet({ name, hosts: ['desk'], packages: 'test' });
+  const fleet = await startFleet({ name, hosts: ['desk'], packages: 'test', resident: true });
   try {
     const desk = fleet.host('desk');
     await installProbe(desk);

@@ -30,7 +30,7 @@ export async function allowMore(host: LabHost, lines: readonly string[]): Promis
 
 /** Boots it: hub, and web1 with nginx, PHP-FPM and uwsgi. */
 export async function startWebFleet(name: string, packages: PackageKind = 'normal'): Promise<WebFleet> {
-  const fleet = await startFleet({ name, hosts: ['web1'], debian: webPackages, policy: 'web', packages });
+  const fleet = await startFleet({ name, hosts: ['web1'], debian: webPackages, policy: 'web', packages, resident: packages === 'test' });
   const web = fleet.host('web1');
   const client = startWebClient(fleet.lab);
   const ask = (host: string, path: string, port: number, more: Partial<WebAsk>): Promise<WebAnswer> => client.ask({ address: web.address, port, host, path, ...more });
