@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { bundle } from '../../packaging/bundle.js';
-import { parseBuildOptions } from '../../packaging/options.js';
 import type { ExecResult, LabHost } from '../lab/lab.js';
 
 /** Beside the command line, whose description of the API it uses. */
@@ -24,7 +23,9 @@ export function residentLine(hub: LabHost): (args: readonly string[]) => Promise
   };
   const start = async (): Promise<ChildProcess> => {
     if (!existsSync(hub.outside(program))) {
-      const { code } = await bundle({ root: join(import.meta.dirname, '../..'), entry: 'test/support/resident-line.ts', version: parseBuildOptions([], {}).version, testBuild: false });
+      // The installed one's version is in the name of the folder that describes the API.
+      const version = await hub.run(['dpkg-query', '--show', '--showformat=${Version}', 'reeve-cli']);
+      const { code } = await bundle({ root: join(import.meta.dirname, '../..'), entry: 'test/support/resident-line.ts', version, testBuild: false });
       await hub.write(program, code);
     }
     const child = hub.spawn(['/usr/lib/reeve/node', program]);
