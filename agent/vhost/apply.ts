@@ -109,7 +109,7 @@ function parseRequest(wire: WriteVhostsRequest, reader: SiteReader): ReturnType<
   // Letting go asks for nothing.
   if (intent.release) return { intent, wanted: nothingWanted };
   const takeOver = wire.takeOver === '' ? undefined : parseSitePath('take over', wire.takeOver);
-  const wanted = { purpose: 'make', mode: intent.mode, sites: reader.read(wire.vhosts), about: new Set(wire.about), takeOver, removalsOnly: false } as const;
+  const wanted = { purpose: 'make', mode: intent.mode, sites: reader.read(wire.vhosts), about: new Set(wire.about), takeOver, acceptDifferences: wire.acceptDifferences, removalsOnly: false } as const;
   return { intent, wanted };
 }
 

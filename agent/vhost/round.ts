@@ -182,8 +182,8 @@ class VhostRound implements Round {
     const problem = await probeMade(host, set.wanted, [], limits);
     const { differences, skipped } = problem === undefined ? await compareSites(host, set.shadows) : { differences: [`site "${problem.name}" cannot be compared: ${problem.rule}`], skipped: [] };
     await this.#takeBack();
-    this.skipped = skipped;
-    if (differences.length > 0) throw new ReeveError(differences.slice(0, 50).map(adopt));
+    this.skipped = this.#wanted.acceptDifferences ? [...differences, ...skipped] : skipped;
+    if (differences.length > 0 && !this.#wanted.acceptDifferences) throw new ReeveError(differences.slice(0, 50).map(adopt));
   }
 
   /** What can be made was made; who asked for the sake of what could not is told so. */

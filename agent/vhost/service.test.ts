@@ -62,11 +62,12 @@ async function stop(): Promise<void> {
 interface Ask extends IntentInput {
   readonly about?: readonly string[];
   readonly takeOver?: string;
+  readonly acceptDifferences?: boolean;
 }
 
-function write(generation: number, sites: readonly Vhost[], { about = [], takeOver = '', ...intent }: Ask = {}): Promise<WriteVhostsResponse> {
+function write(generation: number, sites: readonly Vhost[], { about = [], takeOver = '', acceptDifferences = false, ...intent }: Ask = {}): Promise<WriteVhostsResponse> {
   const full = { mode: 'MODE_APPLY', operationId: newId(Date.now()), generation, epoch: 1, ...intent } as const;
-  return channel.unary(service, 'WriteVhosts', { intent: full, vhosts: sites.map((site) => formatVhost(site)), about: [...about], takeOver }, options);
+  return channel.unary(service, 'WriteVhosts', { intent: full, vhosts: sites.map((site) => formatVhost(site)), about: [...about], takeOver, acceptDifferences }, options);
 }
 
 const files = (): string[] => [...(host.vhosts.placed?.keys() ?? [])];
@@ -293,6 +294,14 @@ describe('WriteVhosts', () => {
     expect(conf(b)).toContain('listen 80;');
     // It has gone: there is nothing left to take over.
     expect((await write(3, sites, { about: [b], takeOver: own })).changes).toEqual([]);
+  });
+
+  it('takes sites of a file over that answer otherwise when that was said to be good, and tells what differs', async () => {
+    const own = '/etc/nginx/sites-enabled/own';
+    host.vhosts.foreign = [{ file: own, line: 1, name: [b], listen: ['80'] }];
+    host.vhosts.answer = (site, path) => (site === own && path === '/' ? 301 : 200);
+    const done = await write(1, [testSite(b)], { about: [b], takeOver: own, acceptDifferences: true });
+    expect([done.differences, host.vhosts.foreign]).toEqual([[`http://${b}/: status 301 before, 200 after`], []]);
   });
 
   it('takes no file over of which a site cannot be made, or that the policy keeps', async () => {

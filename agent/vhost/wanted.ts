@@ -15,12 +15,14 @@ export interface WantedVhosts {
   readonly about: ReadonlySet<string>;
   /** A file of somebody else whose sites these take over. */
   readonly takeOver: string | undefined;
+  /** Also when they answer otherwise than those of that file. */
+  readonly acceptDifferences: boolean;
   /** Only what takes a site away. */
   readonly removalsOnly: boolean;
 }
 
 /** Nothing is wanted. */
-export const nothingWanted: WantedVhosts = { purpose: 'look', mode: 'plan', sites: [], about: new Set(), takeOver: undefined, removalsOnly: false };
+export const nothingWanted: WantedVhosts = { purpose: 'look', mode: 'plan', sites: [], about: new Set(), takeOver: undefined, acceptDifferences: false, removalsOnly: false };
 
 /** The path of a file of the web server's configuration. Errors: FIELD_INVALID. */
 export function parseSitePath(field: string, text: string): string {

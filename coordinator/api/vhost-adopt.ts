@@ -10,7 +10,7 @@ import type { CallContext } from '../../shared/rpc/server.js';
 import { adoptSites, type Adoptable } from '../desired/vhost-adopt.js';
 import type { Database } from '../inventory/database.js';
 import type { HostRow } from '../inventory/host.js';
-import { addVhost, vhostsOf } from '../inventory/vhost.js';
+import { addVhost, removeVhost, vhostsOf } from '../inventory/vhost.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { changeableHost, hostFor, type Scoped } from './select.js';
@@ -67,7 +67,7 @@ export async function* adoptVhost(office: Office, context: CallContext<OperatorC
   const { db, clock } = office;
   const { principal } = context;
   const host = changeableHost(db, principal, request.host);
-  const { file, without, cert, users } = request;
+  const { file, without, cert, users, acceptDifferences } = request;
   const { sites, misfits, sha256 } = await examine(office, principal, host, request);
   const refused = (rule: string): ErrorItem => ({ code: 'VHOST_ADOPT', fields: { host: host.name, value: file, rule } });
   const problems = misfits.filter(({ line, matters }) => matters && !without.includes(line)).map(({ line, text, reason }) => refused(`line ${String(line)}: ${text} ${reason}`.slice(0, 512)));
@@ -78,15 +78,17 @@ export async function* adoptVhost(office: Office, context: CallContext<OperatorC
     host,
     verb: 'adopt',
     subject: file,
-    detail: { file, without, cert, users, sha256 },
+    detail: { file, without, cert, users, acceptDifferences, sha256 },
     options: request.options,
     edit: (_db, generation) => {
       requireNoOther(db, host, file);
+      // Given again, as after one that the host refused.
+      for (const row of vhostsOf(db, host.id).rows) if (row.takeOver?.file === file) removeVhost(db, row);
       for (const found of sites) {
         const wire = formatVhost(found);
         const site = parseVhostDraft({ ...wire, routes: resolveRoutes(db, principal, host, wire.routes) });
         requireStorable(db, host, site);
-        addVhost(db, site, { hostId: host.id, takeOver: file, by: principal.account, now: clock.now(), generation });
+        addVhost(db, site, { hostId: host.id, takeOver: { file, acceptDifferences }, by: principal.account, now: clock.now(), generation });
       }
       return true;
     },
@@ -95,6 +97,6 @@ export async function* adoptVhost(office: Office, context: CallContext<OperatorC
 
 /** One file is taken over at a time. Errors: VHOST_ADOPT. */
 function requireNoOther(db: Database, host: HostRow, file: string): void {
-  const other = vhostsOf(db, host.id).rows.find(({ takeOver }) => takeOver !== undefined && takeOver !== file)?.takeOver;
+  const other = vhostsOf(db, host.id).rows.find(({ takeOver }) => takeOver !== undefined && takeOver.file !== file)?.takeOver?.file;
   if (other !== undefined) throw reeveError('VHOST_ADOPT', { host: host.name, value: file, rule: `${other} is still to be taken over first; see: reeve pending` });
 }

@@ -38,7 +38,6 @@ export function renderBash(nouns: readonly Noun[]): string {
   });
   return [
     '# Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.',
-    "_reeve_certs() { local -a found=(${(f)\"$(reeve completion certs $words[CURRENT-1] 2>/dev/null)\"}); _describe certificate found }",
     '_reeve() {',
     '  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip= depth=0',
     '  local -a said=() names=()',
@@ -85,6 +84,7 @@ export function renderZsh(nouns: readonly Noun[]): string {
     "_reeve_hosts() { local -a found=(${(f)\"$(reeve completion hosts 2>/dev/null)\"}); _describe host found }",
     "_reeve_forwards() { local -a found=(${(f)\"$(reeve completion forwards $line[1] 2>/dev/null)\"}); _describe forward found }",
     "_reeve_vhosts() { local -a found=(${(f)\"$(reeve completion vhosts $words[CURRENT-1] 2>/dev/null)\"}); _describe site found }",
+    "_reeve_certs() { local -a found=(${(f)\"$(reeve completion certs $words[CURRENT-1] 2>/dev/null)\"}); _describe certificate found }",
     '_reeve() {',
     "  local context state state_descr line ret=1",
     '  typeset -A opt_args',

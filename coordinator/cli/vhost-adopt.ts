@@ -22,6 +22,7 @@ export const adopt = defineCommand({
   options: {
     without: { kind: 'value', value: 'LINE,...', text: 'Lines that are given up' },
     cert: { kind: 'value', value: 'NAME', text: 'A cert of the host for its sites with TLS (default: a self-signed one, when the line of the old certificate is given up)' },
+    'accept-differences': { kind: 'flag', text: 'Take it over although old and new answer differently; what differs is told' },
     user: { ...boundOptions.user, text: 'Who may enter where the file asks for a password, which is asked for; may be repeated' },
     'password-stdin': boundOptions['password-stdin'],
     ...changeOptions,
@@ -40,6 +41,6 @@ export const adopt = defineCommand({
     const request = { host, file: args.file, without, cert: args.cert ?? '', users: await readUsers(context, args) };
     const { vhosts, misfits } = await (await context.api()).call(vhostService, 'ExamineSite', request);
     if (!context.json) context.terminal.out(renderMisfits(context.terminal, misfits));
-    return runChange(context, args, (api, options) => api.stream(vhostService, 'AdoptVhost', { options, ...request }), { vhosts, misfits });
+    return runChange(context, args, (api, options) => api.stream(vhostService, 'AdoptVhost', { options, ...request, acceptDifferences: args['accept-differences'] }), { vhosts, misfits });
   },
 });

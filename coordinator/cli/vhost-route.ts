@@ -27,7 +27,7 @@ const options = {
 /** `reeve vhost route add|set|remove`. */
 export const route = defineCommand({
   path: 'vhost route',
-  summary: 'Add, alter or remove what a site answers below a path',
+  summary: 'Change what a site answers below a path',
   text:
     'The path of a route is for itself and all below it ("/app" for /app and /app/x, never for /apple); of several the longest is for a request. --allow, --user and --body-limit hold here instead of those of the site. ' +
     'With set, what is not named stays, and --allow takes the place of those before.',

@@ -25,8 +25,8 @@ describe('what a host is asked for', () => {
   });
 
   it('is for the sake of what the generation altered, and takes over a file as long as that is not done', () => {
-    const rows = [row('a.example.org', [proxy('/', 'app1')], { generation: 2 }), row('b.example.org', [proxy('/', 'app1')], { generation: 3, takeOver: '/etc/nginx/x' })];
-    expect(desiredVhosts({ hostId: 'web1', rows, upstreams }, 3)).toMatchObject({ about: ['b.example.org'], takeOver: '/etc/nginx/x', sites: [{ name: 'a.example.org' }, { name: 'b.example.org' }] });
+    const rows = [row('a.example.org', [proxy('/', 'app1')], { generation: 2 }), row('b.example.org', [proxy('/', 'app1')], { generation: 3, takeOver: { file: '/etc/nginx/x', acceptDifferences: true } })];
+    expect(desiredVhosts({ hostId: 'web1', rows, upstreams }, 3)).toMatchObject({ about: ['b.example.org'], takeOver: { file: '/etc/nginx/x', acceptDifferences: true }, sites: [{ name: 'a.example.org' }, { name: 'b.example.org' }] });
     expect(desiredVhosts({ hostId: 'web1', rows: rows.slice(0, 1), upstreams }, 3)).toMatchObject({ about: [], takeOver: undefined });
   });
 });

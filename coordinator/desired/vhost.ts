@@ -12,14 +12,21 @@ export interface ParkedVhost {
   readonly sinceMs: number;
 }
 
+/** A file of somebody else whose sites are taken over. */
+export interface TakeOver {
+  readonly file: string;
+  /** Also when the new ones answer otherwise. */
+  readonly acceptDifferences: boolean;
+}
+
 /** A site of the inventory. */
 export interface VhostRow {
   readonly id: number;
   readonly hostId: string;
   /** Upstreams that are hosts of the inventory have their ids. */
   readonly site: VhostDraft;
-  /** A file of somebody else that it takes over; undefined: none, or it has. */
-  readonly takeOver: string | undefined;
+  /** What it takes over; undefined: nothing, or it has. */
+  readonly takeOver: TakeOver | undefined;
   /** The operator who added it. */
   readonly by: string;
   readonly addedAtMs: number;
@@ -50,8 +57,8 @@ export interface DesiredVhosts {
   readonly sites: readonly Vhost[];
   /** Names of those for whose sake it is asked: those of the generation. */
   readonly about: readonly string[];
-  /** A file of somebody else that goes in the same step. */
-  readonly takeOver: string | undefined;
+  /** What goes in the same step. */
+  readonly takeOver: TakeOver | undefined;
 }
 
 /** Where a program of the host itself is reached: it need not listen on an address that others see. */

@@ -23,6 +23,7 @@ export const vhostTables = `
     cert TEXT CHECK (length(cert) BETWEEN 1 AND 64 AND cert GLOB '[a-z0-9]*' AND cert NOT GLOB '*[^a-z0-9._-]*'),
     overwrite INTEGER NOT NULL DEFAULT 0 CHECK (overwrite IN (0, 1)),
     take_over TEXT CHECK (length(take_over) BETWEEN 2 AND 4096 AND take_over GLOB '/*'),
+    accept_differences INTEGER NOT NULL DEFAULT 0 CHECK (accept_differences IN (0, 1)),
     by TEXT NOT NULL CHECK (length(by) BETWEEN 1 AND 255),
     added_at_ms INTEGER NOT NULL,
     generation INTEGER NOT NULL CHECK (generation >= 1),

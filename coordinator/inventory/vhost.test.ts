@@ -170,7 +170,7 @@ describe('what a host says of sites', () => {
   const filled = (): Database => {
     const db = inventory();
     raiseGeneration(db, { hostId: web1, noun: 'vhost', now: 3, released: false });
-    for (const name of ['a.example.org', 'b.example.org', 'c.example.org']) addVhost(db, { ...site(name), overwrite: name !== 'c.example.org' }, { ...entry, takeOver: name === 'c.example.org' ? undefined : '/etc/nginx/sites-enabled/old' });
+    for (const name of ['a.example.org', 'b.example.org', 'c.example.org']) addVhost(db, { ...site(name), overwrite: name !== 'c.example.org' }, { ...entry, takeOver: name === 'c.example.org' ? undefined : { file: '/etc/nginx/sites-enabled/old', acceptDifferences: name === 'b.example.org' } });
     return db;
   };
   const state = (db: Database): unknown => vhostsOf(db, web1).rows.map(({ site: { overwrite }, takeOver, parked }) => [overwrite, takeOver !== undefined, parked?.problem]);

@@ -1,6 +1,6 @@
 import { fieldInvalid } from '../../shared/model/field.js';
 import { mostVhost, parseVhostDraft, upstreamHosts, vhostModelText, type VhostDraft, type WireVhost } from '../../shared/model/vhost.js';
-import type { UpstreamHost, VhostRow, VhostRows } from '../desired/vhost.js';
+import type { TakeOver, UpstreamHost, VhostRow, VhostRows } from '../desired/vhost.js';
 import type { Database } from './database.js';
 import { storeListens, storeNames } from './vhost-place.js';
 
@@ -10,6 +10,7 @@ interface Sql {
   model: string;
   overwrite: number;
   take_over: string | null;
+  accept_differences: number;
   by: string;
   added_at_ms: number;
   generation: number;
@@ -39,7 +40,7 @@ function fromSql(db: Database, row: Sql): VhostRow {
     id: row.id,
     hostId: row.host_id,
     site: siteOf(db, row),
-    takeOver: row.take_over ?? undefined,
+    takeOver: row.take_over === null ? undefined : { file: row.take_over, acceptDifferences: row.accept_differences === 1 },
     by: row.by,
     addedAtMs: row.added_at_ms,
     generation: row.generation,
@@ -82,7 +83,7 @@ export function vhostsWithCert(db: Database, hostId: string, cert: string): stri
 /** What is stored with a new site. */
 export interface NewVhost {
   readonly hostId: string;
-  readonly takeOver: string | undefined;
+  readonly takeOver: TakeOver | undefined;
   readonly by: string;
   readonly now: number;
   readonly generation: number;
@@ -95,9 +96,9 @@ export function addVhost(db: Database, site: VhostDraft, entry: NewVhost): void 
   // The name is asked for before the row is there that would have it.
   storeNames(db, { hostId: entry.hostId, id: undefined }, site);
   const id = db
-    .prepare('INSERT INTO vhost (host_id, name, model, cert, overwrite, take_over, by, added_at_ms, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id')
+    .prepare('INSERT INTO vhost (host_id, name, model, cert, overwrite, take_over, accept_differences, by, added_at_ms, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id')
     .pluck()
-    .get(entry.hostId, site.name, vhostModelText(site), site.cert ?? null, site.overwrite ? 1 : 0, entry.takeOver ?? null, entry.by, entry.now, entry.generation) as number;
+    .get(entry.hostId, site.name, vhostModelText(site), site.cert ?? null, site.overwrite ? 1 : 0, entry.takeOver?.file ?? null, entry.takeOver?.acceptDifferences === true ? 1 : 0, entry.by, entry.now, entry.generation) as number;
   storeParts(db, { hostId: entry.hostId, id }, site);
 }
 

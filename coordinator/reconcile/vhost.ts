@@ -27,6 +27,7 @@ interface Asked {
   readonly vhosts: VhostInput[];
   readonly about: string[];
   readonly takeOver: string;
+  readonly acceptDifferences: boolean;
 }
 
 /** Noun vhost: the sites of a host's web front. A site that the host refuses is parked there and noted here; the others are made. */
@@ -36,7 +37,7 @@ export const vhostNoun: Noun = {
   needs: { capability: 'vhost', lack: 'it cannot serve web sites yet' },
   deadlineMs,
   desired: askedOf,
-  nothing: { vhosts: [], about: [], takeOver: '' } satisfies Asked,
+  nothing: { vhosts: [], about: [], takeOver: '', acceptDifferences: false } satisfies Asked,
   forget({ db }, hostId) {
     forgetVhosts(db, hostId);
     return [];
@@ -56,7 +57,7 @@ export const vhostNoun: Noun = {
 
 function askedOf(db: Database, hostId: string): Asked {
   const { sites, about, takeOver } = desiredVhosts(vhostsOf(db, hostId), getGeneration(db, hostId, 'vhost')?.wanted ?? 0);
-  return { vhosts: sites.map((site) => formatVhost(site)), about: [...about], takeOver: takeOver ?? '' };
+  return { vhosts: sites.map((site) => formatVhost(site)), about: [...about], takeOver: takeOver?.file ?? '', acceptDifferences: takeOver?.acceptDifferences ?? false };
 }
 
 function fromResponse(response: WriteVhostsResponse): Applied {

@@ -68,7 +68,8 @@ static bool put_foreign(struct call *c) {
   return f.cut || w.cut;
 }
 
-static void put_one(struct buf *b, int dir, const struct vhost_entry *entry) {
+/* A site that nginx does not read any more, because the include file was taken away or altered, is as good as taken away. */
+static void put_one(struct buf *b, int dir, const struct vhost_entry *entry, bool included) {
   char site[SITE_MAX_LEN + 1];
   size_t n = 0;
   uint8_t sum[32], model[32];
@@ -76,11 +77,12 @@ static void put_one(struct buf *b, int dir, const struct vhost_entry *entry) {
   AUTO_TEXT text = fd < 0 ? NULL : read_open(fd, VHOST_FILE_MAX, &n);
   enum vhost_kind kind = vhost_kind(entry->name, site);
   if (text) sha256_of(text, n, sum);
+  bool there = text && (included || kind != VHOST_CONF);
   bool same = text && !memcmp(sum, entry->sha256, 32);
   size_t record = reply_begin(b, TAG(FILE));
   reply_string(b, TAG(FILE_NAME), entry->name);
   reply_bytes(b, TAG(FILE_SHA256), entry->sha256, 32);
-  reply_string(b, TAG(FILE_STATE), same ? "ok" : text ? "edited" : "missing");
+  reply_string(b, TAG(FILE_STATE), !there ? "missing" : same ? "ok" : "edited");
   reply_bytes(b, TAG(FILE_MODEL), model, text && kind == VHOST_CONF && vhost_model(text, n, model) ? 32 : 0);
   reply_bytes(b, TAG(FILE_TEXT), text, text && kind == VHOST_CRT && n <= (64u << 10) ? n : 0);
   reply_end(b, record);
@@ -97,7 +99,8 @@ static uint16_t put_files(struct call *c) {
   vhost_list_sha(&list, sum);
   reply_bytes(&c->reply, TAG(SET), sum, any ? sizeof sum : 0);
   reply_bytes(&c->reply, TAG(OPERATION), operation, open ? sizeof operation : 0);
-  for (size_t i = 0; i < list.n; i++) put_one(&c->reply, dir, &list.entries[i]);
+  bool included = vhost_has_include();
+  for (size_t i = 0; i < list.n; i++) put_one(&c->reply, dir, &list.entries[i], included);
   return REEVE_OK;
 }
 

@@ -30,7 +30,7 @@ describe('completion scripts', () => {
     [['operator', 'add', '--role', ''], ['viewer', 'operator', 'admin']],
     [['user', 'add', '--uid', ''], []],
     [['user', 'remove', 'ada', '--k'], ['--keep-home']],
-    [['completion', ''], ['bash', 'zsh', 'hosts', 'forwards', 'vhosts', '--json', '--socket', '--help']],
+    [['completion', ''], ['bash', 'zsh', 'hosts', 'forwards', 'vhosts', 'certs', '--json', '--socket', '--help']],
     [['plan', '--no'], ['--noun']],
     [['nonsense', ''], []],
     [['nat', 'add', 'web1', '--proto', ''], ['tcp', 'udp']],

@@ -1,5 +1,4 @@
 # Completion of reeve(1) for bash. Generated from the command tree by packaging/completion/generate.ts.
-_reeve_certs() { local -a found=(${(f)"$(reeve completion certs $words[CURRENT-1] 2>/dev/null)"}); _describe certificate found }
 _reeve() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path= words= word skip= depth=0
   local -a said=() names=()
@@ -97,7 +96,7 @@ _reeve() {
     'vhost list'*) words='--on --json --socket --help' depth=2 names=(hosts) ;;
     'vhost show'*) words='--json --socket --help' depth=2 names=(hosts vhosts) ;;
     'vhost foreign'*) words='--json --socket --help' depth=2 names=(hosts) ;;
-    'vhost adopt'*) words='--without --cert --user --password-stdin --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
+    'vhost adopt'*) words='--without --cert --accept-differences --user --password-stdin --plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
     'vhost maintenance'*) words='on off --retry-after --plan --stage --yes --json --socket --help' depth=2 names=(- hosts vhosts) ;;
     'proxy ') words='reload --help' ;;
     'proxy reload'*) words='--json --socket --help' depth=2 names=(hosts) ;;

@@ -30,6 +30,10 @@ export function testAdopt(fleetOf: () => WebFleet): void {
     expect([refused.code, refused.stdout], refused.stderr).toEqual([1, expect.stringMatching(/http:\/\/legacy\.example\.org\/: body \d+ bytes before, \d+ bytes after/) as string]);
     expect(await web.read(file)).toBe(toProgram);
     expect(behind(await plain('www.legacy.example.org')).headers['x-forwarded-host']).toBeUndefined();
+    // Who looks at what differs, and wants it, says so.
+    const accepted = await json<CommandAnswer>(['vhost', 'adopt', 'web1', file, '--without', '6', '--accept-differences', '--yes']);
+    expect([accepted.outcome, accepted.hosts[0]?.notes.join()]).toEqual(['ok', expect.stringMatching(/body \d+ bytes before/) as string]);
+    expect(behind(await plain('www.legacy.example.org')).headers['x-forwarded-host']).toBe('www.legacy.example.org');
     await json(['vhost', 'remove', 'web1', 'legacy.example.org', '--yes']);
   });
 

@@ -84,6 +84,17 @@ export function testCommands(fleetOf: () => WebFleet): void {
     await until(async () => (await json<{ drifted: number }>(['status'])).drifted === 0, { timeoutMs: 30_000, everyMs: 250, what: 'the drift to be over' });
   });
 
+  test('an include file that somebody took away is drift, and comes back', async () => {
+    const { web, change, json, plain } = fleetOf();
+    const file = '/etc/nginx/conf.d/reeve.conf';
+    const before = await web.read(file);
+    await web.run(['rm', file]);
+    await until(async () => (await json<{ drifted: number }>(['status'])).drifted > 0, { timeoutMs: 30_000, everyMs: 250, what: 'the drift to be shown' });
+    await change(['apply', '--on', 'web1', '--noun', 'vhost']);
+    expect(await web.read(file)).toBe(before);
+    expect(behind(await plain('sock.example.org')).name).toBe('app');
+  });
+
   test('a host of the inventory stands as its address, the host itself as loopback', async () => {
     const { change, web } = fleetOf();
     await change(['vhost', 'add', 'web1', 'host.example.org', '--no-tls', '--to', 'http://web1:8081']);

@@ -131,7 +131,7 @@ export interface CommandAnswer {
   readonly operationId: string;
   readonly outcome: string;
   readonly stored: boolean;
-  readonly hosts: readonly { readonly hostName: string; readonly outcome: string; readonly changes: readonly unknown[]; readonly errors: readonly { readonly code: string }[] }[];
+  readonly hosts: readonly { readonly hostName: string; readonly outcome: string; readonly changes: readonly unknown[]; readonly errors: readonly { readonly code: string }[]; readonly notes: readonly string[] }[];
 }
 
 /** Parses what a command printed; undefined when it ended without an answer. */
