@@ -115,7 +115,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const nat = natWatch(host, () => journal.generation('nat') > 0);
   const forwards = natWork(host, hostName, nat.seen);
   const certs = certWork(host, hostName);
-  const front: FrontOptions = { host, hostName, web: nginx, store: options.vhosts, limits: probeLimits, ends: new Map() };
+  const front: FrontOptions = { host, hostName, web: nginx(host.hasIpv6()), store: options.vhosts, limits: probeLimits, ends: new Map() };
   const sites = vhostWatch(front, () => journal.generation('vhost') > 0 || options.vhosts.present);
   const vhosts = vhostWork(front, sites.seen);
   const nouns: readonly ObservedNoun[] = [

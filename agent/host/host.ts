@@ -66,6 +66,8 @@ export interface Host {
   readVolumes(): Promise<readonly Volume[]>;
   /** Interfaces with their addresses, and routes; starts no process. */
   readNetwork(): HostNetwork;
+  /** Whether the kernel has IPv6 at all; without it no program can listen on an address of it. Starts no process. */
+  hasIpv6(): boolean;
   /** Files that may hold rules of a packet filter for the next start; starts no process. */
   readBootFiles(): readonly BootFile[];
   /** TCP ports on which Reeve's own programs listen here; starts no process. */

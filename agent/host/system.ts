@@ -68,6 +68,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     readFacts: () => facts.read(systemClock.now()),
     readVolumes: () => readVolumes(options.statePath, ['/etc', '/var', '/var/lib/reeve-privd']),
     readNetwork,
+    hasIpv6: () => existsSync('/proc/net/if_inet6'),
     readBootFiles,
     readOwnPorts: () => listeningPorts(readAccounts().passwd.filter(({ name }) => reeveAccounts.includes(name)).map(({ uid }) => uid)),
     readAdvertised,

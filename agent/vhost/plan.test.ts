@@ -43,7 +43,7 @@ function make(files: Files, wanted: readonly Vhost[], decisions: readonly Decisi
   for (const part of parts) {
     const entries = layOut({
       observed: observe(now), decisions, part: new Set(part),
-      render: (name) => { const row = rows.get(name); return row === undefined ? [] : nginx.render(row.site, row.sha); },
+      render: (name) => { const row = rows.get(name); return row === undefined ? [] : nginx(true).render(row.site, row.sha); },
       makePair: (site) => ({ certPem: `pair of ${[site.name, ...site.aliases].join()}`, keyPem: 'key' }),
     });
     expect(entries.map(({ name }) => name)).toEqual([...new Set(entries.map(({ name }) => name))].sort());

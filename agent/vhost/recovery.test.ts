@@ -42,7 +42,7 @@ async function start(host: SimulatedHost, file: AppendFile, folder = stateDir): 
   const journal = await openJournal({ file, clock: host.clock, log, hostName: 'web1' });
   const engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: () => undefined, admit: () => undefined });
   const store = openVhostStore(folder, log);
-  const front: FrontOptions = { host, hostName: 'web1', web: nginx, store, limits, ends: new Map() };
+  const front: FrontOptions = { host, hostName: 'web1', web: nginx(true), store, limits, ends: new Map() };
   const work = vhostWork(front, () => undefined);
   const undo = createLocalUndo({ engine, journal, works: [work], signal: forever });
   await engine.recover([work], forever);

@@ -37,7 +37,7 @@ beforeEach(async () => {
   journal = await openJournal({ file: memoryFile(), clock: host.clock, log, hostName: 'web1' });
   engine = createEngine({ host, journal, hostName: 'web1', log, onChanged: (noun, seen) => hub.operated(noun, seen), admit: () => undefined });
   const store = openVhostStore(folder, log);
-  const front: FrontOptions = { host, hostName: 'web1', web: nginx, store, limits: { settleMs: 100, beforeMs: 100, afterMs: 100, allBeforeMs: 100 }, ends: new Map() };
+  const front: FrontOptions = { host, hostName: 'web1', web: nginx(true), store, limits: { settleMs: 100, beforeMs: 100, afterMs: 100, allBeforeMs: 100 }, ends: new Map() };
   const watch = vhostWatch(front, () => journal.generation('vhost') > 0 || store.present);
   work = vhostWork(front, watch.seen);
   hub = createStatusHub({

@@ -93,7 +93,7 @@ static uint16_t reload(struct call *c, int dir, const struct cert_record *r, con
   }
   FAILPOINT("cert.sites");
   if (!status) status = cert_reload_units(c, r->units);
-  FAILPOINT("cert.units");
+  FAILPOINT("cert.unitsdone");
   if (!status) status = cert_mark(c, name, false);
   if (!status) cert_sweep(dir, name, folder);
   return status;

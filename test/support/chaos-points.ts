@@ -53,7 +53,7 @@ export const agentCertPoints = ['agent.cert.step'] as const;
 /** Points of the helper in verbs of certificates, by what passes them. */
 export const certPoints = {
   key: ['cert.kept'],
-  put: ['cert.folder', 'cert.marked', 'cert.kept', 'cert.written', 'cert.swapped', 'cert.sites', 'cert.units', 'cert.swept'],
+  put: ['cert.folder', 'cert.marked', 'cert.kept', 'cert.written', 'cert.swapped', 'cert.sites', 'cert.unitsdone', 'cert.swept'],
   remove: ['cert.unlinked', 'cert.swept'],
   release: ['cert.left'],
 } as const;

@@ -161,6 +161,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     readFacts: () => Promise.resolve(factsOf(clock, options.hostname ?? 'simulated')),
     readVolumes: () => Promise.resolve([{ path: '/var', state: 'ok' }]),
     readNetwork: () => nat.network,
+    hasIpv6: () => true,
     readBootFiles: () => nat.bootFiles,
     readOwnPorts: () => nat.ownPorts,
     readAdvertised: () => nat.advertised,

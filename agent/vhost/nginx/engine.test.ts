@@ -5,7 +5,7 @@ import { route, sampleHash, samplePem, site, upstream } from './testing/sample.j
 
 const sha = '0123456789abcdef'.repeat(4);
 const users = [{ name: 'ada', hash: sampleHash }];
-const confOf = (over: Partial<WireVhost>): string => nginx.render(site(over), sha)[0]?.text ?? '';
+const confOf = (over: Partial<WireVhost>): string => nginx(true).render(site(over), sha)[0]?.text ?? '';
 
 /** Each shows something that no other does; the file tells the whole. */
 const golden: readonly [string, Partial<WireVhost>][] = [
@@ -38,25 +38,31 @@ const golden: readonly [string, Partial<WireVhost>][] = [
 
 describe('the files of a site', () => {
   it.each(golden)('%s is as it was looked at by a person', async (name, over) => {
-    const files = nginx.render(site(over), sha);
+    const files = nginx(true).render(site(over), sha);
     const text = files.map((file) => (file.kind === 'conf' ? file.text : `\n# file ${file.name}\n${file.text}`)).join('');
     await expect(text).toMatchFileSnapshot(`golden/${name}.conf`);
   });
 
+  it('listen on all addresses of IPv4 where the kernel has no IPv6', () => {
+    const [text = ''] = nginx(false).render(site({ listens: [{ address: '', port: 80, tls: false }, { address: '', port: 443, tls: true }], redirectHttps: true }), sha).map((file) => file.text);
+    expect(text.match(/listen .*;/g)).toEqual(['listen 80;', 'listen 443 ssl http2;']);
+    expect(nginx(false).render(site({ listens: [{ address: '2001:db8::7', port: 80, tls: false }] }), sha)[0]?.text).toContain('listen "[2001:db8::7]:80";');
+  });
+
   it('are named after its first name', () => {
-    const files = nginx.render(site({ name: '*.example.org', users, clientCert: { mandatory: false, caPem: samplePem('CERTIFICATE'), crlPem: samplePem('X509 CRL') } }), sha);
+    const files = nginx(true).render(site({ name: '*.example.org', users, clientCert: { mandatory: false, caPem: samplePem('CERTIFICATE'), crlPem: samplePem('X509 CRL') } }), sha);
     expect(files.map(({ name, kind }) => [name, kind])).toEqual([['_.example.org.conf', 'conf'], ['_.example.org.auth', 'auth'], ['_.example.org.ca', 'ca'], ['_.example.org.crl', 'crl']]);
   });
 
   it('say the same for the same model, and only the first line and the probe know its digest', () => {
     expect(confOf({})).toBe(confOf({}));
-    const other = nginx.render(site({}), 'f'.repeat(64))[0]?.text ?? '';
+    const other = nginx(true).render(site({}), 'f'.repeat(64))[0]?.text ?? '';
     expect(other.replaceAll('f'.repeat(64), sha)).toBe(confOf({}));
     expect(confOf({}).split(sha)).toHaveLength(3);
   });
 
   it('keep the names of files of users when other routes come and go', () => {
-    const names = (prefixes: readonly string[]): string[] => nginx.render(site({ routes: prefixes.map((prefix) => route({ prefix, users })) }), sha).filter(({ kind }) => kind === 'auth').map(({ name }) => name);
+    const names = (prefixes: readonly string[]): string[] => nginx(true).render(site({ routes: prefixes.map((prefix) => route({ prefix, users })) }), sha).filter(({ kind }) => kind === 'auth').map(({ name }) => name);
     const [, , ofB] = names(['/', '/a', '/b']);
     expect(names(['/b'])).toEqual([ofB]);
     expect(new Set(names(['/', '/a', '/b', '/c/d'])).size).toBe(4);
@@ -73,7 +79,7 @@ describe('the files of a site', () => {
         headers: Array.from({ length: 4 }, (_nothing, more) => ({ name: `X-${'h'.repeat(40)}${String(more)}`, value: '$'.repeat(13) })),
       })),
     });
-    const bytes = Buffer.byteLength(nginx.render(largest, sha)[0]?.text ?? '');
+    const bytes = Buffer.byteLength(nginx(true).render(largest, sha)[0]?.text ?? '');
     expect(bytes).toBeGreaterThan(400 * 1024);
     expect(bytes).toBeLessThan(1024 * 1024);
   });

@@ -34,7 +34,7 @@ it(`${String(models)} random sites with hostile texts are read back from their f
       throw new Error(`seed ${String(seed)}: ${String(error)}`, { cause: error });
     }
     accepted += 1;
-    const files = nginx.render(site, sha);
+    const files = nginx(true).render(site, sha);
     let read: object;
     try {
       read = readSite(files, sha);

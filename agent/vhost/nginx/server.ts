@@ -12,13 +12,23 @@ const clientDepth = 4;
  * The server blocks of a site: one, or two where what speaks TLS is another than what does not: with redirectHttps, with a header that only TLS may have, and with certificates of clients.
  * In maintenance everything gets the page, so nothing is redirected or refused.
  */
-export function servers(site: Vhost, modelSha: string): readonly Directive[] {
+export function servers(site: Vhost, modelSha: string, ipv6: boolean): readonly Directive[] {
+  const blocks = allServers(site, modelSha);
+  return ipv6 ? blocks : blocks.map(withoutIpv6);
+}
+
+function allServers(site: Vhost, modelSha: string): readonly Directive[] {
   const secure = site.listens.filter(({ tls }) => tls);
   const open = site.listens.filter(({ tls }) => !tls);
   if (open.length === 0 || secure.length === 0 || (!site.redirectHttps && site.hstsS === 0 && site.clientCert === undefined)) return [mainServer(site, site.listens, modelSha)];
   const serves = site.maintenance === undefined;
   const other = serves && site.redirectHttps ? redirection(secure[0]?.port ?? 443) : serves && site.clientCert?.mandatory === true ? directive('return', 403) : undefined;
   return [other === undefined ? mainServer(site, open, modelSha) : smallServer(site, open, modelSha, other), mainServer(site, secure, modelSha)];
+}
+
+/** Where it listens on all addresses, those of IPv4 are all. */
+function withoutIpv6(server: Directive): Directive {
+  return { ...server, block: (server.block ?? []).filter(({ name, args: [where] }) => name !== 'listen' || where?.kind !== 'word' || !where.word.startsWith('[::]:')) };
 }
 
 function mainServer(site: Vhost, listens: readonly VhostListen[], modelSha: string): Directive {
