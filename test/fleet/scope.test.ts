@@ -73,6 +73,11 @@ const about: Record<string, (host: string) => object> = {
   'VhostService/ObserveVhosts': (host) => ({ host }),
   'VhostService/ExamineSite': (host) => ({ host, file: '/etc/nginx/sites-enabled/a' }),
   'VhostService/ReloadProxy': (host) => ({ host }),
+  'CertService/AddCert': (host) => ({ host, options: apply, cert: { name: 'shop', names: ['a.example.org'], days: 90 } }),
+  'CertService/SetCert': (host) => ({ host, options: apply, name: 'shop' }),
+  'CertService/RemoveCert': (host) => ({ host, options: apply, name: 'shop' }),
+  'CertService/ListCerts': (selector) => ({ selector }),
+  'CertService/ShowCert': (host) => ({ host, name: 'shop' }),
   'GrantService/AddGrant': (selector) => ({ selector, person: 'grace', options: apply }),
   'GrantService/ListGrant': (selector) => ({ selector }),
   'AccessService/ListAccess': (host) => ({ host }),
@@ -120,7 +125,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|CertService\/(?:Add|Set|Remove)Cert|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;
