@@ -67,7 +67,7 @@ describe.skipIf(!hosts.ok)('join token, login token and private keys', () => {
 
     const keyFile = '/var/lib/reeve-agent/identity/current/key.pem';
     const agentKey = keyForms(await web.read(keyFile));
-    const pkiFiles = (await fleet.hub.run(['grep', '-rl', 'PRIVATE KEY', '/var/lib/reeved'])).trim().split('\n').sort();
+    const pkiFiles = (await fleet.hub.run(['grep', '-rl', 'PRIVATE KEY-----', '/var/lib/reeved'])).trim().split('\n').sort();
     expect(pkiFiles.every((file) => file.startsWith('/var/lib/reeved/pki/')), pkiFiles.join(' ')).toBe(true);
     expect(pkiFiles.length).toBe(3);
     const hubKeys = (await Promise.all(pkiFiles.map((file) => fleet.hub.read(file)))).flatMap((pem) => keyForms(pem.slice(pem.indexOf('-----BEGIN PRIVATE KEY'), pem.indexOf('-----END PRIVATE KEY'))  + '-----END PRIVATE KEY-----\n'));
