@@ -98,7 +98,7 @@ describe.skipIf(!hosts.ok)(`${String(SITES)} sites, one of which is bad`, () => 
   let reloads = 0;
 
   beforeAll(async () => {
-    fleet = await startWebFleet('vhostmany');
+    fleet = await startWebFleet('vhostmany', 'normal', true);
     await fleet.web.write('/etc/nginx/sites-enabled/own', 'server {\n  listen 80;\n  server_name own.example.org;\n  return 200 "mine";\n}\n');
     await fleet.web.run(['systemctl', 'reload', 'nginx']);
     await fleet.change(['cert', 'add', 'web1', 'one', '--self-signed', '--name', victim]);

@@ -28,9 +28,9 @@ export async function allowMore(host: LabHost, lines: readonly string[]): Promis
   await host.write('/etc/reeve/policy', `${await host.read('/etc/reeve/policy')}${lines.map((line) => `allow ${line}\n`).join('')}`, 0o644);
 }
 
-/** Boots it: hub, and web1 with nginx, PHP-FPM and uwsgi. */
-export async function startWebFleet(name: string, packages: PackageKind = 'normal'): Promise<WebFleet> {
-  const fleet = await startFleet({ name, hosts: ['web1'], debian: webPackages, policy: 'web', packages, resident: packages === 'test' });
+/** Boots it: hub, and web1 with nginx, PHP-FPM and uwsgi. `resident`: as for startFleet. */
+export async function startWebFleet(name: string, packages: PackageKind = 'normal', resident = packages === 'test'): Promise<WebFleet> {
+  const fleet = await startFleet({ name, hosts: ['web1'], debian: webPackages, policy: 'web', packages, resident });
   const web = fleet.host('web1');
   const client = startWebClient(fleet.lab);
   const ask = (host: string, path: string, port: number, more: Partial<WebAsk>): Promise<WebAnswer> => client.ask({ address: web.address, port, host, path, ...more });
