@@ -173,6 +173,7 @@ bool restore_dropin(int undo, const struct pending *p) {
 bool pending_revert(int state, const struct pending_noun *noun, const char *reason, bool (*tell)(void)) {
   struct pending p;
   struct timespec now;
+  char half[80];
   int pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), undo = openat(state, UNDO_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool ok = pending >= 0 && undo >= 0;
   if (ok && faccessat(pending, noun->reverting, F_OK, 0)) ok = move_file(pending, noun->name, pending, noun->reverting);
@@ -191,6 +192,9 @@ bool pending_revert(int state, const struct pending_noun *noun, const char *reas
     snprintf(p.reason, sizeof p.reason, "%s", reason);
     ok = pending_put(undo, noun->reverted, &p);
   }
+  /* Whoever wrote the note may have died over it. */
+  snprintf(half, sizeof half, ".%s.new", noun->name);
+  if (ok) (void)unlinkat(pending, half, 0);
   ok = ok && !unlinkat(pending, noun->reverting, 0) && !fsync(pending);
   int problem = errno;
   if (pending >= 0) close(pending);

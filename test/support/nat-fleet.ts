@@ -99,7 +99,10 @@ export async function reeveTable(host: LabHost): Promise<string> {
 
 /** Waits until the front has no change that waits. */
 export async function waitNothingPends(host: LabHost, timeoutMs = 30_000): Promise<void> {
-  await until(async () => (await host.run(['ls', '-A', '/var/lib/reeve-privd/pending'])) === '', { timeoutMs, everyMs: 100, what: `nothing to wait on ${host.name}` });
+  let waits = '';
+  await until(async () => (waits = await host.run(['ls', '-A', '/var/lib/reeve-privd/pending'])) === '', { timeoutMs, everyMs: 100, what: `nothing to wait on ${host.name}` }).catch((error: unknown) => {
+    throw new Error(`${host.name} still has: ${waits}`, { cause: error });
+  });
 }
 
 function withoutCounts(value: unknown): unknown {
