@@ -22,6 +22,7 @@ uint16_t op_pending_confirm(struct call *c) {
   FAILPOINT("confirm.read");
   if (there && move_file(dir, noun->name, owned, noun->owned)) {
     FAILPOINT("confirm.moved");
+    pending_tidy(dir, noun);
     (void)unlinkat(undo, noun->reverted, 0);  /* what was taken back before is of no interest any more */
     if (noun == NOUN_NAT) nat_confirmed();
     return REEVE_OK;

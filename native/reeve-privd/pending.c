@@ -168,12 +168,20 @@ bool restore_dropin(int undo, const struct pending *p) {
   return ok;
 }
 
+/* Whoever wrote the note of a change, or exchanged it for the armed one, may have died over it. */
+void pending_tidy(int pending, const struct pending_noun *noun) {
+  char name[80];
+  for (const char *const *form = (const char *const[]){".%s.new", PENDING_ARMED, "." PENDING_ARMED ".new", NULL}; *form; form++) {
+    snprintf(name, sizeof name, *form, noun->name);
+    (void)unlinkat(pending, name, 0);
+  }
+}
+
 /* Takes the change of a noun back; `tell` is called when its files are as they were, and is done again when it fails. False with ENOENT: it was confirmed first,
  * or is back already. */
 bool pending_revert(int state, const struct pending_noun *noun, const char *reason, bool (*tell)(void)) {
   struct pending p;
   struct timespec now;
-  char half[80];
   int pending = openat(state, PENDING_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), undo = openat(state, UNDO_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool ok = pending >= 0 && undo >= 0;
   if (ok && faccessat(pending, noun->reverting, F_OK, 0)) ok = move_file(pending, noun->name, pending, noun->reverting);
@@ -192,9 +200,7 @@ bool pending_revert(int state, const struct pending_noun *noun, const char *reas
     snprintf(p.reason, sizeof p.reason, "%s", reason);
     ok = pending_put(undo, noun->reverted, &p);
   }
-  /* Whoever wrote the note may have died over it. */
-  snprintf(half, sizeof half, ".%s.new", noun->name);
-  if (ok) (void)unlinkat(pending, half, 0);
+  if (ok) pending_tidy(pending, noun);
   ok = ok && !unlinkat(pending, noun->reverting, 0) && !fsync(pending);
   int problem = errno;
   if (pending >= 0) close(pending);

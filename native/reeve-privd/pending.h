@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #define PENDING_DIR "pending"
+#define PENDING_ARMED ".%s.armed"             /* below pending/: a note that is to take the place of the one that is there, or did */
 #define UNDO_DIR "undo"
 #define UNDO_KEY "key.conf"                  /* the drop-in as it was; only when there was one */
 #define OWNED_DIR "owned"
@@ -46,6 +47,7 @@ bool pending_parse(struct pending *p, const char *text);
 size_t pending_format(const struct pending *p, char out[PENDING_MAX]);
 bool pending_get(int dir, const char *name, struct pending *p);
 bool pending_put(int dir, const char *name, const struct pending *p);
+void pending_tidy(int pending, const struct pending_noun *noun);
 bool boot_mark(char out[64], bool make);
 bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode);
 char *small_get(int dir, const char *name, size_t max, size_t *n);

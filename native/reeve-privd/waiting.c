@@ -43,9 +43,11 @@ bool pending_arm(const struct pending_noun *noun, struct pending *p, const struc
   p->armed = true;
   p->deadline_boot_ms = now_ms() + confirm_ms;
   p->deadline_ms = wall_ms() + confirm_ms;
-  bool ok = dir >= 0 && pending_put(dir, ".armed", p) && !renameat2(dir, ".armed", dir, noun->name, RENAME_EXCHANGE) && !fsync(dir);
+  char armed[32];
+  snprintf(armed, sizeof armed, PENDING_ARMED, noun->name);
+  bool ok = dir >= 0 && pending_put(dir, armed, p) && !renameat2(dir, armed, dir, noun->name, RENAME_EXCHANGE) && !fsync(dir);
   int problem = errno;
-  if (dir >= 0) (void)unlinkat(dir, ".armed", 0);
+  if (dir >= 0) (void)unlinkat(dir, armed, 0);
   errno = problem;
   return ok;
 }
