@@ -1,4 +1,5 @@
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { formatPem } from '../../shared/model/pem.js';
 import { bits, der, integer, octets, oid, sequence, setOf, time, utf8, yes } from './der.js';
 
 /** What a self-signed certificate is for. */
@@ -53,7 +54,7 @@ export function signItself({ names, days, now }: SelfSignedOptions): { readonly 
   );
   // The nonce of ECDSA is OpenSSL's.
   const certificate = sequence(body, algorithm, bits(sign('sha256', body, privateKey)));
-  return { certPem: pem(certificate), key: privateKey };
+  return { certPem: formatPem([certificate.toString('base64')], 'CERTIFICATE'), key: privateKey };
 }
 
 /** 128 random bits, the first two fixed so that it is positive and always as long. */
@@ -83,8 +84,4 @@ function extensions(names: readonly string[], spki: Uint8Array): readonly Buffer
 /** The point of a P-256 key, which is the end of its SubjectPublicKeyInfo. */
 function keyBits(spki: Uint8Array): Uint8Array {
   return spki.subarray(-65);
-}
-
-function pem(certificate: Buffer): string {
-  return `-----BEGIN CERTIFICATE-----\n${(certificate.toString('base64').match(/.{1,64}/g) ?? []).join('\n')}\n-----END CERTIFICATE-----\n`;
 }

@@ -1,4 +1,4 @@
-import { formatMessage, ReeveError, reeveError } from '../../shared/errors/error.js';
+import { formatMessage, ReeveError } from '../../shared/errors/error.js';
 import type { CertServiceDefinition as AgentCerts } from '../../shared/gen/proto/reeve/agent/v1/CertService.js';
 import type { ManagedCertInput } from '../../shared/gen/proto/reeve/coordinator/v1/ManagedCert.js';
 import type { ShowCertRequest } from '../../shared/gen/proto/reeve/coordinator/v1/ShowCertRequest.js';
@@ -9,11 +9,12 @@ import { toTimestamp } from '../../shared/rpc/time.js';
 import { byEnd, type CertRow } from '../desired/cert.js';
 import { certsOf, setCertStates } from '../inventory/cert.js';
 import type { Database } from '../inventory/database.js';
-import { getGeneration } from '../inventory/generation.js';
+import { getGeneration, isOwed } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { vhostsWithCert } from '../inventory/vhost.js';
 import { isUnwritable, writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
+import { requireAble } from '../reconcile/able.js';
 import { certNoun, parseCertStates } from '../reconcile/cert.js';
 import { findCert } from './cert-change.js';
 import { hostFor, listedHosts, type Scoped } from './select.js';
@@ -39,9 +40,7 @@ export async function showCert(office: Office, caller: Scoped, request: ShowCert
 /** Notes what a host says of its certificates now; answers why it could not be asked. */
 async function askStates({ db, fleet, clock }: Office, host: HostRow): Promise<string> {
   try {
-    const { state, status } = fleet.live(host.id);
-    const { needs } = certNoun;
-    if (needs !== undefined && state === 'connected' && status?.capabilities.includes(needs.capability) === false) throw reeveError('VERSION_UNSUPPORTED', { value: `${status.agentVersion} of the agent`, rule: needs.lack });
+    requireAble(fleet.live(host.id), certNoun);
     const { certs } = await fleet.call(host, agentCerts, 'ObserveCerts', {}, { deadlineMs: 10_000 });
     writing(db, () => setCertStates(db, host.id, parseCertStates(certs), clock.now()));
     return '';
@@ -54,7 +53,7 @@ async function askStates({ db, fleet, clock }: Office, host: HostRow): Promise<s
 
 function formatRow(db: Database, host: HostRow, row: CertRow, { chain }: { chain: boolean }): ManagedCertInput {
   const generation = getGeneration(db, host.id, certNoun.name);
-  const pending = generation !== undefined && (row.generation > generation.applied || (generation.released && generation.applied < generation.wanted));
+  const pending = isOwed(generation, row.generation);
   const cert = formatCert(row.cert);
   return {
     hostName: host.name,

@@ -20,6 +20,7 @@ import type { HostRow } from '../inventory/host.js';
 import { findPerson } from '../inventory/person.js';
 import { addKey, findKey, fingerprintOf, formatOwner, getKey, listKeys, removeKey, setKey, type NewKey } from '../inventory/ssh-key.js';
 import type { Office } from '../office.js';
+import { requireAble } from '../reconcile/able.js';
 import { keyNoun } from '../reconcile/key.js';
 import type { OperatorCaller } from './caller.js';
 import { adoptKeys } from './key-adopt.js';
@@ -180,9 +181,7 @@ function formatKey(row: KeyRow): KeyInput {
 
 /** Keys in users' own files of a host, asked of it now. Errors: HOST_UNREACHABLE, VERSION_UNSUPPORTED, what the agent says. */
 async function observeForeign({ fleet }: Office, host: HostRow, user: string | undefined): Promise<ObserveKeyResponse> {
-  const { state, status } = fleet.live(host.id);
-  const { needs } = keyNoun;
-  if (needs !== undefined && state === 'connected' && status?.capabilities.includes(needs.capability) === false) throw reeveError('VERSION_UNSUPPORTED', { value: `${status.agentVersion} of the agent`, rule: needs.lack });
+  requireAble(fleet.live(host.id), keyNoun);
   const found = await fleet.call(host, agentKey, 'ObserveKey', { foreign: true }, { deadlineMs: 30_000 });
   const ofUser = (row: { user: string }): boolean => user === undefined || row.user === user;
   return { ...found, keys: found.keys.filter((key) => key.origin !== 'managed' && ofUser(key)), unread: found.unread.filter(ofUser) };

@@ -1,4 +1,4 @@
-import { ReeveError, reeveError } from '../../shared/errors/error.js';
+import { ReeveError } from '../../shared/errors/error.js';
 import type { NatServiceDefinition as AgentNat } from '../../shared/gen/proto/reeve/agent/v1/NatService.js';
 import type { ObserveNatResponse } from '../../shared/gen/proto/reeve/agent/v1/ObserveNatResponse.js';
 import type { ExplainNatRequest } from '../../shared/gen/proto/reeve/coordinator/v1/ExplainNatRequest.js';
@@ -17,9 +17,10 @@ import { serviceName } from '../../shared/rpc/client.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { natAudit } from '../inventory/nat-audit.js';
 import type { Database } from '../inventory/database.js';
-import { getGeneration } from '../inventory/generation.js';
+import { getGeneration, isOwed } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import type { Office } from '../office.js';
+import { requireAble } from '../reconcile/able.js';
 import { natNoun } from '../reconcile/nat.js';
 import { natRows, natSubject, type NatRow } from './nat-change.js';
 import { hostFor, inScope, listedHosts, type Scoped } from './select.js';
@@ -34,14 +35,8 @@ const mostRecords = 20;
 
 /** Asks a host for its forwards as they are. Errors: HOST_UNREACHABLE, VERSION_UNSUPPORTED, what the agent says. */
 export async function askNat({ fleet }: Office, host: HostRow, how: { readonly foreign: boolean; readonly deadlineMs: number }): Promise<ObserveNatResponse> {
-  requireAble({ fleet }, host);
+  requireAble(fleet.live(host.id), natNoun);
   return fleet.call(host, agentNat, 'ObserveNat', { foreign: how.foreign }, { deadlineMs: how.deadlineMs });
-}
-
-function requireAble({ fleet }: Pick<Office, 'fleet'>, host: HostRow): void {
-  const { state, status } = fleet.live(host.id);
-  const { needs } = natNoun;
-  if (needs !== undefined && state === 'connected' && status?.capabilities.includes(needs.capability) === false) throw reeveError('VERSION_UNSUPPORTED', { value: `${status.agentVersion} of the agent`, rule: needs.lack });
 }
 
 /** What should be on the hosts of a selector, and on request how much it was used. */
@@ -69,7 +64,7 @@ async function unlessAway<T>(answer: Promise<T>): Promise<T | undefined> {
 
 function formatRow(db: Database, caller: Scoped, { host, row, counters }: { host: HostRow; row: NatRow; counters: readonly NatCounter[] }): ManagedNatInput {
   const generation = getGeneration(db, host.id, natNoun.name);
-  const pending = generation !== undefined && (row.generation > generation.applied || (generation.released && generation.applied < generation.wanted));
+  const pending = isOwed(generation, row.generation);
   const counter = counters.find(({ id, masquerade }) => id === row.id && masquerade === (row.kind === 'masquerade'));
   const toHost = row.kind === 'forward' && row.to.kind === 'host' ? row.to : undefined;
   return {
@@ -96,7 +91,7 @@ export async function observeNat(office: Office, caller: Scoped, request: Observ
 export async function traceNat(office: Office, caller: Scoped, request: TraceNatRequest): Promise<TraceNatResponseInput> {
   const host = hostFor(office.db, caller, request.host);
   const asked = { protocol: wireProtocol(request.protocol), port: parsePort(request.port), from: parseNatAddress('from', request.from), to: request.to === '' ? '' : parseNatAddress('to', request.to) };
-  requireAble(office, host);
+  requireAble(office.fleet.live(host.id), natNoun);
   return office.fleet.call(host, agentNat, 'TraceNat', asked, { deadlineMs: 20_000 });
 }
 

@@ -1,4 +1,4 @@
-import { formatMessage, ReeveError, reeveError } from '../../shared/errors/error.js';
+import { formatMessage, ReeveError } from '../../shared/errors/error.js';
 import type { ObserveVhostsResponse } from '../../shared/gen/proto/reeve/agent/v1/ObserveVhostsResponse.js';
 import type { VhostServiceDefinition as AgentVhosts } from '../../shared/gen/proto/reeve/agent/v1/VhostService.js';
 import type { ManagedVhostInput } from '../../shared/gen/proto/reeve/coordinator/v1/ManagedVhost.js';
@@ -13,11 +13,12 @@ import { toTimestamp } from '../../shared/rpc/time.js';
 import type { UpstreamHost, VhostRow } from '../desired/vhost.js';
 import { addAudit } from '../inventory/audit.js';
 import type { Database } from '../inventory/database.js';
-import { getGeneration } from '../inventory/generation.js';
+import { getGeneration, isOwed } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
 import { vhostsOf } from '../inventory/vhost.js';
 import { writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
+import { requireAble } from '../reconcile/able.js';
 import { parseParked, vhostNoun } from '../reconcile/vhost.js';
 import type { OperatorCaller } from './caller.js';
 import { changeableHost, hostFor, inScope, listedHosts, type Scoped } from './select.js';
@@ -32,9 +33,7 @@ const mostText = 524_288;
 
 /** An agent that is too old for sites is not asked for them. Errors: VERSION_UNSUPPORTED. */
 export function requireFront({ fleet }: Pick<Office, 'fleet'>, host: HostRow): void {
-  const { state, status } = fleet.live(host.id);
-  const { needs } = vhostNoun;
-  if (needs !== undefined && state === 'connected' && status?.capabilities.includes(needs.capability) === false) throw reeveError('VERSION_UNSUPPORTED', { value: `${status.agentVersion} of the agent`, rule: needs.lack });
+  requireAble(fleet.live(host.id), vhostNoun);
 }
 
 /** Asks a host for its sites as they are. Errors: HOST_UNREACHABLE, VERSION_UNSUPPORTED, what the agent says. */
@@ -53,7 +52,7 @@ export function listVhosts({ db }: Office, caller: Scoped, selector: string): Ma
 
 function formatRow(db: Database, caller: Scoped, { host, row, upstreams, pem }: { host: HostRow; row: VhostRow; upstreams: ReadonlyMap<string, UpstreamHost>; pem: boolean }): ManagedVhostInput {
   const generation = getGeneration(db, host.id, vhostNoun.name);
-  const pending = generation !== undefined && (row.generation > generation.applied || (generation.released && generation.applied < generation.wanted));
+  const pending = isOwed(generation, row.generation);
   const { parked } = row;
   return {
     hostName: host.name,

@@ -64,6 +64,11 @@ export function listPending(db: Database): Generation[] {
   return (db.prepare('SELECT * FROM generation WHERE applied < wanted').all() as Sql[]).map(fromSql);
 }
 
+/** Whether a host still owes what was altered at a generation of its noun, or is to let go of the noun and has not. */
+export function isOwed(generation: Generation | undefined, altered: number): generation is Generation {
+  return generation !== undefined && (altered > generation.applied || (generation.released && generation.applied < generation.wanted));
+}
+
 /** Nouns that are not as they were applied. */
 export function listDrift(db: Database): Generation[] {
   const where = 'applied = wanted AND applied_digest IS NOT NULL AND observed_digest IS NOT applied_digest';

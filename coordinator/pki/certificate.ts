@@ -1,5 +1,6 @@
 import { createHash, randomBytes, sign, type KeyObject } from 'node:crypto';
 import forge from 'node-forge';
+import { formatPem } from '../../shared/model/pem.js';
 
 /**
  * Writes X.509 certificates. node-forge's asn1 module only writes DER here (its own X.509 knows RSA only); keys are made, signatures made and verified,
@@ -53,8 +54,7 @@ export function signCertificate(content: CertificateContent, issuerKey: KeyObjec
   ]);
   const signature = sign('sha256', der(tbs), issuerKey);
   const certificate = der(sequence([tbs, sequence([oid(oids.ecdsaSha256)]), bitString(signature)]));
-  const lines = certificate.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
+  return formatPem([certificate.toString('base64')], 'CERTIFICATE');
 }
 
 function extensions(content: CertificateContent): Node[] {

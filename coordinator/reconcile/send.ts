@@ -13,6 +13,7 @@ import { setOperationHost, setWatch, watchOf, type OperationHostRow } from '../i
 import { holdsOf } from '../inventory/hold.js';
 import { writing } from '../inventory/write.js';
 import type { World } from '../world.js';
+import { requireAble } from './able.js';
 import { confirmPending } from './confirm.js';
 import { hostNoun } from './host.js';
 import { usualConfirmation, type Confirmation, type Waiting, type Watch } from './guard.js';
@@ -46,12 +47,6 @@ export interface SendRequest {
   readonly waiting?: (waiting: Waiting) => void;
   /** Hears that it was confirmed. */
   readonly confirmed?: () => void;
-}
-
-/** An agent that is too old for a noun is not asked for it. */
-function requireAble(live: Live, { needs }: Noun): void {
-  if (needs === undefined || live.state !== 'connected' || live.status === undefined || live.status.capabilities.includes(needs.capability)) return;
-  throw reeveError('VERSION_UNSUPPORTED', { value: `${live.status.agentVersion} of the agent`, rule: needs.lack });
 }
 
 /** An agent that does not know the intent would take it for one that wants nothing, and say that all is well. */

@@ -6,7 +6,7 @@
  * The request is three lines: id=, mode=reload, unit=NAME.service. The answer, STATE/result, is three lines: id=, status= (ok, failed), reason=. A unit that does
  * not run is not started. Only root reads and writes that folder.
  *
- * exit codes: 0 there is an answer, or nothing was asked; 1 the answer could not be written.
+ * exit codes: 0 there is an answer, or nothing was asked; 1 the request could not be taken, or the answer not be written.
  */
 #include "pending.h"
 #include "run.h"

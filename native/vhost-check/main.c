@@ -11,7 +11,7 @@
  *
  * After an answer it waits a moment for the next request: what parks bad sites has several.
  *
- * exit codes: 0 there is an answer to everything that was asked; 1 an answer could not be written.
+ * exit codes: 0 there is an answer to everything that was asked; 1 a request could not be taken, or an answer not be written.
  */
 #include "check.h"
 #include "pending.h"
@@ -25,7 +25,7 @@
 #define REQUEST_MOST 8192u
 #define ANSWER_MOST (256u << 10)
 #define LINGER_MS 1000
-#define LIFE_MS 12000                    /* no request is begun after that: the unit has 45 s */
+#define LIFE_MS 12000                    /* no request is begun after that: the unit has 60 s */
 
 int64_t now_ms(void) {
   struct timespec t;

@@ -67,6 +67,7 @@ function isSequence(base64: string): boolean {
   return bytes.length === 2 + count + bytes.subarray(2, 2 + count).reduce((sum, byte) => sum * 256 + byte, 0);
 }
 
-function formatPem(blocks: readonly string[], label: PemLabel): string {
+/** Blocks of PEM in the strict form, from the DER of each, base64. */
+export function formatPem(blocks: readonly string[], label: PemLabel): string {
   return blocks.map((base64) => `-----BEGIN ${label}-----\n${(base64.match(/.{1,64}/g) ?? []).join('\n')}\n-----END ${label}-----\n`).join('');
 }

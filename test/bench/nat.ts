@@ -1,10 +1,7 @@
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { bundle } from '../../packaging/bundle.js';
-import { parseBuildOptions } from '../../packaging/options.js';
 import type { LabHost } from '../lab/lab.js';
 import type { NatAnswer, NatCall } from '../support/bench-nat-caller.js';
 import type { TestFleet } from '../support/fleet.js';
+import { startLineProgram } from '../support/line-program.js';
 import { summarise, type Figure } from './report.js';
 import { inTurns } from './round.js';
 
@@ -62,22 +59,14 @@ async function loadByNft(host: LabHost): Promise<number> {
 }
 
 async function startCaller(hub: LabHost): Promise<{ ask(call: NatCall): Promise<NatAnswer>; close(): void }> {
-  const { code } = await bundle({ root: join(import.meta.dirname, '../..'), entry: 'test/support/bench-nat-caller.ts', version: parseBuildOptions([], {}).version, testBuild: false });
-  await hub.write(program, code);
-  const child = hub.spawn(['/usr/lib/reeve/node', program]);
-  if (child.stdin === null || child.stdout === null) throw new Error('a process without pipes');
-  const { stdin } = child;
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const { ask, close } = await startLineProgram(hub, { entry: 'bench-nat-caller.ts', path: program });
   return {
     async ask(call) {
-      stdin.write(`${JSON.stringify(call)}\n`);
-      const line = await lines.next();
-      if (line.done === true) throw new Error('the caller ended');
-      const answer = JSON.parse(line.value) as NatAnswer;
+      const answer = JSON.parse(await ask(JSON.stringify(call))) as NatAnswer;
       const wanted = call.method === 'AddForward' ? 'OUTCOME_PENDING' : 'OUTCOME_OK';
       if (answer.outcome !== wanted) throw new Error(`${call.method} ended with ${answer.outcome}: ${answer.problem}`);
       return answer;
     },
-    close: () => stdin.end(),
+    close,
   };
 }
