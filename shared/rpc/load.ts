@@ -33,7 +33,7 @@ function protoRoot(): string {
   for (const candidate of [join(here, `proto-${version}`), join(here, 'proto'), join(here, '..', '..', 'proto')]) {
     if (existsSync(join(candidate, 'reeve'))) return candidate;
   }
-  throw new Error('The folder "proto" is missing from this installation');
+  throw new Error(`The folder "proto-${version}" is missing from this installation`);
 }
 
 /** One group of the contract, loaded once. */
