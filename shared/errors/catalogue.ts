@@ -192,6 +192,17 @@ export const catalogue = {
   CERT_IN_USE: row(249, 'FAILED_PRECONDITION', 2, 'Certificate "{value}" of host "{host}" is used by {owner}'),
   CERT_DRIFT: row(250, 'FAILED_PRECONDITION', 1, 'Certificate "{value}" of host "{host}" was altered by hand', 'To write over it, give the command --overwrite.'),
 
+  BACKUP_UNKNOWN: row(260, 'NOT_FOUND', 2, 'No backup job "{value}" is known', 'See: reeve backup list'),
+  BACKUP_EXISTS: row(261, 'ALREADY_EXISTS', 2, 'A backup job "{value}" already exists', 'To alter it: reeve backup set {value}'),
+  BACKUP_FOLDER: row(262, 'FAILED_PRECONDITION', 1, 'Folder "{value}" of host "{host}" cannot be used: {rule}', '{remedy}'),
+  BACKUP_BUSY: row(263, 'FAILED_PRECONDITION', 2, 'Backup job "{value}" is running: {rule}', 'See: reeve backup log {value}. To end it: reeve backup cancel {value}'),
+  BACKUP_IDLE: row(264, 'FAILED_PRECONDITION', 2, 'Backup job "{value}" does not run'),
+  BACKUP_FAILED: row(265, 'FAILED_PRECONDITION', 1, '{value} on host "{host}" failed: {rule}'),
+  BACKUP_FROZEN: row(266, 'FAILED_PRECONDITION', 2, 'The rotation of backup job "{value}" is frozen: {rule}', 'When the source is right: reeve backup set {value} --thaw'),
+  BACKUP_RUN_UNKNOWN: row(267, 'NOT_FOUND', 2, 'Backup job "{value}" has no run {rule}', 'See: reeve backup log {value} --list'),
+  SNAPSHOT_UNKNOWN: row(268, 'NOT_FOUND', 2, 'Backup job "{value}" has no snapshot {rule}', 'See: reeve backup snapshots {value}'),
+  GRANT_REFUSED: row(269, 'PERMISSION_DENIED', 1, 'Host "{host}" refused the grant of a copy: {rule}'),
+
   DATABASE_NEWER: row(180, 'FAILED_PRECONDITION', 70, 'The database {value} was written by reeve-coordinator {owner}, a newer one: {rule}', 'Install reeve-coordinator {owner} or a later one; the database was not touched.'),
   STATE_NEWER: row(181, 'FAILED_PRECONDITION', 1, 'The state in {value} was written by reeve-agent {owner}, a newer one: {rule}', 'Install reeve-agent {owner} or a later one; the state was not touched.'),
   AGENT_NOT_SERVING: row(182, 'UNAVAILABLE', 1, 'The agent does not serve: {reason}', 'See: systemctl status reeve-agent reeve-privd.socket reeve-privd'),

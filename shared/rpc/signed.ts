@@ -3,7 +3,7 @@ import { fieldInvalid } from '../model/field.js';
 import { reeveError } from '../errors/error.js';
 
 /** What is signed for whom: the domain keeps a record of one kind from being taken for another. */
-export type RecordKind = 'deny' | 'moved';
+export type RecordKind = 'deny' | 'moved' | 'grant';
 
 /** A record and the control root's signature over it. */
 export interface SignedRecord {
