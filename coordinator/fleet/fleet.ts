@@ -17,6 +17,7 @@ import type { World } from '../world.js';
 import { keepConnection, type Connection } from './connection.js';
 import { createAttachments, type Attached } from './attach.js';
 import { someHoldEnded } from './hold.js';
+import type { Lanes } from './lane.js';
 import type { Link, NoLink } from './link.js';
 import { dialOutLink } from './link-dial-out.js';
 import { directLink } from './link-direct.js';
@@ -62,6 +63,8 @@ export interface Fleet {
     request: RequestInputOf<Definition[M & keyof Definition]>,
     options: CallOptions,
   ): Promise<ResponseOf<Definition[M & keyof Definition]>>;
+  /** A channel for a long stream to a host's agent, which crowds out no call; give it back when the stream has ended. Errors: as of call. */
+  lane(host: HostRow): ReturnType<Lanes['take']>;
   /** Writes what was heard since the last time. */
   flush(): void;
   close(): void;
@@ -195,6 +198,12 @@ export function createFleet(world: World): Fleet {
         .catch((error: unknown) => {
           throw namedAs(error, host.name);
         }),
+    async lane(host) {
+      openTo(host);
+      const lanes = connections.get(host.id)?.lanes();
+      if (lanes === undefined) throw reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'not connected' });
+      return lanes.take();
+    },
     flush() {
       flush();
       flushSeen();

@@ -8,6 +8,7 @@ import type { Database } from './database.js';
 import { revokeKeys } from './key.js';
 import { retireKeys } from './key-forget.js';
 import { raiseKeys, touchedHosts } from './key-touched.js';
+import { forgetBackups } from './backup-forget.js';
 import { forgetCerts } from './cert-forget.js';
 import { forgetNat } from './nat-forget.js';
 import { forgetVhosts } from './vhost-forget.js';
@@ -229,6 +230,7 @@ export function setHostState(db: Database, id: string, state: 'revoked' | 'retir
     forgetNat(db, id);
     forgetVhosts(db, id);
     forgetCerts(db, id);
+    forgetBackups(db, id, now);
   }
   db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);
   return raiseKeys(db, touched, { now, removed: { purge: false, endSessions: false } });

@@ -1,3 +1,4 @@
+import { backupTables } from './migration-backup.js';
 import { certTables } from './migration-cert.js';
 import { keyTables } from './migration-key.js';
 import { natTables } from './migration-nat.js';
@@ -263,4 +264,5 @@ export const migrations: readonly string[] = [
   natTables,
   vhostTables,
   certTables,
+  backupTables,
 ];
