@@ -16,6 +16,8 @@ static int in_store(const struct fields *t, int (*work)(const struct fields *t, 
 }
 
 static int tell_snapshots(const struct fields *t, void *data) {
+  (void)t;
+  (void)data;
   struct dirent **names = NULL;
   struct buf b;
   AUTO_FD store = open_plain("/", O_RDONLY | O_DIRECTORY);
@@ -111,6 +113,7 @@ static int open_above(int root, char path[PATH_ROOM], const char **name) {
 static bool is_absent(void) { return errno == ENOENT || errno == ENOTDIR || errno == ELOOP; }
 
 static int tell_list(const struct fields *t, void *data) {
+  (void)data;
   const char *snapshot = field(t, "snapshot"), *wanted = field(t, "path"), *name = "";
   char path[PATH_ROOM];
   struct stat st;
@@ -149,6 +152,7 @@ static bool find_step(const struct place *at, void *data) {
 }
 
 static int tell_found(const struct fields *t, void *data) {
+  (void)data;
   struct search s = {.pattern = field(t, "pattern")};
   struct dirent **names = NULL;
   struct buf more;

@@ -45,6 +45,7 @@ static bool take_out(int store, int trash, const char *name, struct pace *p) {
 }
 
 static int prune(const struct fields *t, void *data) {
+  (void)data;
   uint64_t keep, left, count = 0;
   struct pace pace;
   struct buf more;

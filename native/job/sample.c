@@ -145,6 +145,7 @@ static int result(struct sample *s) {
 }
 
 static int draw(const struct fields *t, void *data) {
+  (void)data;
   struct sample s = {.snapshot = field(t, "snapshot"), .all = field_flag(t, "all")};
   bool asked = field_number(t, "files", UINT32_MAX, &s.files) && field_number(t, "permille", 1000, &s.permille) && field_number(t, "most", INT64_MAX, &s.most);
   if (!s.snapshot || (!s.all && !asked)) return job_failed("the ticket does not say how much is to be chosen");
