@@ -45,7 +45,7 @@ export function compareEntries(kept: readonly ComparedEntry[], source: readonly 
   const compared = rows.filter(({ found }) => found !== 'skipped');
   return {
     files: compared.length,
-    bytes: compared.reduce((sum, { entry }) => sum + entry.size, 0),
+    bytes: compared.reduce((sum, { entry }) => sum + (entry.kind === 'file' ? entry.size : 0), 0),
     skipped: rows.length - compared.length,
     different: compared.filter(({ found }) => found === 'different').map(({ entry }) => entry.path),
     lines: rows.map(({ entry, found }) => `${found} ${entry.sha256 === '' ? '-' : entry.sha256} ${String(entry.size)} ${escapePath(entry.path)}`).sort(),

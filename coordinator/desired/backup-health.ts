@@ -16,8 +16,8 @@ const dayMs = 86_400_000;
 const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** Whether a job has to be proved anew: it never was, or that is too long ago. A proof that failed is not repeated by itself before that. */
-export function isProofDue({ job, good, proof }: Pick<BackupFacts, 'job' | 'good' | 'proof'>, now: number): boolean {
-  return good !== undefined && (proof === undefined || now - proof.atMs > job.backup.verifyDays * dayMs);
+export function isProofDue({ job, proof }: Pick<BackupFacts, 'job' | 'proof'>, now: number): boolean {
+  return proof === undefined || now - proof.atMs > job.backup.verifyDays * dayMs;
 }
 
 /** How a job does, and why it is not good. */

@@ -84,13 +84,13 @@ export function listRuns(db: Database, jobId: string, limit: number): BackupRun[
 }
 
 /** The newest run of a job of some kinds and states; undefined: there is none. */
-export function lastRun(db: Database, jobId: string, of: { readonly kind?: RunKind; readonly states?: readonly BackupRun['state'][] }): BackupRun | undefined {
+export function lastRun(db: Database, jobId: string, of: { readonly kind?: RunKind; readonly states?: readonly BackupRun['state'][]; readonly by?: string }): BackupRun | undefined {
   const row = db
     .prepare(
-      `SELECT ${columns} FROM backup_run WHERE job_id = @jobId AND (@kind IS NULL OR kind = @kind) AND (@states IS NULL OR state IN (SELECT value FROM json_each(@states)))
+      `SELECT ${columns} FROM backup_run WHERE job_id = @jobId AND (@kind IS NULL OR kind = @kind) AND (@by IS NULL OR by = @by) AND (@states IS NULL OR state IN (SELECT value FROM json_each(@states)))
        ORDER BY started_at_ms DESC, id DESC LIMIT 1`,
     )
-    .get({ jobId, kind: of.kind ?? null, states: of.states === undefined ? null : JSON.stringify(of.states) }) as Sql | undefined;
+    .get({ jobId, kind: of.kind ?? null, by: of.by ?? null, states: of.states === undefined ? null : JSON.stringify(of.states) }) as Sql | undefined;
   return row === undefined ? undefined : fromSql(row);
 }
 
@@ -110,12 +110,13 @@ export function jobsWithUnknownRuns(db: Database): string[] {
   return db.prepare(`SELECT DISTINCT job_id FROM backup_run WHERE state = 'unknown'`).pluck().all() as string[];
 }
 
-/** After a restart nothing runs any more: of a backup its destination is asked, the rest has failed. Answers how many ran. */
-export function orphanRuns(db: Database, now: number): number {
+/** After a restart nothing runs any more (of one job, when it is named): of a backup its destination is asked, the rest has failed. Answers how many ran. */
+export function orphanRuns(db: Database, now: number, jobId?: string): number {
   const update = db.prepare(
-    `UPDATE backup_run SET state = iif(kind = 'backup', 'unknown', 'failed'), ended_at_ms = @now, reason = 'the coordinator ended while it ran' WHERE state = 'running'`,
+    `UPDATE backup_run SET state = iif(kind = 'backup', 'unknown', 'failed'), ended_at_ms = @now, reason = 'the coordinator ended while it ran'
+     WHERE state = 'running' AND (@jobId IS NULL OR job_id = @jobId)`,
   );
-  return update.run({ now }).changes;
+  return update.run({ now, jobId: jobId ?? null }).changes;
 }
 
 /** Forgets all but the newest 500 runs of a job, its last good one and that of its last proof. */
