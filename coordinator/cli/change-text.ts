@@ -35,8 +35,13 @@ export function renderResults(terminal: Pick<Terminal, 'color'>, results: readon
 
 /** What changes in the inventory itself, a line per change. */
 export function renderInventory(terminal: Pick<Terminal, 'color'>, changes: readonly Change[]): string {
+  return renderChanges(terminal, changes, 'inventory   ');
+}
+
+/** Changes, a line each, behind a text that says where. */
+export function renderChanges(terminal: Pick<Terminal, 'color'>, changes: readonly Change[], lead: string): string {
   const width = Math.max(0, ...changes.map((change) => widthOf(titleOf(change))));
-  return changes.map((change) => `inventory   ${changeLine(terminal, change, width)}\n`).join('');
+  return changes.map((change) => `${lead}${changeLine(terminal, change, width)}\n`).join('');
 }
 
 const signs: Readonly<Record<Change['kind'], { readonly sign: string; readonly tone: Tone }>> = {

@@ -1,7 +1,7 @@
 import type { Context } from './context.js';
 
-/** What the completion asks the coordinator for: names of hosts, or the forwards, sites or certificates of the host that stands before them in the line. */
-export type Names = 'hosts' | 'forwards' | 'vhosts' | 'certs';
+/** What the completion asks the coordinator for: names of hosts or backup jobs, or the forwards, sites or certificates of the host that stands before them in the line. */
+export type Names = 'hosts' | 'backups' | 'forwards' | 'vhosts' | 'certs';
 
 /** An option that takes a value. */
 interface ValueOption {

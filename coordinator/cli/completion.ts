@@ -4,15 +4,15 @@ import { defineCommand, type Noun } from './command.js';
 import { renderBash, renderZsh } from './completion-text.js';
 import type { Context } from './context.js';
 import { protocolText } from './nat-rule-text.js';
-import { certService, hostService, natService, vhostService } from './service.js';
+import { backupService, certService, hostService, natService, vhostService } from './service.js';
 
 /** `reeve completion`, for the nouns that the tree has. */
 export function completionNoun(nouns: () => readonly Noun[]): Noun {
   const completion = defineCommand({
     path: 'completion',
     summary: 'Print a completion script for a shell',
-    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, forwards, vhosts or certs it prints the names that the scripts offer, a line each.',
-    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'forwards', 'vhosts', 'certs'] }, host: { text: 'With forwards, vhosts or certs: the host', optional: true } },
+    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, backups, forwards, vhosts or certs it prints the names that the scripts offer, a line each.',
+    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'backups', 'forwards', 'vhosts', 'certs'] }, host: { text: 'With forwards, vhosts or certs: the host', optional: true } },
     options: {},
     examples: [
       { line: 'source <(reeve completion bash)', text: 'Complete in this shell' },
@@ -35,6 +35,10 @@ async function textOf(context: Context, nouns: readonly Noun[], { what, host }: 
     case 'hosts': {
       const { hosts } = await (await context.api()).call(hostService, 'ListHost', {});
       return wordLines(hosts.map(({ name }) => name));
+    }
+    case 'backups': {
+      const { rows } = await (await context.api()).call(backupService, 'ListBackups', {});
+      return wordLines(rows.flatMap(({ backup }) => (backup === null ? [] : [backup.name])));
     }
     case 'vhosts': {
       const { rows } = await (await context.api()).call(vhostService, 'ListVhosts', { selector: parseHostName(host ?? '') });

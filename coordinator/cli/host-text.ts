@@ -8,6 +8,7 @@ import { parseHolds } from '../../shared/rpc/hold.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
 import { formatAge } from '../../shared/model/duration.js';
 import { parseVolumeState, volumeText } from '../../shared/model/volume.js';
+import { formatBytes } from './size.js';
 import { renderFields, renderTable, type Cell, type Tone } from './table.js';
 import type { Terminal } from './terminal.js';
 import { formatSince, formatTime } from './time.js';
@@ -143,12 +144,4 @@ function factFields(facts: Facts): Field[] {
     ...facts.addresses.map((address): Field => [`address ${address.interface}`, address.address]),
     ['up', facts.uptimeS === 0 ? '' : formatAge(facts.uptimeS * 1000)],
   ];
-}
-
-/** A size in the largest binary unit that fits. */
-function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  const index = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 1024 ** index;
-  return `${index === 0 ? String(value) : value.toFixed(1)} ${units[index] ?? ''}`;
 }

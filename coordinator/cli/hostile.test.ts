@@ -26,7 +26,11 @@ const lines: readonly (readonly string[])[] = [
   ['user', 'add', 'ada', '--on', 'all', '--yes'], ['user', 'add', 'ada', '--on', 'all', '--plan'], ['user', 'remove', 'ada', '--on', 'all', '--stage'], ['plan'], ['apply', '--yes'],
   ['nat', 'add', 'web1', '--proto', 'tcp', '--port', '8080', '--to', 'web2:80', '--yes'], ['nat', 'list'], ['nat', 'show', 'web1'], ['nat', 'adopt', 'web1', '--plan'], ['nat', 'trace', 'web1', 'tcp/8080', '--from', '203.0.113.9'],
   ['why', 'nat', 'web1:tcp/8080'], ['vhost', 'add', 'web1', 'app.example.org', '--to', 'http://127.0.0.1:8080', '--plan'], ['vhost', 'set', 'web1', 'app.example.org', '--title', 'x', '--yes'], ['vhost', 'list'],
-  ['vhost', 'show', 'web1', 'app.example.org'], ['vhost', 'foreign', 'web1'], ['vhost', 'adopt', 'web1', '/etc/nginx/x', '--plan'], ['proxy', 'reload', 'web1'], ['cert', 'add', 'web1', 'shop', '--self-signed', '--name', 'shop.example.org', '--plan'], ['cert', 'list'], ['cert', 'show', 'web1', 'shop'], ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
+  ['vhost', 'show', 'web1', 'app.example.org'], ['vhost', 'foreign', 'web1'], ['vhost', 'adopt', 'web1', '/etc/nginx/x', '--plan'], ['proxy', 'reload', 'web1'], ['cert', 'add', 'web1', 'shop', '--self-signed', '--name', 'shop.example.org', '--plan'], ['cert', 'list'], ['cert', 'show', 'web1', 'shop'],
+  ['backup', 'add', 'shop', '--from', 'web1:/srv', '--to', 'big1:/srv', '--yes'], ['backup', 'remove', 'shop', '--plan'], ['backup', 'list'], ['backup', 'show', 'shop'], ['backup', 'run', 'shop'], ['backup', 'run', 'shop', '--detach'], ['backup', 'log', 'shop'],
+  ['backup', 'log', 'shop', '--list'], ['backup', 'log', 'shop', '--follow'], ['backup', 'cancel', 'shop'], ['backup', 'snapshots', 'shop'], ['backup', 'ls', 'shop'], ['backup', 'find', 'shop', '*'], ['backup', 'restore', 'shop', '--to', 'web1:/srv/x', '--yes'],
+  ['backup', 'restore', 'shop', '--to', 'web1:/srv/x', '--plan'], ['backup', 'verify', 'shop'], ['backup', 'prune', 'shop', '--plan'], ['backup', 'adopt', 'shop', '--rsnapshot', '/srv/r', '--point', 'web1', '--yes'],
+  ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
   ['operator', 'list'], ['operator', 'add', 'ada', '--role', 'viewer'], ['whoami'], ['audit', 'list'], ['audit', 'verify'],
 ];
 

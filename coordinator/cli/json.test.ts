@@ -10,3 +10,9 @@ test('times and durations, which look alike on the wire, are told apart', () => 
 test('what a terminal or a reader could take for something else is escaped', () => {
   expect(formatJson({ name: 'a\u202eb\u009b' })).toBe('{\n  "name": "a\\u202eb\\u009b"\n}\n');
 });
+
+test('paths are texts, or their bytes where they are no UTF-8; other bytes are hex', () => {
+  expect(toJson({ path: Buffer.from('/ä'), target: Buffer.from([0x2f, 0xff]), different: [Buffer.from('/a'), Buffer.from([0xff])], sha256: Buffer.from('/ä') })).toEqual({
+    path: '/ä', target: { hex: '2fff' }, different: ['/a', { hex: 'ff' }], sha256: '2fc3a4',
+  });
+});

@@ -1,7 +1,9 @@
 import { catalogue } from '../../shared/errors/catalogue.js';
 import { formatMessage, formatRemedy, type ErrorItem, type ReeveError } from '../../shared/errors/error.js';
+import { toHex } from '../../shared/model/bytes.js';
 import { vis } from '../../shared/model/vis.js';
 import { itemOf, type Detail } from './detail.js';
+import { decodePath } from './path-text.js';
 
 /** A JSON value. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -19,6 +21,9 @@ const enums: Readonly<Record<string, readonly string[]>> = {
 /** Fields of the API that hold a duration; on the wire it looks like a time. */
 const durations: ReadonlySet<string> = new Set(['certificateTtl', 'duration', 'timeout', 'ttl']);
 
+/** Fields of the API that hold paths as bytes, which are texts for whoever reads the document. */
+const paths: ReadonlySet<string> = new Set(['path', 'target', 'different']);
+
 /** One JSON document with a newline. What a terminal or a reader could take for something else (control, bidirectional, invisible) is escaped. */
 export function formatJson(value: Json): string {
   const text = JSON.stringify(value, undefined, 2);
@@ -30,15 +35,15 @@ function escapeUnits(text: string): string {
 }
 
 /**
- * An answer of the API as JSON: its own field names, times as ISO 8601, durations in seconds as "1.500s", bytes as hex, enums as short lower-case words, absent messages as null, error
- * details with message and remedy.
+ * An answer of the API as JSON: its own field names, times as ISO 8601, durations in seconds as "1.500s", bytes as hex, paths as text (those that are no UTF-8 as {"hex": ...}), enums as
+ * short lower-case words, absent messages as null, error details with message and remedy.
  */
 export function toJson(value: unknown, key = ''): Json {
   if (value === undefined || value === null) return null;
   if (typeof value === 'string') return shortEnum(key, value);
   if (typeof value === 'number') return Number.isFinite(value) ? value : null;
   if (typeof value === 'boolean') return value;
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (value instanceof Uint8Array) return paths.has(key) ? (decodePath(value) ?? { hex: toHex(value) }) : toHex(value);
   if (Array.isArray(value)) {
     return key === 'errors' ? value.map((detail) => errorJson(itemOf(detail as Detail))) : value.map((item) => toJson(item, key));
   }

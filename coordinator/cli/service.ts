@@ -1,5 +1,6 @@
 import type { AccessServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AccessService.js';
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
+import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
 import type { CertServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/CertService.js';
 import type { DoctorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/DoctorService.js';
 import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
@@ -25,6 +26,7 @@ const named = <Definition>(name: string): ServiceName<Definition> => name;
 
 export const accessService = named<AccessServiceDefinition>('reeve.coordinator.v1.AccessService');
 export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
+export const backupService = named<BackupServiceDefinition>('reeve.coordinator.v1.BackupService');
 export const certService = named<CertServiceDefinition>('reeve.coordinator.v1.CertService');
 export const doctorService = named<DoctorServiceDefinition>('reeve.coordinator.v1.DoctorService');
 export const enrolService = named<EnrolServiceDefinition>('reeve.coordinator.v1.EnrolService');

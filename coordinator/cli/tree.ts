@@ -1,5 +1,6 @@
 import { accessNoun } from './access.js';
 import { auditNoun } from './audit.js';
+import { backupNoun } from './backup.js';
 import { certNoun } from './cert.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
@@ -43,6 +44,7 @@ export const nouns: readonly Noun[] = [
   vhostNoun,
   proxyNoun,
   certNoun,
+  backupNoun,
   planNoun,
   applyNoun,
   policyNoun,

@@ -13,14 +13,14 @@ _reeve() {
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --host|--on|--parent) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;
-    --address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--reload|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) return ;;
+    --address|--agents-port|--alias|--allow|--at|--bandwidth|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--drill|--drill-days|--dump|--enrolment-port|--every|--exclude|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--reason|--redirect|--reload|--retry-after|--rsnapshot|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--static|--status|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--window|--without) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--at|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--enrolment-port|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--person|--php|--php-socket|--port|--reason|--redirect|--reload|--retry-after|--shell|--snippet|--source|--spa|--ssh|--static|--status|--text|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--without) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--at|--bandwidth|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--drill|--drill-days|--dump|--enrolment-port|--every|--exclude|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--reason|--redirect|--reload|--retry-after|--rsnapshot|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--static|--status|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--window|--without) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert backup plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -106,6 +106,22 @@ _reeve() {
     'cert remove'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts certs) ;;
     'cert list'*) words='--on --json --socket --help' depth=2 names=(hosts) ;;
     'cert show'*) words='--json --socket --help' depth=2 names=(hosts certs) ;;
+    'backup ') words='add set remove list show run log cancel snapshots ls find restore verify prune adopt --help' ;;
+    'backup add'*) words='--from --to --exclude --system-folders --every --window --keep --bandwidth --time-limit --dump --inactive --shrink --verify-days --drill --drill-days --plan --stage --yes --json --socket --help' ;;
+    'backup set'*) words='--from --to --exclude --system-folders --every --window --keep --bandwidth --time-limit --dump --inactive --shrink --verify-days --drill --drill-days --no-exclude --no-system-folders --no-dump --active --no-drill --thaw --plan --stage --yes --json --socket --help' depth=2 names=(backups) ;;
+    'backup remove'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(backups) ;;
+    'backup list'*) words='--json --socket --help' depth=2 names=(hosts) ;;
+    'backup show'*) words='--json --socket --help' depth=2 names=(backups) ;;
+    'backup run'*) words='--detach --json --socket --help' depth=2 names=(backups) ;;
+    'backup log'*) words='--list --limit --follow --json --socket --help' depth=2 names=(backups -) ;;
+    'backup cancel'*) words='--json --socket --help' depth=2 names=(backups) ;;
+    'backup snapshots'*) words='--json --socket --help' depth=2 names=(backups) ;;
+    'backup ls'*) words='--json --socket --help' depth=2 names=(backups -) ;;
+    'backup find'*) words='--json --socket --help' depth=2 names=(backups -) ;;
+    'backup restore'*) words='--to --snapshot --path --keep-old --plan --yes --json --socket --help' depth=2 names=(backups) ;;
+    'backup verify'*) words='--snapshot --full --to --json --socket --help' depth=2 names=(backups) ;;
+    'backup prune'*) words='--plan --yes --json --socket --help' depth=2 names=(backups -) ;;
+    'backup adopt'*) words='--rsnapshot --point --plan --yes --json --socket --help' depth=2 names=(backups) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
@@ -129,11 +145,12 @@ _reeve() {
     'audit ') words='list verify --help' ;;
     'audit list'*) words='--limit --json --socket --help' ;;
     'audit verify'*) words='--json --socket --help' ;;
-    'completion '*) words='bash zsh hosts forwards vhosts certs --json --socket --help' ;;
+    'completion '*) words='bash zsh hosts backups forwards vhosts certs --json --socket --help' ;;
   esac
   read -ra said <<< "$path"
   if [[ $current != -* ]]; then case ${names[${#said[@]}-depth]-} in
     hosts) words="$words $(reeve completion hosts 2>/dev/null)" ;;
+    backups) words="$words $(reeve completion backups 2>/dev/null)" ;;
     forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;
     vhosts) words="$words $(reeve completion vhosts "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
     certs) words="$words $(reeve completion certs "${said[${#said[@]}-1]}" 2>/dev/null)" ;;

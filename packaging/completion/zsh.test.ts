@@ -14,7 +14,7 @@ const ASK = String.raw`
 zmodload zsh/zpty
 zpty child zsh -f -i
 zpty -w child 'PROMPT=""; unsetopt zle_bracketed_paste 2>/dev/null; fpath=($COMPLETIONS $fpath); autoload -Uz compinit; compinit -D -u
-reeve() { case $2 in (hosts) print -l web1 web2.example.org ;; (vhosts) [[ $3 != web1 ]] || print -l app.example.org ;; (*) [[ $3 != web1 ]] || print -l tcp/8080 udp/5000 ;; esac }
+reeve() { case $2 in (hosts) print -l web1 web2.example.org ;; (backups) print -l shop mail ;; (vhosts) [[ $3 != web1 ]] || print -l app.example.org ;; (*) [[ $3 != web1 ]] || print -l tcp/8080 udp/5000 ;; esac }
 compadd() {
   if [[ " $* " == *" -"[OAD]" "* ]]; then builtin compadd "$@"; return; fi
   local -a hits; builtin compadd -A hits "$@"; local hit; for hit in $hits; do print -r -- "<match>$hit</match>"; done
@@ -51,6 +51,7 @@ describe.skipIf(!existsSync(zsh))('completion in a real zsh', () => {
     ['reeve host list --on w', ['web1', 'web2.example.org']],
     ['reeve vhost remove web1 a', ['app.example.org']],
     ['reeve vhost maintenance on web1 a', ['app.example.org']],
+    ['reeve backup show s', ['shop']],
     ['reeve nonsense ', []],
   ])('offers for %j what fits', async (line, expected) => {
     const offered = await complete(line);

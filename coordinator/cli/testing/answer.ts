@@ -4,6 +4,7 @@ import type { HostResultInput } from '../../../shared/gen/proto/reeve/coordinato
 import type { ChangeInput } from '../../../shared/gen/proto/reeve/type/v1/Change.js';
 import type { HoldInput } from '../../../shared/gen/proto/reeve/type/v1/Hold.js';
 import { toTimestamp } from '../../../shared/rpc/time.js';
+import { backupAnswers } from './answer-backup.js';
 import { certAnswers } from './answer-cert.js';
 import { vhostAnswers } from './answer-vhost.js';
 import type { Handlers } from './coordinator.js';
@@ -265,6 +266,7 @@ export const answers: Handlers = {
   }),
   ...vhostAnswers(changeEvents),
   ...certAnswers(changeEvents),
+  ...backupAnswers,
   'PlanService.Reconcile': changeEvents([created, removed]),
   'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),
   'DoctorService.CheckHost': () =>
