@@ -31,6 +31,7 @@ void say_bytes(struct buf *b, const char *key, const void *p, size_t n);
 void say_number(struct buf *b, const char *key, uint64_t value);
 bool put_fields(enum frame kind, struct buf *b);                                           /* and empties it */
 int get_frame(enum frame *kind, uint8_t payload[PAYLOAD_MAX], size_t *n);                 /* 1; 0 the agent has gone; -1 malformed */
+size_t frame_length(const uint8_t head[4]);
 bool agent_gone(void);                                                                     /* without waiting: long loops ask now and then */
 int64_t job_now_ms(void);
 
@@ -47,6 +48,8 @@ bool is_uuid(const char *s);
 
 /* The folder of a job, opened as root: it is marked as this job's and belongs to reeve-backup. -1 and `why`. */
 int store_open(const struct fields *t, char why[300]);
+/* The same, made and marked if it is missing or empty. */
+int store_make(const struct fields *t, char why[300]);
 /* Takes `lock` in it; false: somebody else writes there. The lock goes with the process. */
 bool store_lock(int store);
 /* Becomes reeve-backup for good, without any capability and privilege, in `dir`, from which nothing leads out: all that is seen is that folder (as "/").
