@@ -62,7 +62,7 @@ describe.skipIf(!isRoot)('digests of files of a source', () => {
       writeFileSync(join(varLib, 'reeve-backup/dump', id, 'mysql-a.dump'), 'dump', { mode: 0o600 });
     }
     const path = (id: string): string => `/var/lib/reeve-backup/dump/${id}/mysql-a.dump`;
-    const said = await s.work('hash', [['folder', folder]], { input: [path(jobId), path(`${jobId.slice(0, -1)}2`)], varLib });
+    const said = await s.work('hash', [['folder', folder]], { input: [path(jobId), path(`${jobId.slice(0, -1)}2`)], over: [[varLib, '/var/lib']] });
     expect(said.rows).toMatchObject([{ kind: 'file', sha256: sha256('dump') }, { kind: 'missing' }]);
   });
 

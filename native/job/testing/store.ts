@@ -57,8 +57,8 @@ export interface WorkOptions {
   readonly input?: readonly string[];
   /** Is given the connection and the process when it has begun. */
   readonly begun?: (connection: Duplex, child: ChildProcess) => void;
-  /** Folder that /var/lib is inside of it. */
-  readonly varLib?: string;
+  /** Folders that are something else for it: pairs of what is seen and where. */
+  readonly over?: readonly (readonly [string, string])[];
 }
 
 const fieldsOf = (payload: Buffer): Fields => Object.fromEntries(payload.toString('latin1').split('\0').filter((text) => text !== '')
@@ -91,8 +91,8 @@ function saidOf(all: Buffer, exit: number | null): Said {
 
 function start(state: string, options: WorkOptions): ChildProcess {
   const command = [binary, '--state', state, '--caller-uid', '0', '--store-uid', String(storeUid)];
-  const inside = options.varLib === undefined ? 'exec "$@" <&3' : `mount --bind "${options.varLib}" /var/lib && exec "$@" <&3`;
-  const [program, args] = options.varLib === undefined ? ['sh', []] : ['unshare', ['-m', 'sh']];
+  const inside = [...(options.over ?? []).map(([from, to]) => `mount --bind '${from}' '${to}'`), 'exec "$@" <&3'].join(' && ');
+  const [program, args] = options.over === undefined ? ['sh', []] : ['unshare', ['-m', 'sh']];
   return spawn(program, [...args, '-c', inside, 'sh', ...command], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
 }
 

@@ -1,0 +1,40 @@
+/* What is known of database servers and accounts of this machine. */
+#include "program.h"
+#include <dirent.h>
+#include <pwd.h>
+
+bool account_ids(const char *name, uid_t *uid, gid_t *gid) {
+  FILE *file = fopen("/etc/passwd", "re");
+  bool found = false;
+  for (struct passwd *p; file && !found && (p = fgetpwent(file));) {
+    if (strcmp(p->pw_name, name)) continue;
+    *uid = p->pw_uid;
+    *gid = p->pw_gid;
+    found = true;
+  }
+  if (file) fclose(file);
+  return found;
+}
+
+bool newest_postgres(const char *program, char folder[64]) {
+  DIR *all = opendir("/usr/lib/postgresql");
+  uint64_t best = 0, version;
+  for (const struct dirent *e; all && (e = readdir(all));) {
+    char path[128];
+    if (!parse_number(e->d_name, strlen(e->d_name), 9999, &version) || version <= best) continue;
+    snprintf(path, sizeof path, "/usr/lib/postgresql/%llu/bin/%s", (unsigned long long)version, program);
+    if (!access(path, X_OK)) best = version;
+  }
+  if (all) closedir(all);
+  snprintf(folder, 64, "/usr/lib/postgresql/%llu/bin", (unsigned long long)best);
+  return best > 0;
+}
+
+const char *dump_refused(const char *engine, const char *database) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+  if (!engine || (strcmp(engine, "postgresql") && strcmp(engine, "mysql"))) return "the engine has to be \"postgresql\" or \"mysql\"";
+  if (!database || !strspn(database, letters)) return "the name of the database has to begin with a letter or _";
+  size_t n = strlen(database);
+  if (n > 63 || strspn(database, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-") != n) return "the name of the database has to be 1 to 63 of A-Z a-z 0-9 _ -";
+  return NULL;
+}
