@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const sources = join(dirname(fileURLToPath(import.meta.url)), '..');
+/** Folder of the C sources. */
+export const sources = join(dirname(fileURLToPath(import.meta.url)), '..');
 const given = process.env['REEVE_JOB_TEST'];
 const binary = resolve(given ?? join(sources, 'gen/reeve-job'));
 /** These tests need it. */
