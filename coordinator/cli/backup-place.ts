@@ -1,6 +1,9 @@
 import { parseBackupFolder, parseBackupFolders, parseBackupName, parseSnapshotName } from '../../shared/model/backup.js';
-import { fieldInvalid } from '../../shared/model/field.js';
+import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { parseHostName } from '../../shared/model/host.js';
+
+/** Most characters of a pattern. */
+const mostPattern = 256;
 
 /** A folder of a host. */
 export interface Place {
@@ -51,18 +54,27 @@ export function snapshotText(text: string | undefined): string {
 }
 
 /**
- * A path in a snapshot as the API takes it, as it was on the source; empty: its root. A slash at the end says nothing. `hex:` stands before the bytes of one that is no UTF-8, as JSON has
- * them. Errors: FIELD_INVALID.
+ * A path in a snapshot as the API takes it: from the root of the source; empty: that root. Slashes at its ends say nothing. `hex:` stands before the bytes of one that is no UTF-8, as JSON has
+ * them. Errors: FIELD_INVALID, FIELD_MISSING.
  */
 export function parseSnapshotPath(field: string, text: string | undefined): Buffer {
+  const rule = 'a path from the root of the source, without "." and ".."';
   if (text === undefined) return Buffer.alloc(0);
+  if (text === '') throw fieldMissing(field, rule);
   // What a shell passes on that is no UTF-8 arrives as U+FFFD: which bytes they were is lost.
   if (text.includes('\ufffd')) throw fieldInvalid(field, text, 'a path in UTF-8; another one as hex:BYTES, as --json shows it');
   const hex = /^hex:((?:[0-9a-f]{2})+)$/.exec(text)?.[1];
   const bytes = hex === undefined ? Buffer.from(text) : Buffer.from(hex, 'hex');
-  const path = bytes.toString('latin1').replace(/\/+$/, '');
-  const parts = path.split('/').slice(1);
-  const good = bytes[0] === 0x2f && !bytes.includes(0) && parts.every((part) => part !== '' && part !== '.' && part !== '..');
-  if (!good) throw fieldInvalid(field, text, 'an absolute path of the source, without "." and ".."');
+  const path = bytes.toString('latin1').replace(/^\/+|\/+$/g, '');
+  if (bytes.includes(0) || (path !== '' && path.split('/').some((part) => part === '' || part === '.' || part === '..'))) throw fieldInvalid(field, text, rule);
   return Buffer.from(path, 'latin1');
+}
+
+/** A pattern of glob(7) as the API takes it: whole paths have no slash before them there. Errors: FIELD_INVALID, FIELD_MISSING. */
+export function parseFilePattern(field: string, text: string): string {
+  if (text === '') throw fieldMissing(field, 'a pattern of glob(7)');
+  if (text.length > mostPattern) throw fieldInvalid(field, text, `at most ${String(mostPattern)} characters`);
+  const rest = text.replace(/^\/+/, '');
+  // Without any slash it would be held against names.
+  return rest.includes('/') ? rest : text;
 }

@@ -4,7 +4,7 @@ import type { ShowBackupRunResponse } from '../../shared/gen/proto/reeve/coordin
 import { formatAge } from '../../shared/model/duration.js';
 import { vis } from '../../shared/model/vis.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
-import { pathText } from './path-text.js';
+import { sourcePathText } from './path-text.js';
 import { formatBytes } from './size.js';
 import { renderFields, renderTable, type Cell, type Tone } from './table.js';
 import type { Terminal } from './terminal.js';
@@ -77,7 +77,7 @@ export function renderRun(terminal: Pick<Terminal, 'color'>, { run, problems, ou
     ['way', run.way],
     ['problems', run.problems === 0 ? '' : { text: String(run.problems), tone: 'yellow' }],
   ]);
-  const rows = problems.map((problem): Cell[] => [problem.kind === 'failed' ? { text: problem.kind, tone: 'red' } : problem.kind, pathText(problem.path), problem.text]);
+  const rows = problems.map((problem): Cell[] => [problem.kind === 'failed' ? { text: problem.kind, tone: 'red' } : problem.kind, sourcePathText(problem.path), problem.text]);
   const lines = output === '' ? '' : `\nOutput\n${output.replace(/\n$/, '').split('\n').map((line) => `  ${vis(line)}\n`).join('')}`;
   return `${fields}${proof === null ? '' : `\n${renderProof(terminal, proof, now)}`}${rows.length === 0 ? '' : `\n${renderTable(terminal, ['problem', 'path', 'text'], rows, '')}`}${lines}`;
 }
@@ -97,7 +97,7 @@ export function renderProof(terminal: Pick<Terminal, 'color'>, proof: BackupProo
     ['made', proof.at === null ? '' : `${formatTime(proof.at)} (${formatSince(proof.at, now)} ago)`],
     ['compared', `${counted(proof.files, 'file')}, ${formatBytes(proof.bytes)}`],
     ['skipped', proof.skipped === 0 ? '' : `${counted(proof.skipped, 'file')} that changed on the source since`],
-    ...proof.different.map((path) => ['different', { text: pathText(path), tone: 'red' as const }] as const),
+    ...proof.different.map((path) => ['different', { text: sourcePathText(path), tone: 'red' as const }] as const),
     ...proof.dumps.map((line) => ['database', line] as const),
     ['evidence', proof.evidence.length === 0 ? '' : proof.evidence.toString('hex')],
   ]);

@@ -3,7 +3,7 @@ import type { BackupEntry } from '../../shared/gen/proto/reeve/type/v1/BackupEnt
 import { snapshotTime } from '../../shared/model/backup.js';
 import { formatAge } from '../../shared/model/duration.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
-import { pathText } from './path-text.js';
+import { pathText, sourcePathText } from './path-text.js';
 import { formatBytes } from './size.js';
 import { renderRows, renderTable, type Cell } from './table.js';
 import type { Terminal } from './terminal.js';
@@ -40,7 +40,7 @@ export function modeText(kind: string, mode: number): string {
 }
 
 function nameText({ path, target, problem }: BackupEntry): string {
-  return `${pathText(path)}${target.length === 0 ? '' : ` -> ${pathText(target)}`}${problem === '' ? '' : ` (${problem})`}`;
+  return `${sourcePathText(path)}${target.length === 0 ? '' : ` -> ${pathText(target)}`}${problem === '' ? '' : ` (${problem})`}`;
 }
 
 function modifiedText({ modifiedMs }: BackupEntry): string {

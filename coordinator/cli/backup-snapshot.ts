@@ -1,16 +1,13 @@
 import { parseBackupName } from '../../shared/model/backup.js';
-import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
+import { fieldInvalid } from '../../shared/model/field.js';
 import { answer } from './answer.js';
-import { parseSnapshotOf, parseSnapshotPath } from './backup-place.js';
+import { parseFilePattern, parseSnapshotOf, parseSnapshotPath } from './backup-place.js';
 import { renderEntries, renderFound, renderSnapshots } from './backup-snapshot-text.js';
 import { defineCommand } from './command.js';
 import { backupService } from './service.js';
 
 /** How paths stand in the JSON documents of these commands. */
-const pathForm = 'With --json a path is a text, or {"hex": "2f62ff"} where it is no UTF-8; as an argument that one is hex:2f62ff.';
-
-/** Most characters of a pattern. */
-const mostPattern = 256;
+const pathForm = 'With --json a path is a text, or {"hex": "62ff"} where it is no UTF-8; as an argument that one is hex:62ff.';
 
 /** `reeve backup snapshots`. */
 export const snapshots = defineCommand({
@@ -43,6 +40,7 @@ export const ls = defineCommand({
   run: async (context, args) => {
     const request = { ...parseSnapshotOf(args.name), path: parseSnapshotPath('path', args.path) };
     const response = await (await context.api()).call(backupService, 'ListSnapshotFiles', request);
+    if (response.entries.some(({ kind }) => kind === 'missing')) throw fieldInvalid('path', args.path ?? '/', 'one that the snapshot has');
     return answer(context, response, () => renderEntries(context.terminal, response.entries, response.truncated));
   },
 });
@@ -60,9 +58,7 @@ export const find = defineCommand({
   ],
   run: async (context, args) => {
     const name = parseBackupName('name', args.name);
-    if (args.pattern === '') throw fieldMissing('pattern', 'a pattern of glob(7)');
-    if (args.pattern.length > mostPattern) throw fieldInvalid('pattern', args.pattern, `at most ${String(mostPattern)} characters`);
-    const response = await (await context.api()).call(backupService, 'FindSnapshotFiles', { name, pattern: args.pattern });
+    const response = await (await context.api()).call(backupService, 'FindSnapshotFiles', { name, pattern: parseFilePattern('pattern', args.pattern) });
     return answer(context, response, () => renderFound(context.terminal, response.entries, response.truncated));
   },
 });

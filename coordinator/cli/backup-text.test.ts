@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { progressText } from './backup-progress.js';
 import { modeText } from './backup-snapshot-text.js';
-import { pathText } from './path-text.js';
+import { pathText, sourcePathText } from './path-text.js';
 
 test.each([
   ['file', 0o644, '-rw-r--r--'], ['file', 0o4755, '-rwsr-xr-x'], ['file', 0o2640, '-rw-r-S---'], ['directory', 0o1777, 'drwxrwxrwt'], ['directory', 0o1770, 'drwxrwx--T'],
@@ -14,6 +14,7 @@ test.each([
   [Buffer.from('/srv/ä'), '/srv/ä'], [Buffer.from([0x2f, 0xe4, 0x41]), '/\\xe4A'], [Buffer.from('\ufeff/x'), '\ufeff/x'], [Buffer.alloc(0), ''], [Buffer.from([0x2f, 0xed, 0xa0, 0x80]), '/\\xed\\xa0\\x80'],
 ])('the path of bytes %j is shown as %j', (bytes, text) => {
   expect(pathText(bytes)).toBe(text);
+  expect(sourcePathText(bytes)).toBe(text.startsWith('/') ? text : `/${text}`);
 });
 
 const run = { job: 'shop', kind: 'backup' } as Parameters<typeof progressText>[0];

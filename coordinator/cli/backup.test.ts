@@ -111,13 +111,20 @@ describe('reeve backup', () => {
     await run(['backup', 'log', 'shop', '--list', '--limit', '10']);
     await run(['backup', 'ls', 'shop']);
     await run(['backup', 'ls', 'shop@2026-01-31T090500Z', '/srv/shöp/']);
-    await run(['backup', 'ls', 'shop', 'hex:2f62ff']);
+    await run(['backup', 'ls', 'shop', 'hex:62ff']);
     await run(['backup', 'find', 'shop', '*.conf']);
+    await run(['backup', 'find', 'shop', '/etc/hosts']);
+    await run(['backup', 'find', 'shop', '/hosts']);
     expect((await run(['completion', 'backups'])).out).toBe('db\nmail\nshop\n');
     expect(asked()).toMatchObject([
       { name: 'shop' }, { selector: '' }, { selector: 'role=web' }, { runId: '01930000-0000-7000-8000-000000000040' }, { limit: 10 }, { snapshot: '', path: Buffer.alloc(0) },
-      { name: 'shop', snapshot: '2026-01-31T090500Z', path: Buffer.from('/srv/shöp') }, { path: Buffer.from([0x2f, 0x62, 0xff]) }, { pattern: '*.conf' }, { selector: '' },
+      { name: 'shop', snapshot: '2026-01-31T090500Z', path: Buffer.from('srv/shöp') }, { path: Buffer.from([0x62, 0xff]) }, { pattern: '*.conf' }, { pattern: 'etc/hosts' }, { pattern: '/hosts' }, { selector: '' },
     ]);
+  });
+
+  it('ls of what the snapshot does not have is a mistake', async () => {
+    coordinator.answers = { 'BackupService.ListSnapshotFiles': () => ({ entries: [{ path: Buffer.from('srv/x'), kind: 'missing' }] }) };
+    expect(await run(['backup', 'ls', 'shop', '/srv/x'])).toMatchObject({ exit: 2, out: '', err: 'reeve: path "/srv/x" is not allowed: one that the snapshot has\n' });
   });
 
   it('restore, verify, prune and adopt send what was typed', async () => {
@@ -127,7 +134,7 @@ describe('reeve backup', () => {
     await run(['backup', 'prune', 'shop', '2026-01-31T090500Z', '2026-01-31T090500Z', '--yes']);
     await run(['backup', 'adopt', 'shop', '--rsnapshot', '/srv/rsnapshot', '--point', 'web1', '--plan']);
     expect(asked()).toMatchObject([
-      { options: { mode: 'CHANGE_MODE_APPLY' }, snapshot: '2026-01-31T090500Z', path: Buffer.from('/srv/shop/etc'), host: 'web1', folder: '/srv/x', keepOld: true },
+      { options: { mode: 'CHANGE_MODE_APPLY' }, snapshot: '2026-01-31T090500Z', path: Buffer.from('srv/shop/etc'), host: 'web1', folder: '/srv/x', keepOld: true },
       { snapshot: '', host: '', folder: '' }, { snapshot: '2026-01-31T090500Z', host: 'spare1', folder: '/srv/drill' }, { snapshots: ['2026-01-31T090500Z'] },
       { options: { mode: 'CHANGE_MODE_PLAN', operationId: '' }, rsnapshot: '/srv/rsnapshot', point: 'web1' },
     ]);
@@ -192,7 +199,8 @@ describe('reeve backup', () => {
     [['log', 'shop', '01930000-0000-7000-8000-000000000040', '--follow'], '--follow "given" is not allowed: it cannot stand with one run'],
     [['log', 'shop', '--limit', '5'], '--limit "5" is not allowed: it goes with --list'],
     [['ls', 'shop@yesterday'], 'snapshot "yesterday" is not allowed'],
-    [['ls', 'shop', 'srv'], 'path "srv" is not allowed: an absolute path'],
+    [['ls', 'shop', ''], 'path is missing: a path from the root'],
+    [['ls', 'shop', '/srv//a'], 'path "/srv//a" is not allowed'],
     [['ls', 'shop', '/srv/../etc'], 'path "/srv/../etc" is not allowed'],
     [['ls', 'shop', '/srv/\ufffd'], 'a path in UTF-8; another one as hex:BYTES'],
     [['ls', 'shop', 'hex:2f6200'], 'path "hex:2f6200" is not allowed'],

@@ -3,6 +3,11 @@ export function pathText(bytes: Uint8Array): string {
   return decodePath(bytes) ?? Array.from(bytes, (byte) => (byte < 0x80 ? String.fromCharCode(byte) : `\\x${byte.toString(16)}`)).join('');
 }
 
+/** The same for a path from the root of the source, with the slash that it may come without: so it can be typed again. */
+export function sourcePathText(bytes: Uint8Array): string {
+  return `/${pathText(bytes).replace(/^\/+/, '')}`;
+}
+
 /** Bytes as the text that they are in UTF-8; undefined: they are not. */
 export function decodePath(bytes: Uint8Array): string | undefined {
   try {

@@ -38,10 +38,10 @@ const rows: readonly BackupRowInput[] = [
 ];
 
 /** Bytes that are no UTF-8, and a terminal's words. */
-export const oddPath = Buffer.concat([Buffer.from('/srv/shop/\u001b[2Jb'), Buffer.from([0xfc, 0x72, 0x0a])]);
+export const oddPath = Buffer.concat([Buffer.from('srv/shop/\u001b[2Jb'), Buffer.from([0xfc, 0x72, 0x0a])]);
 const file = (path: string | Buffer, more: object = {}): BackupEntryInput => ({ path: Buffer.from(path as string), kind: 'file', size: 1536, modifiedMs: nowMs - 86_400_000, mode: 0o644, uid: 1000, gid: 33, ...more });
 const entries: readonly BackupEntryInput[] = [
-  file('/srv/shop/bin', { kind: 'directory', mode: 0o2755, size: 4096 }), file('/srv/shop/current', { kind: 'symlink', mode: 0o777, size: 7, target: Buffer.from('r/\u202e12') }), file('/srv/shop/index.html'),
+  file('srv/shop/bin', { kind: 'directory', mode: 0o2755, size: 4096 }), file('srv/shop/current', { kind: 'symlink', mode: 0o777, size: 7, target: Buffer.from('r/\u202e12') }), file('srv/shop/index.html'),
   file(oddPath, { mode: 0o4750, size: 2_147_483_648, problem: 'it cannot be read' }),
 ];
 
