@@ -31,6 +31,8 @@ import type { Office } from './office.js';
 import { listenForOperators } from './operators.js';
 import { defaultPackageDir } from '../shared/kit/package-folder.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
+import { keepBackups } from './reconcile/backup-due.js';
+import { createBackupEngine } from './reconcile/backup-engine.js';
 import { keepCerts } from './reconcile/cert-due.js';
 import { createChangeEngine } from './reconcile/change.js';
 import { keepExpiries } from './reconcile/expiry.js';
@@ -136,6 +138,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       office.holds.close();
       office.expiries.close();
       office.certs.close();
+      await office.backups.keeper.close();
       await ports.close(graceMs);
       await office.changes.idle();
       office.fleet.close();
@@ -206,17 +209,22 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   };
   const expiries = keepExpiries(world, converge);
   const certs = keepCerts(world, converge);
+  const engine = createBackupEngine(world, fleet, options.onBug);
+  const keeper = keepBackups(world, fleet, engine);
   const open: { ports?: Ports } = {};
   const renewCertificate = (): string => {
     authority.renewCoordinator(clock.now());
     open.ports?.updateCertificate();
     return noteKey(office);
   };
-  const office: Office = { ...world, fleet, changes, holds, expiries, certs, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
+  const office: Office = { ...world, fleet, changes, holds, expiries, certs, backups: { engine, keeper }, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
   noteKey(office);
   const ports = await listenOnNetwork(options, office, row);
   open.ports = ports;
-  fleet.start(settle);
+  fleet.start((hostId) => {
+    settle(hostId);
+    void keeper.settle(hostId);
+  });
   const timers = [setInterval(() => keepHouse(office), housekeepingMs), setInterval(() => void check(options, office), checkMs)];
   keepHouse(office);
   return { office, ports, stop, timers, settling };

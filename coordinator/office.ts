@@ -1,4 +1,6 @@
 import type { Fleet } from './fleet/fleet.js';
+import type { BackupKeeper } from './reconcile/backup-due.js';
+import type { BackupEngine } from './reconcile/backup-engine.js';
 import type { CertKeeper } from './reconcile/cert-due.js';
 import type { ChangeEngine } from './reconcile/change.js';
 import type { ExpiryKeeper } from './reconcile/expiry.js';
@@ -12,6 +14,7 @@ export interface Office extends World {
   readonly holds: HoldKeeper;
   readonly expiries: ExpiryKeeper;
   readonly certs: CertKeeper;
+  readonly backups: { readonly engine: BackupEngine; readonly keeper: BackupKeeper };
   /** Makes a new key and certificate for the coordinator and takes it into use at once. Answers the key's fingerprint. */
   readonly renewCertificate: () => string;
   /** Whether the port for operators on other machines is open. */

@@ -8,6 +8,7 @@ import { createRpcServer, maxAnswerBytes, networkConnections, type Authenticated
 import type { Office } from '../office.js';
 import { accessService } from './access.js';
 import { auditService } from './audit.js';
+import { backupService } from './backup.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
 import { certService } from './cert.js';
 import { doctorService } from './doctor.js';
@@ -60,6 +61,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
   return [
     accessService(office),
     auditService(office),
+    backupService(office),
     certService(office),
     doctorService(office),
     fleetService(office, options.init),

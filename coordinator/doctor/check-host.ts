@@ -3,8 +3,11 @@ import { formatMessage, formatRemedy } from '../../shared/errors/error.js';
 import { advise, failed, fine, run, runChecks, skipped, warning, type Check, type CheckStep, type Finding } from '../../shared/model/check.js';
 import { describeHold } from '../../shared/model/hold.js';
 import type { Fleet } from '../fleet/fleet.js';
+import { backupProblem } from '../desired/backup-problem.js';
 import { certProblems } from '../desired/cert.js';
 import { holdLookup } from '../fleet/hold.js';
+import { listBackups } from '../inventory/backup.js';
+import { backupFacts } from '../inventory/backup-facts.js';
 import { certsOf } from '../inventory/cert.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import { listHosts, type HostRow } from '../inventory/host.js';
@@ -42,6 +45,7 @@ function hostSteps(world: World, fleet: Fleet, host: HostRow, signal: AbortSigna
     { name: 'coordinator-disk', needs: [], look: () => judgeOwnDisk(world) },
     { name: 'pending', needs: ['inventory'], look: () => judgePending(world, fleet, host) },
     { name: 'certificates-of-services', needs: ['inventory'], look: () => judgeCerts(world, host) },
+    { name: 'backups', needs: ['inventory'], look: () => judgeBackups(world, host) },
     ...said('operations', 'renewal'),
   ];
 }
@@ -136,4 +140,13 @@ function judgeCerts({ db, clock }: World, host: HostRow): Finding {
   if (first === undefined) return certs.length === 0 ? fine('It has no certificates of Reeve for its services.') : fine(`Its ${String(certs.length)} ${certs.length === 1 ? 'certificate' : 'certificates'} for services will do.`);
   const text = `The ${first.title}${more.length === 0 ? '' : `, and ${String(more.length)} more`}: ${first.text}.`;
   return first.severity === 'error' ? failed(text, advise(`See: reeve cert list ${host.name}`)) : warning(text, advise(`See: reeve cert list ${host.name}`));
+}
+
+function judgeBackups({ db, clock }: World, host: HostRow): Finding {
+  const jobs = listBackups(db).filter(({ backup }) => backup.source === host.id || backup.destination === host.id);
+  const problems = jobs.flatMap((job) => backupProblem(backupFacts(db, job), clock.now()) ?? []);
+  const [first, ...more] = problems.sort((a, b) => (a.severity < b.severity ? -1 : 1));
+  if (first === undefined) return jobs.length === 0 ? fine('No backup job is from it or to it.') : fine(`Its ${String(jobs.length)} backup ${jobs.length === 1 ? 'job is' : 'jobs are'} well.`);
+  const text = `The ${first.title}${more.length === 0 ? '' : `, and ${String(more.length)} more`}: ${first.text}.`;
+  return first.severity === 'error' ? failed(text, advise('See: reeve backup list')) : warning(text, advise('See: reeve backup list'));
 }

@@ -1,9 +1,12 @@
 import { certEnds } from '../../shared/model/cert.js';
 import { describeHold, holdOn, type Hold } from '../../shared/model/hold.js';
 import { volumeText } from '../../shared/model/volume.js';
+import { backupProblem } from '../desired/backup-problem.js';
 import { certProblems } from '../desired/cert.js';
 import { ownVolume } from '../doctor/own.js';
 import { badVolumes } from '../doctor/status.js';
+import { listBackups } from '../inventory/backup.js';
+import { backupFacts } from '../inventory/backup-facts.js';
 import { certsToTell } from '../inventory/cert.js';
 import { listDrift, listPending } from '../inventory/generation.js';
 import type { HostRow } from '../inventory/host.js';
@@ -87,6 +90,12 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
   for (const row of certsToTell(db, now + certEnds.warningMs)) {
     const host = hosts.get(row.hostId);
     if (host?.state === 'joined') health.push(...certProblems(row, host.name, now).map((problem) => ({ ...problem, hostName: host.name })));
+  }
+  for (const job of listBackups(db)) {
+    const source = hosts.get(job.backup.source);
+    if (source === undefined || !hosts.has(job.backup.destination)) continue;
+    const problem = backupProblem(backupFacts(db, job), now);
+    if (problem !== undefined) health.push({ ...problem, hostName: source.name });
   }
   const rank = (item: Health): string => `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}`;
   return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, 1000);

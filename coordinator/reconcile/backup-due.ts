@@ -39,7 +39,9 @@ export function keepBackups(world: World, fleet: BackupFleet, engine: BackupEngi
   };
   const settle = (hostId?: string): Promise<void> => {
     if (stop.signal.aborted) return Promise.resolve();
-    const work: Promise<void> = settleRuns(world, fleet, stop.signal, hostId).finally(() => settling.delete(work));
+    const work: Promise<void> = settleRuns(world, fleet, stop.signal, hostId)
+      .catch((error: unknown) => world.log.error({ err: error }, 'what became of backups could not be found out'))
+      .finally(() => settling.delete(work));
     settling.add(work);
     return work;
   };

@@ -2,6 +2,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import { newId } from '../../shared/kit/id.js';
 import type { BackupJob, BackupRun } from '../desired/backup.js';
 import { addAudit } from '../inventory/audit.js';
+import { proofOf } from '../inventory/backup-proof.js';
 import { addRun, getRun, orphanRuns } from '../inventory/backup-run.js';
 import { noting, writing } from '../inventory/write.js';
 import type { World } from '../world.js';
@@ -45,7 +46,9 @@ export function createBackupEngine(world: World, fleet: BackupFleet, onBug: (err
       });
       const made = carryOut(tools, order, { ...run, state: 'running', endedAtMs: undefined, reason: '', files: 0, bytes: 0, sentFiles: 0, sentBytes: 0, way: '', problems: 0 });
       active.set(job.id, made);
-      void made.ended.catch(onBug).finally(() => active.delete(job.id));
+      void made.ended.catch(onBug).finally(() => {
+        if (active.get(job.id) === made) active.delete(job.id);
+      });
       return made;
     },
     active: (jobId) => active.get(jobId),
@@ -69,7 +72,7 @@ export function createBackupEngine(world: World, fleet: BackupFleet, onBug: (err
 /** Refuses what cannot be done while a job runs. Errors: BACKUP_BUSY. */
 export function requireIdle(running: ActiveRun | undefined, { backup }: BackupJob): void {
   const run = running?.view().run;
-  if (run === undefined) return;
+  if (run?.state !== 'running') return;
   throw reeveError('BACKUP_BUSY', { value: backup.name, rule: `${run.kind} by ${run.by} since ${new Date(run.startedAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC` });
 }
 
@@ -78,5 +81,5 @@ export function viewRun({ db }: Pick<World, 'db'>, engine: BackupEngine, id: str
   const run = getRun(db, id);
   if (run === undefined) return undefined;
   const running = engine.active(run.jobId)?.view();
-  return running?.run.id === id ? running : { run, progress: undefined, proof: undefined };
+  return running?.run.id === id ? running : { run, progress: undefined, proof: proofOf(db, id) };
 }

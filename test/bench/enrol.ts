@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { listenForAgents } from '../../coordinator/agents.js';
 import type { Fleet } from '../../coordinator/fleet/fleet.js';
+import { keepBackups } from '../../coordinator/reconcile/backup-due.js';
+import { createBackupEngine } from '../../coordinator/reconcile/backup-engine.js';
 import { createChangeEngine } from '../../coordinator/reconcile/change.js';
 import { keepCerts } from '../../coordinator/reconcile/cert-due.js';
 import { keepExpiries } from '../../coordinator/reconcile/expiry.js';
@@ -16,7 +18,8 @@ const rounds = { warmUp: 3, rounds: 20 };
 /** Joining without a machine: key, proof of the coordinator, enrolment, identity on disk; the joining host is a process of its own. */
 export async function benchEnrol(coordinator: BenchCoordinator, fleet: Fleet, joiner: BenchProcess, barePorts: readonly number[]): Promise<Figure[]> {
   const { world, perHost } = coordinator;
-  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), expiries: keepExpiries(world, () => undefined), certs: keepCerts(world, () => undefined), converge: () => undefined, operatorsOpen: false, renewCertificate: () => '', startedAtMs: world.clock.now() };
+  const engine = createBackupEngine(world, fleet, () => undefined);
+  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), expiries: keepExpiries(world, () => undefined), certs: keepCerts(world, () => undefined), backups: { engine, keeper: keepBackups(world, fleet, engine) }, converge: () => undefined, operatorsOpen: false, renewCertificate: () => '', startedAtMs: world.clock.now() };
   const ports = await listenForAgents(office, {
     host: '127.0.0.1',
     agentsPort: 0,
