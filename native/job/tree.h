@@ -33,6 +33,8 @@ void snapshot_info(int store, const char *name, struct snapshot_info *out);
 struct place { int dir; const char *name, *path; bool folder; };
 typedef bool walk_fn(const struct place *at, void *data);
 bool walk(int root, walk_fn *each, void *data);
+/* How many folders could not be read so far, by all walks of this process. */
+extern uint64_t walk_unread;
 
 /* 0; an errno: it cannot be read; -1: the agent has gone. */
 int digest_file(int fd, uint8_t out[32], struct pace *p);

@@ -5,6 +5,13 @@
 #define PENDING_MOST (1u << 30)          /* paths of folders that are still to be read */
 #define DEEP 24                          /* descriptors that a removal has open at a time */
 
+uint64_t walk_unread;
+
+static bool unread(const char *path, const char *text) {
+  walk_unread++;
+  return put_problem(path, text);
+}
+
 static bool is_dot(const char *name) { return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])); }
 
 static bool is_folder(int dir, const struct dirent *e) {
@@ -30,7 +37,7 @@ static bool walk_folder(DIR *d, char path[PATH_ROOM], size_t n, struct buf *pend
     if (is_dot(e->d_name)) continue;
     if (base + room > PATH_ROOM) {
       path[n] = 0;
-      if (!put_problem(path, "a path below it is too long")) return false;
+      if (!unread(path, "a path below it is too long")) return false;
       continue;
     }
     memcpy(path + base, e->d_name, room);
@@ -39,7 +46,7 @@ static bool walk_folder(DIR *d, char path[PATH_ROOM], size_t n, struct buf *pend
     if (at.folder) buf_put(pending, path, base + room);
   }
   path[n] = 0;
-  return !errno || put_problem(path, "the folder cannot be read to its end");
+  return !errno || unread(path, "the folder cannot be read to its end");
 }
 
 /* Takes the last path. */
@@ -64,9 +71,9 @@ bool walk(int root, walk_fn *each, void *data) {
     if (d) {
       on = walk_folder(d, path, n, &pending, each, data);
       closedir(d);
-    } else on = put_problem(path, "the folder cannot be read");
+    } else on = unread(path, "the folder cannot be read");
   }
-  if (pending.full) on = put_problem("", "there are too many folders");
+  if (pending.full) on = unread("", "there are too many folders");
   buf_free(&pending);
   return on;
 }
