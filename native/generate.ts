@@ -16,7 +16,7 @@ interface Verb {
   /** Largest request, bytes; else limits.headerBytes. */
   maxBytes?: number;
 }
-interface PolicyKey { name: string; match: 'prefix' | 'literal' | 'range' | 'bound'; default: string; values?: string[] }
+interface PolicyKey { name: string; match: 'prefix' | 'literal' | 'range' | 'bound' | 'least'; default: string; values?: string[] }
 interface Table {
   version: number; verbs: Verb[];
   policy: { operations: { name: string; keys: PolicyKey[] }[]; maxBytes: number };
@@ -30,7 +30,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const notice = 'Made by native/generate.ts from native/reeve-privd/table.json and shared/errors/catalogue.ts. Do not edit.';
 
 const constant = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, '_');
-const pascal = (name: string): string => name.split(/[._]/).map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join('');
+const pascal = (name: string): string => name.split(/[._-]/).map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join('');
 const camel = (name: string): string => pascal(name).replace(/^./, (first) => first.toLowerCase());
 const quoted = (text: string): string => JSON.stringify(text);
 
@@ -99,7 +99,7 @@ function formatHeader(table: Table): string {
       ...operation.keys.map((key, keyAt) => `#define REEVE_K_${constant(operation.name)}_${constant(key.name)} ${String(keyAt)}`),
     ]), '#define REEVE_P_NONE (-1)', '',
     'enum reeve_type { REEVE_T_STRING, REEVE_T_BYTES, REEVE_T_U32, REEVE_T_U64, REEVE_T_BOOL, REEVE_T_RECORD };',
-    'enum reeve_match { REEVE_M_LITERAL, REEVE_M_PREFIX, REEVE_M_RANGE, REEVE_M_BOUND };',
+    'enum reeve_match { REEVE_M_LITERAL, REEVE_M_PREFIX, REEVE_M_RANGE, REEVE_M_BOUND, REEVE_M_LEAST };',
     'struct reeve_field { uint16_t tag; const char *name; enum reeve_type type; bool required; const char *const *oneof; };',
     'struct reeve_verb { uint16_t number; const char *name; bool writes; int policy; uint32_t most; size_t nfields; const struct reeve_field *fields; };',
     'struct reeve_key { const char *name; enum reeve_match match; const char *fallback; const char *const *values; };',
@@ -211,7 +211,7 @@ function formatModule(table: Table): string {
     '  readonly request: readonly PrivdField[]; readonly reply: readonly PrivdField[];', '}',
     '/** One key of a policy operation; `values` closes the set of literals it takes. */',
     'export interface PolicyKeyRow {',
-    "  readonly name: string; readonly match: 'prefix' | 'literal' | 'range' | 'bound'; readonly fallback: string; readonly values?: readonly string[];", '}',
+    "  readonly name: string; readonly match: 'prefix' | 'literal' | 'range' | 'bound' | 'least'; readonly fallback: string; readonly values?: readonly string[];", '}',
     '/** One operation of the policy language. */',
     'export interface PolicyOperationRow { readonly name: string; readonly keys: readonly PolicyKeyRow[] }', '',
   ];

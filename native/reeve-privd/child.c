@@ -2,6 +2,7 @@
 #include "reeve.h"
 #include "vhost.h"
 #include "cert.h"
+#include "backup.h"
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -48,6 +49,18 @@ static const struct row verbs[] = {
   {REEVE_VERB_CERT_PUT, check_cert_put, op_cert_put, allow_cert_put},
   {REEVE_VERB_CERT_REMOVE, check_cert_remove, op_cert_remove, NULL},
   {REEVE_VERB_CERT_RELEASE, NULL, op_cert_release, NULL},
+
+  {REEVE_VERB_BACKUP_INSPECT, check_backup_inspect, op_backup_inspect, NULL},
+  {REEVE_VERB_BACKUP_SEND, check_backup_send, op_backup_send, allow_backup_send},
+  {REEVE_VERB_BACKUP_RECEIVE, check_backup_receive, op_backup_receive, NULL},
+  {REEVE_VERB_BACKUP_FETCH, check_backup_fetch, op_backup_fetch, NULL},
+  {REEVE_VERB_BACKUP_RESTORE, check_backup_restore, op_backup_restore, NULL},
+  {REEVE_VERB_BACKUP_DUMP, check_backup_dump, op_backup_dump, NULL},
+  {REEVE_VERB_BACKUP_LOAD, check_backup_load, op_backup_load, NULL},
+  {REEVE_VERB_BACKUP_LOOK, check_backup_look, op_backup_look, NULL},
+  {REEVE_VERB_BACKUP_HASH, check_backup_hash, op_backup_hash, allow_backup_hash},
+  {REEVE_VERB_BACKUP_PRUNE, check_backup_prune, op_backup_prune, NULL},
+  {REEVE_VERB_BACKUP_ADOPT, check_backup_adopt, op_backup_adopt, NULL},
 };
 
 static const struct row *row_of(const struct call *c) {

@@ -31,7 +31,7 @@ bool parse_range(const char *s, size_t n, uint64_t *low, uint64_t *high) {
 static bool value_fits(const struct reeve_key *key, const char *s, size_t n) {
   uint64_t low, high;
   if (key->match == REEVE_M_RANGE) return parse_range(s, n, &low, &high);
-  if (key->match == REEVE_M_BOUND) return parse_number(s, n, UINT32_MAX, &low);
+  if (key->match == REEVE_M_BOUND || key->match == REEVE_M_LEAST) return parse_number(s, n, UINT32_MAX, &low);
   if (key->match == REEVE_M_PREFIX && s[n - 1] == '*') n--;
   if (strspn(s, VALUE_CHARS) < n) return false;
   if (!key->values) return true;
@@ -64,8 +64,9 @@ static const char *parse_key(struct policy_line *line, char *word, struct proble
   }
   if (line->values[k]) return say(out, "key \"%s\" is given twice", word, "");
   line->values[k] = values;
-  if (op->keys[k].match == REEVE_M_BOUND && !line->allow) return say(out, "key \"%s\" is for allow lines only", word, "");
-  if (op->keys[k].match == REEVE_M_BOUND && strchr(values, ',')) return say(out, "key \"%s\" has one number", word, "");
+  bool one = op->keys[k].match == REEVE_M_BOUND || op->keys[k].match == REEVE_M_LEAST;
+  if (one && !line->allow) return say(out, "key \"%s\" is for allow lines only", word, "");
+  if (one && strchr(values, ',')) return say(out, "key \"%s\" has one number", word, "");
   for (const char *v = values;;) {
     size_t n = strcspn(v, ",");
     if (n == 0) return say(out, "key \"%s\" has an empty value", word, "");

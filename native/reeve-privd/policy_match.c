@@ -4,6 +4,7 @@
 
 static bool value_matches(enum reeve_match match, const char *pattern, size_t n, const char *value) {
   uint64_t low = 0, high, v;
+  if (match == REEVE_M_LEAST) return parse_number(pattern, n, UINT32_MAX, &low) && parse_number(value, strlen(value), UINT32_MAX, &v) && v >= low;
   if (match == REEVE_M_RANGE || match == REEVE_M_BOUND) {
     bool ok = match == REEVE_M_RANGE ? parse_range(pattern, n, &low, &high) : parse_number(pattern, n, UINT32_MAX, &high);
     return ok && parse_number(value, strlen(value), UINT32_MAX, &v) && v >= low && v <= high;

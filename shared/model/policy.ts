@@ -54,8 +54,12 @@ function parseRange(text: string): { readonly low: number; readonly high: number
   return low === undefined || high === undefined || low > high ? undefined : { low, high };
 }
 
+function isOneNumber(key: PolicyKeyRow): boolean {
+  return key.match === 'bound' || key.match === 'least';
+}
+
 function valueFits(key: PolicyKeyRow, value: string): boolean {
-  if (key.match === 'bound') return parseNumber(value) !== undefined;
+  if (isOneNumber(key)) return parseNumber(value) !== undefined;
   if (key.match === 'range') return parseRange(value) !== undefined;
   const literal = key.match === 'prefix' && value.endsWith('*') ? value.slice(0, -1) : value;
   return valuePattern.test(literal) && (key.values?.includes(literal) ?? true);
@@ -78,8 +82,8 @@ function parseKey(effect: PolicyLine['effect'], operation: PolicyOperationRow, w
   if (key === undefined) return plainWord.test(name) ? `operation "${operation.name}" has no key "${name}"` : 'a key is a plain word';
   if (values[name] !== undefined) return `key "${name}" is given twice`;
   const list = word.slice(equals + 1);
-  if (key.match === 'bound' && effect === 'deny') return `key "${name}" is for allow lines only`;
-  if (key.match === 'bound' && list.includes(',')) return `key "${name}" has one number`;
+  if (isOneNumber(key) && effect === 'deny') return `key "${name}" is for allow lines only`;
+  if (isOneNumber(key) && list.includes(',')) return `key "${name}" has one number`;
   for (const value of list.split(',')) {
     if (value === '') return `key "${name}" has an empty value`;
     if (!valueFits(key, value)) return `key "${name}" has a value that is not allowed`;
@@ -142,14 +146,14 @@ export function parsePolicy(text: string): PolicyParse {
 }
 
 function listMatches(key: PolicyKeyRow, list: string, value: string): boolean {
-  if (key.match === 'bound') {
+  if (isOneNumber(key)) {
     const [bound, number] = [parseNumber(list), parseNumber(value)];
-    return bound !== undefined && number !== undefined && number <= bound;
+    return bound !== undefined && number !== undefined && (key.match === 'bound' ? number <= bound : number >= bound);
   }
   return list.split(',').some((pattern) => {
     if (pattern === '') return false;
-    if (key.match === 'range' || key.match === 'bound') {
-      const range = key.match === 'range' ? parseRange(pattern) : { low: 0, high: parseNumber(pattern) ?? -1 };
+    if (key.match === 'range') {
+      const range = parseRange(pattern);
       const number = parseNumber(value);
       return range !== undefined && number !== undefined && number >= range.low && number <= range.high;
     }

@@ -1,0 +1,44 @@
+/* Noun backup: tickets for reeve-job (native/job), which does the work outside of this sandbox. */
+#ifndef REEVE_BACKUP_H
+#define REEVE_BACKUP_H
+#include "reeve.h"
+
+/* The grammar of fields, again in C: an absolute folder; a pattern that is left out; the name of a snapshot; ids; a database. */
+bool backup_folder(const char *s);
+bool backup_exclude(const char *s);
+bool backup_snapshot(const char *s);
+bool backup_id(const char *s);
+bool backup_database(const char *s);
+
+/* Checks of whole fields, with the error that names field, value and rule. Lists have a value a line. */
+uint16_t backup_check_folder(struct call *c, const char *field, const struct value *v);
+uint16_t backup_check_list(struct call *c, const char *field, const struct value *v, bool (*fits)(const char *), size_t most);
+uint16_t backup_check_id(struct call *c, const char *field, const struct value *v);
+uint16_t backup_check_snapshot(struct call *c, const struct value *v);
+uint16_t backup_check_path(struct call *c, const struct value *v);
+uint16_t backup_check_database(struct call *c, const struct value *v);
+/* Where nothing may be written whatever the policy says: Reeve's own folders and the kernel's. */
+uint16_t backup_check_target(struct call *c, const struct value *v);
+/* Policy operation backup.send for each folder of a list. */
+uint16_t backup_allow_send(struct call *c, const struct value *folders);
+
+/* A ticket: fields, then the file. */
+struct ticket { struct buf text; };
+void ticket_begin(struct ticket *t, const struct call *c, const char *work);
+void ticket_text(struct ticket *t, const char *key, const struct value *v);
+void ticket_lines(struct ticket *t, const char *key, const struct value *v);
+void ticket_flag(struct ticket *t, const char *key, bool v);
+uint16_t ticket_end(struct ticket *t, struct call *c);
+
+verb_fn check_backup_inspect, op_backup_inspect;
+verb_fn check_backup_send, op_backup_send, allow_backup_send;
+verb_fn check_backup_receive, op_backup_receive;
+verb_fn check_backup_fetch, op_backup_fetch;
+verb_fn check_backup_restore, op_backup_restore;
+verb_fn check_backup_dump, op_backup_dump;
+verb_fn check_backup_load, op_backup_load;
+verb_fn check_backup_look, op_backup_look;
+verb_fn check_backup_hash, op_backup_hash, allow_backup_hash;
+verb_fn check_backup_prune, op_backup_prune;
+verb_fn check_backup_adopt, op_backup_adopt;
+#endif

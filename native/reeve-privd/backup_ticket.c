@@ -1,0 +1,73 @@
+/* Tickets for reeve-job: native/job/README.md has their form. */
+#include "backup.h"
+#include <sys/random.h>
+#include <time.h>
+
+#define TICKET_MOST (192u << 10)
+#define OLD_S 120
+#define FOLDER "job"
+
+void ticket_begin(struct ticket *t, const struct call *c, const char *work) {
+  struct value kind = {.set = true, .text = (char *)work};
+  char id[40], digits[33];
+  hex(digits, c->op, OP_BYTES);
+  snprintf(id, sizeof id, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+  struct value operation = {.set = true, .text = id};
+  buf_init(&t->text, TICKET_MOST);
+  ticket_text(t, "work", &kind);
+  ticket_text(t, "operation", &operation);
+}
+
+static void put(struct ticket *t, const char *key, const void *p, size_t n) {
+  buf_put(&t->text, key, strlen(key));
+  buf_put(&t->text, "=", 1);
+  buf_put(&t->text, p, n);
+  buf_put(&t->text, "", 1);
+}
+
+void ticket_text(struct ticket *t, const char *key, const struct value *v) {
+  if (v->set) put(t, key, v->text, strlen(v->text));
+}
+
+void ticket_lines(struct ticket *t, const char *key, const struct value *v) {
+  for (const char *at = v->set ? v->text : ""; *at;) {
+    size_t n = strcspn(at, "\n");
+    if (n > 0) put(t, key, at, n);
+    at += n + (at[n] == '\n');
+  }
+}
+
+void ticket_flag(struct ticket *t, const char *key, bool v) { put(t, key, v ? "1" : "0", 1); }
+
+/* Tickets that nobody came with. */
+static void tidy(int dir) {
+  struct dirent **names = NULL;
+  int n = scandirat(dir, ".", &names, NULL, NULL);
+  for (int i = 0; i < n; i++) {
+    struct stat st;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (strlen(names[i]->d_name) == 32 && !fstatat(dir, names[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) && now.tv_sec - st.st_mtim.tv_sec > OLD_S) (void)unlinkat(dir, names[i]->d_name, 0);
+  }
+  end_names(names, n);
+}
+
+uint16_t ticket_end(struct ticket *t, struct call *c) {
+  uint8_t random[16];
+  char name[33];
+  AUTO_FD dir = state_folder(FOLDER);
+  uint16_t status = REEVE_OK;
+  if (dir < 0 || getrandom(random, sizeof random, 0) != sizeof random) status = io_failed(c, "a ticket cannot be made");
+  else {
+    tidy(dir);
+    hex(name, random, sizeof random);
+    AUTO_FD fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (t->text.full) status = fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "the request", "rule", "its lists are too long", NULL);
+    else if (fd < 0 || !write_whole(fd, t->text.p, t->text.n)) status = io_failed(c, "a ticket cannot be written");
+    if (status) (void)unlinkat(dir, name, 0);
+    /* All verbs of the noun answer the same field. */
+    else reply_string(&c->reply, REEVE_R_BACKUP_INSPECT_TICKET, name);
+  }
+  buf_free(&t->text);
+  return status;
+}
