@@ -56,7 +56,7 @@ static bool move_acl(int fd, const char *from, const char *to, bool access) {
   return ok && !fremovexattr(fd, from);
 }
 
-/* Changing the owner takes a capability away, so it is kept before. */
+/* Changing the owner takes a capability away, so it is kept before; what root alone sees is nobody's then. */
 static bool keep_hidden(int fd) {
   static char names[NAMES_MOST];
   static uint8_t value[VALUE_MOST];
@@ -69,6 +69,7 @@ static bool keep_hidden(int fd) {
     ssize_t n = fgetxattr(fd, name, value, sizeof value);
     snprintf(to, sizeof to, "user.rsync.%s", name);
     if (n < 0 || fsetxattr(fd, to, value, (size_t)n, 0)) return false;
+    if (*name == 't' && fremovexattr(fd, name)) return false;
   }
   return true;
 }
