@@ -56,7 +56,7 @@ static int fill(struct load *l, struct program *server, const char *client) {
 int load_mysql(struct load *l) {
   const struct kind *k = kind_here();
   if (!k) return job_failed("mysql is not installed here");
-  const char *mariadb[] = {k->make, "--no-defaults", DATA, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--tmpdir=" SCRATCH, NULL};
+  const char *mariadb[] = {k->make, "--no-defaults", DATA, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--force", NULL};
   const char *mysql[] = {k->make, "--no-defaults", DATA, "--initialize-insecure", NULL};
   const char *serve[] = {k->serve, "--no-defaults", DATA, SOCKET, "--pid-file=" SCRATCH "/pid", "--skip-networking", "--tmpdir=" SCRATCH, "--skip-log-bin",
     "--innodb-flush-log-at-trx-commit=0", "--local-infile=0", k->mariadb ? NULL : "--mysqlx=OFF", NULL};
