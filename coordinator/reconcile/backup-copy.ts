@@ -40,7 +40,7 @@ const grantMs = { before: 60_000, after: 120_000 } as const;
 const patienceMs = { ready: 30_000, way: 30_000 } as const;
 
 /** For so long one side may still say how it ended when the other one has gone, ms. */
-const graceMs = 5_000;
+const graceMs = 3_000;
 
 /** Has two agents copy, on the first way on which they reach each other. Errors: of getting that far; GRANT_REFUSED, BACKUP_FAILED, HOST_UNREACHABLE, what the agents say. */
 export async function copyBetween(world: World, fleet: BackupFleet, order: CopyOrder, ears: CopyEars, signal: AbortSignal): Promise<CopyEnd> {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { doors } from '../../docs/api-page.js';
 import { ReeveError } from '../../shared/errors/error.js';
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
+import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
@@ -16,6 +17,7 @@ import { createTurnedClock, startLoopbackFleet, type LoopbackAgent, type Loopbac
 import { createSimulatedHost } from '../support/simulated-host.js';
 
 const audits = serviceName<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
+const backups = serviceName<BackupServiceDefinition>('reeve.coordinator.v1.BackupService');
 const fleets = serviceName<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');
 const hosts = serviceName<HostServiceDefinition>('reeve.coordinator.v1.HostService');
 const operations = serviceName<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
@@ -24,6 +26,7 @@ const plans = serviceName<PlanServiceDefinition>('reeve.coordinator.v1.PlanServi
 const users = serviceName<UserServiceDefinition>('reeve.coordinator.v1.UserService');
 const options = { deadlineMs: 20_000 };
 const clock = createTurnedClock();
+const job = { name: 'web', folders: ['/srv'], source: 'in1', destination: 'in1', folder: '/backup/web', retention: { daily: 7 } };
 const ada = { name: 'ada', kind: 'USER_KIND_HOME', shell: '/bin/bash' } as const;
 const apply = { mode: 'CHANGE_MODE_APPLY' } as const;
 
@@ -78,14 +81,19 @@ const about: Record<string, (host: string) => object> = {
   'CertService/RemoveCert': (host) => ({ host, options: apply, name: 'shop' }),
   'CertService/ListCerts': (selector) => ({ selector }),
   'CertService/ShowCert': (host) => ({ host, name: 'shop' }),
+  'BackupService/AddBackup': (host) => ({ options: apply, backup: { ...job, source: host } }),
+  'BackupService/ListBackups': (selector) => ({ selector }),
   'GrantService/AddGrant': (selector) => ({ selector, person: 'grace', options: apply }),
   'GrantService/ListGrant': (selector) => ({ selector }),
   'AccessService/ListAccess': (host) => ({ host }),
   'AccessService/ExplainAccess': (host) => ({ host, person: 'grace', user: 'ada' }),
 };
 
+/** Methods that name a job: it is asked below what they answer of one with a host outside the scope. */
+const jobMethods = ['SetBackup', 'RemoveBackup', 'ShowBackup', 'RunBackup', 'WatchBackup', 'CancelBackup', 'ListBackupRuns', 'ShowBackupRun', 'ListSnapshots', 'ListSnapshotFiles', 'FindSnapshotFiles', 'RestoreBackup', 'VerifyBackup', 'PruneBackup', 'AdoptBackup'].map((name) => `BackupService/${name}`);
+
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation'];
+const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation', ...jobMethods];
 
 describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, who can become others)', () => {
   let fleet: LoopbackFleet;
@@ -100,6 +108,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
     await label('in1', 'site=ams');
     await label('out1', 'site=fra');
     await accessApi(fleet.api).person('grace');
+    await fleet.api.unary(backups, 'AddBackup', { options: { mode: 'CHANGE_MODE_STAGE' }, backup: { ...job, name: 'half', destination: 'out1' } }, options);
     const [account] = debianAccounts(1);
     await fleet.api.unary(operators, 'AddOperator', { name: account?.name ?? '', role: 'admin', labels: ['site=ams', 'team=a'] }, options);
     scoped = { name: account?.name ?? '', ...(await apiAs(account?.uid ?? -1, fleet)) };
@@ -125,7 +134,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|CertService\/(?:Add|Set|Remove)Cert|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|CertService\/(?:Add|Set|Remove)Cert|BackupService\/(?:Run|Watch|Restore|Verify|Prune|Adopt)Backup|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (stream) for await (const _event of scoped.channel.stream(full, name as never, request as never, {})) continue;
@@ -151,6 +160,21 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
     expect(await ending(method, request('never'))).toBe('HOST_UNKNOWN {"value":"never"}');
     if (method !== 'UserService/AdoptUser' && method !== 'GrantService/AddGrant' && /selector/.test(String(request))) expect(await ending(method, request('site=fra'))).toBe('SELECTOR_EMPTY {"value":"site=fra"}');
     expect(outside.host.calls.filter((call) => call.startsWith('user.'))).toEqual([]);
+  });
+
+  it.each(jobMethods)('is told by %s of a job with a host outside it what it is told of one that never was', async (method) => {
+    const request = (name: string): object => ({ name, options: apply, backup: { ...job, name }, host: 'in1', folder: '/r', pattern: '*', rsnapshot: '/r', point: 'a' });
+    expect(await ending(method, request('half'))).toBe('BACKUP_UNKNOWN {"value":"half"}');
+    expect(await ending(method, request('never'))).toBe('BACKUP_UNKNOWN {"value":"never"}');
+  });
+
+  it('sees no job with a host outside it, and makes none', async () => {
+    expect((await fleet.api.unary(backups, 'ListBackups', {}, options)).rows.map(({ backup }) => backup?.name)).toEqual(['half']);
+    expect((await scoped.channel.unary(backups, 'ListBackups', {}, options)).rows).toEqual([]);
+    for (const more of [{ destination: 'out1' }, { destination: 'in1', source: 'in1', drill: { host: 'out1', folder: '/d', everyDays: 7 } }]) {
+      const seen = await ending('BackupService/AddBackup', { options: apply, backup: { ...job, source: 'in1', ...more } });
+      expect(seen).toMatch(/^(?:HOST_UNKNOWN|FIELD_INVALID)/);
+    }
   });
 
   it('means its scope by "all", and leaves the other hosts alone', async () => {
