@@ -131,8 +131,8 @@ export function makeStore(): Store {
     },
     work: (name, ticket = [], options = {}) => {
       const has = new Set(ticket.map(([key]) => key));
-      const pairs = [['work', name], ['operation', jobId], ...(has.has('job') ? [] : [['job', jobId]]), ...(has.has('folder') ? [] : [['folder', folder]]), ...ticket];
-      return run(join(dir, 'state'), Buffer.from(pairs.map(([key, value]) => `${key ?? ''}=${value ?? ''}\0`).join(''), 'latin1'), options);
+      const pairs: readonly (readonly [string, string])[] = [['work', name], ['operation', jobId], ...(has.has('job') ? [] : [['job', jobId] as const]), ...(has.has('folder') ? [] : [['folder', folder] as const]), ...ticket];
+      return run(join(dir, 'state'), Buffer.from(pairs.map(([key, value]) => `${key}=${value}\0`).join(''), 'latin1'), options);
     },
     close: () => { rmSync(dir, { recursive: true, force: true }); },
   };
