@@ -49,6 +49,7 @@ function toKnow(hostName: string, role: Question['role'], folders: readonly stri
   const notes: string[] = [];
   if (role === 'receive' && state === 'missing') notes.push(`the first run makes ${folder} on "${hostName}"`);
   if (role === 'receive' && state === 'ours') notes.push(`${folder} of "${hostName}" has snapshots of this job already`);
+  if (role === 'restore' && state === 'missing') notes.push(`make ${folder} on "${hostName}": each drill restores to a folder of its own in it`);
   if (role !== 'send' && availableBytes < littleRoom) notes.push(`${folder} of "${hostName}" has room for ${String(Math.floor(availableBytes / 1024 ** 2))} MiB`);
   return notes;
 }

@@ -33,5 +33,7 @@ export function parseJob(db: Database, caller: Scoped, wire: WireBackup | null):
   const destination = changeableHost(db, caller, backup.destination);
   if (source.id === destination.id) throw fieldInvalid('destination', destination.name, 'another host than the source');
   const { drill } = backup;
-  return { ...backup, source: source.id, destination: destination.id, drill: drill === undefined ? undefined : { ...drill, host: changeableHost(db, caller, drill.host).id } };
+  const drilled = drill === undefined ? undefined : changeableHost(db, caller, drill.host);
+  if (drilled?.id === destination.id) throw fieldInvalid('drill host', drilled.name, 'another host than the destination');
+  return { ...backup, source: source.id, destination: destination.id, drill: drill === undefined || drilled === undefined ? undefined : { ...drill, host: drilled.id } };
 }

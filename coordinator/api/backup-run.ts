@@ -14,6 +14,7 @@ import { fieldInvalid, fieldMissing, parsePattern } from '../../shared/model/fie
 import { parseId } from '../../shared/model/id.js';
 import type { CallContext } from '../../shared/rpc/server.js';
 import type { BackupJob } from '../desired/backup.js';
+import type { HostRow } from '../inventory/host.js';
 import type { Office } from '../office.js';
 import { adoptSnapshots, runAdopt } from '../reconcile/backup-adopt.js';
 import { inspectFolders } from '../reconcile/backup-agent.js';
@@ -100,6 +101,13 @@ export function watchRun(office: Office, context: Context, name: string): Events
   return followRun(office, job, running.view().run.id, context.signal);
 }
 
+/** The host that is restored to: two hosts copy, so that it is not the one that keeps the snapshots. Errors: HOST_*, FIELD_INVALID. */
+function targetFor({ db }: Office, { principal }: Context, { backup }: BackupJob, name: string): HostRow {
+  const target = changeableHost(db, principal, name);
+  if (target.id === backup.destination) throw fieldInvalid('host', target.name, 'another host than the one that keeps the snapshots');
+  return target;
+}
+
 /** Restores a snapshot. */
 export async function* restore(office: Office, context: Context, request: RestoreBackupRequest): Events {
   const { db, fleet, backups } = office;
@@ -113,7 +121,7 @@ export async function* restore(office: Office, context: Context, request: Restor
   const named = request.snapshot === '' ? '' : parseSnapshotName('snapshot', request.snapshot);
   const path = restoredPath(job, parseSnapshotPath(request.path));
   const folder = parseBackupFolder('folder', request.folder);
-  const target = changeableHost(db, context.principal, request.host);
+  const target = targetFor(office, context, job, request.host);
   requireIdle(backups.engine.active(job.id), job);
   const world = { world: office, fleet };
   const { name: snapshot, complete } = await findSnapshot(fleet, hostOfWork(world, job.backup.destination), job, named, context.signal);
@@ -136,7 +144,7 @@ export async function* verify(office: Office, context: Context, request: VerifyB
   const job = jobFor(db, context.principal, request.name);
   const named = request.snapshot === '' ? '' : parseSnapshotName('snapshot', request.snapshot);
   if (request.host === '' && request.folder !== '') throw fieldMissing('host', 'a host that is restored to');
-  const target = request.host === '' ? undefined : changeableHost(db, context.principal, request.host);
+  const target = request.host === '' ? undefined : targetFor(office, context, job, request.host);
   const folder = target === undefined ? '' : parseBackupFolder('folder', request.folder);
   requireIdle(backups.engine.active(job.id), job);
   const world = { world: office, fleet };
@@ -161,10 +169,11 @@ export async function* prune(office: Office, context: Context, request: PruneBac
   const given = request.snapshots.map((name) => parseSnapshotName('snapshot', name));
   if (given.length === 0 && job.frozen !== undefined) throw reeveError('BACKUP_FROZEN', { value: job.backup.name, rule: job.frozen.reason });
   requireIdle(backups.engine.active(job.id), job);
-  const names = await prunedSnapshots(fleet, hostOfWork({ world: office, fleet }, job.backup.destination), job, given, context.signal);
+  const pruning = await prunedSnapshots(fleet, hostOfWork({ world: office, fleet }, job.backup.destination), job, given, context.signal);
+  const { names } = pruning;
   yield planOf(names.map((subject) => ({ kind: 'remove', noun: 'snapshot', subject, fields: [] })), []);
   if (plan || names.length === 0) return;
-  yield* begin(office, context, { job, kind: 'prune', id: operationId, detail: { snapshots: names }, work: (work) => runPrune(work, names) });
+  yield* begin(office, context, { job, kind: 'prune', id: operationId, detail: { snapshots: names }, work: (work) => runPrune(work, pruning) });
 }
 
 /** Takes over the snapshots of rsnapshot. */

@@ -1,4 +1,4 @@
-import { reeveError } from '../../shared/errors/error.js';
+import { reeveError, ReeveError } from '../../shared/errors/error.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/BackupService.js';
 import type { BackupWork } from '../../shared/gen/proto/reeve/agent/v1/BackupWork.js';
 import { serviceName } from '../../shared/rpc/client.js';
@@ -95,6 +95,18 @@ export const mostSnapshots = 10_000;
 
 /** The snapshots of a job as its destination has them, oldest first; a folder that is not there yet, or is empty, has none. Errors: as of workOn. */
 export async function readSnapshots(fleet: BackupFleet, host: HostRow, job: { readonly id: string; readonly folder: string }, signal: AbortSignal): Promise<readonly BackupSnapshot[]> {
+  try {
+    return await listSnapshots(fleet, host, job, signal);
+  } catch (error) {
+    if (!(error instanceof ReeveError) || (error.code !== 'BACKUP_FAILED' && error.code !== 'BACKUP_FOLDER')) throw error;
+    const { state } = await inspectFolders(fleet, host, { role: 'receive', folders: [job.folder], jobId: job.id }, signal);
+    // The first run makes it.
+    if (state === 'missing' || state === 'empty') return [];
+    throw error;
+  }
+}
+
+async function listSnapshots(fleet: BackupFleet, host: HostRow, job: { readonly id: string; readonly folder: string }, signal: AbortSignal): Promise<readonly BackupSnapshot[]> {
   const snapshots: BackupSnapshot[] = [];
   const request = { jobId: job.id, folder: job.folder, snapshots: true };
   await workOn(fleet, host, { method: 'ReadSnapshots', request, what: 'the list of the snapshots', signal }, {

@@ -36,8 +36,8 @@ export type CopyEnd =
 /** For so long before and after now a grant may be used to connect, ms: clocks differ, and three ways take their time. */
 const grantMs = { before: 60_000, after: 120_000 } as const;
 
-/** Longest time for a side to get ready, and for one way to be tried, ms: three of them fit into a grant. */
-const patienceMs = { ready: 30_000, way: 30_000 } as const;
+/** Longest time for a side to get ready, and for one way to be tried, ms: longer than an agent needs for all addresses. */
+const patienceMs = { ready: 30_000, way: 45_000 } as const;
 
 /** For so long one side may still say how it ended when the other one has gone, ms. */
 const graceMs = 3_000;
@@ -96,7 +96,8 @@ async function connect(fleet: BackupFleet, sender: Side, receiver: Side): Promis
     if (problem === undefined) return way;
     problems.push(`${way}: ${problem}`);
   }
-  const sides = [sender, receiver];
+  // The sender begins to speak at once: the receiver has to know that it comes this way.
+  const sides = [receiver, sender];
   for (const side of sides) side.flush();
   sender.pump(receiver);
   receiver.pump(sender);
@@ -119,7 +120,9 @@ async function dial(dialler: Side, listener: Side, addresses: readonly string[])
 
 /** Why a side is not connected; undefined: it is. */
 async function connected(side: Side): Promise<string | undefined> {
-  const said = await side.control(patienceMs.way);
+  let said = await side.control(patienceMs.way);
+  // That it listens may be of a way that was given up.
+  while (said.kind === 'listening') said = await side.control(patienceMs.way);
   if (said.kind === 'connected') return undefined;
   return said.kind === 'unreachable' ? said.reason : `"${side.host.name}" was not connected in time`;
 }

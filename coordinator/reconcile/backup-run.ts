@@ -7,11 +7,11 @@ import { rotatedSnapshots } from '../desired/backup-retention.js';
 import { freezeBackup, getBackup, setBaseline } from '../inventory/backup.js';
 import { lastProof } from '../inventory/backup-proof.js';
 import type { HostRow } from '../inventory/host.js';
-import { readSnapshots, inspectFolders, workOn } from './backup-agent.js';
+import { readSnapshots, workOn } from './backup-agent.js';
 import { copyBetween, isLost, type CopyEnd } from './backup-copy.js';
 import type { BackupSnapshot } from './backup-entry.js';
 import { proveSample } from './backup-prove.js';
-import { pruneSnapshots } from './backup-prune.js';
+import { pruneSnapshots, pruningOf } from './backup-prune.js';
 import { settleByList } from './backup-settle.js';
 import { hostOfWork, type BackupWork, type WorkEnd } from './backup-work.js';
 
@@ -22,7 +22,7 @@ export async function runBackup(work: BackupWork): Promise<WorkEnd> {
   const destination = hostOfWork(work, backup.destination);
   await dumpAll(work, source);
   work.phase('copying');
-  const before = await snapshotsBefore(work, destination);
+  const before = await readSnapshots(work.fleet, destination, { id: work.job.id, folder: backup.folder }, work.signal);
   settleByList(work.world, work.job.id, before);
   const snapshot = snapshotName(work.world.clock.now(), before);
   work.note({ snapshot });
@@ -38,13 +38,6 @@ async function dumpAll(work: BackupWork, source: HostRow): Promise<void> {
     const { bytes } = await workOn(work.fleet, source, { method: 'DumpDatabase', request: { operationId: runId, jobId: job.id, dump }, what, signal }, { progress: work.progress });
     work.print(`${what} has ${String(bytes)} bytes`);
   }
-}
-
-/** A folder that the first run makes has no snapshots, whatever its host says of it. */
-async function snapshotsBefore({ job, fleet, signal }: BackupWork, destination: HostRow): Promise<readonly BackupSnapshot[]> {
-  const { folder } = job.backup;
-  const { state } = await inspectFolders(fleet, destination, { role: 'receive', folders: [folder], jobId: job.id }, signal);
-  return state === 'missing' || state === 'empty' ? [] : readSnapshots(fleet, destination, { id: job.id, folder }, signal);
 }
 
 /** The name of a new snapshot: its time, later than that of any other one, also when the clock was turned back. */
@@ -126,7 +119,7 @@ async function rotate(work: BackupWork, destination: HostRow): Promise<void> {
   const { job, fleet, signal } = work;
   work.phase('rotating');
   const snapshots = await readSnapshots(fleet, destination, { id: job.id, folder: job.backup.folder }, signal);
-  await pruneSnapshots(work, destination, rotatedSnapshots(snapshots, job.backup.retention));
+  await pruneSnapshots(work, destination, pruningOf(snapshots, rotatedSnapshots(snapshots, job.backup.retention)));
 }
 
 /** What follows a copy does not make it a bad one: that it failed is only told. What ends the run ends this as well. */
