@@ -65,6 +65,11 @@ export function keepConnection(options: ConnectionOptions): Connection {
   let attempt = new AbortController();
   let open: { readonly channel: Channel; readonly lanes: Lanes } | undefined;
   const over = (): boolean => closed.signal.aborted;
+  // Lanes of sessions that ended only to be dialled anew: streams of theirs that take hours go on to their end.
+  const left: Lanes[] = [];
+  const closeLeft = (): void => {
+    for (const lanes of left.splice(0)) lanes.close();
+  };
 
   const run = async (): Promise<void> => {
     for (let failures = 0; !over(); ) {
@@ -72,7 +77,11 @@ export function keepConnection(options: ConnectionOptions): Connection {
       const signal = AbortSignal.any([closed.signal, attempt.signal]);
       const ended = await runSession(options, failures, signal, (opened) => (open = opened));
       open = undefined;
-      if (over()) return;
+      if (over()) {
+        ended.left?.close();
+        return;
+      }
+      if (ended.left !== undefined) left.push(ended.left);
       options.onDown(ended.reason);
       failures = ended.connected ? 0 : failures + 1;
       if (attempt.signal.aborted) continue;
@@ -83,11 +92,17 @@ export function keepConnection(options: ConnectionOptions): Connection {
   return {
     channel: () => open?.channel,
     lanes: () => open?.lanes,
-    redial: () => attempt.abort(),
+    redial() {
+      closeLeft();
+      attempt.abort();
+    },
     wake() {
       if (open === undefined) attempt.abort();
     },
-    close: () => closed.abort(),
+    close() {
+      closeLeft();
+      closed.abort();
+    },
   };
 }
 
@@ -107,7 +122,7 @@ async function runSession(
   failures: number,
   signal: AbortSignal,
   opened: (open: { channel: Channel; lanes: Lanes }) => void,
-): Promise<{ connected: boolean; reason: string }> {
+): Promise<{ connected: boolean; reason: string; left?: Lanes }> {
   const link = options.link();
   if (link.kind === 'none') {
     options.onDown(link.reason);
@@ -130,6 +145,11 @@ async function runSession(
   const both = AbortSignal.any([signal, stop.signal]);
   const silence = createSilence(stop, options);
   let connected = false;
+  let left: Lanes | undefined;
+  const again = (reason: string): { connected: boolean; reason: string; left: Lanes } => {
+    left = lanes;
+    return { connected, reason, left };
+  };
   try {
     const heartbeatMs = options.heartbeatMs();
     const records = options.records();
@@ -148,8 +168,8 @@ async function runSession(
       silence.arm(Math.min(heartbeatMs * 2.5 + 5_000, Math.max(1, Date.parse(peer.validTo) - options.clock.now())));
       const next = await events.next();
       // After a renewal of the coordinator's own certificate the old one must not be used to its end: dial with the new one.
-      if (options.identity() !== identity) return { connected, reason: 'the coordinator has a new certificate' };
-      if (options.records() !== records) return { connected, reason: 'the host is told of another deny list or address' };
+      if (options.identity() !== identity) return again('the coordinator has a new certificate');
+      if (options.records() !== records) return again('the host is told of another deny list or address');
       if (next.done === true) return { connected, reason: 'the agent ended the connection' };
       options.onEvent(next.value, offsetOf(next.value, options.clock));
     }
@@ -160,7 +180,7 @@ async function runSession(
   } finally {
     silence.disarm();
     stop.abort();
-    lanes.close();
+    if (left === undefined) lanes.close();
     channel.close();
   }
 }
