@@ -6,12 +6,16 @@ import type { Coordinator } from './access.js';
 import { certWork, modelOf as certModel } from './cert/apply.js';
 import { observeCerts } from './cert/observe.js';
 import { certService } from './cert/service.js';
+import { createDataPort, type DataPortOptions } from './backup/data-port.js';
+import { openGrantBook } from './backup/grant.js';
+import { backupService } from './backup/service.js';
 import { createEngine, type Engine, type EngineOptions } from './engine/engine.js';
 import { obeyEpoch } from './engine/epoch.js';
 import type { NounWork } from './engine/noun.js';
 import { factService } from './fact/service.js';
 import type { AppendFile } from './host/append.js';
 import type { Host } from './host/host.js';
+import type { AgentIdentity } from './identity/identity.js';
 import type { TrustState } from './identity/trust.js';
 import { openJournal, type Journal } from './journal/journal.js';
 import { keyWork, modelOf, observeManaged, type KeyWork } from './key/apply.js';
@@ -88,12 +92,24 @@ export interface AgentCoreOptions {
   /** When a connection was accepted, by the host's clock; undefined: it has gone. Absent: there are no connections. */
   readonly openedAt?: (peer: string) => number | undefined;
   readonly log: Logger;
+  /** What copying needs beside the host; absent: this core serves nobody. */
+  readonly copies?: CopyOptions;
   /** Whether the host was released. */
   readonly release: ReleaseState;
   /** Random name of this process. */
   readonly instanceId: string;
   /** The host was released just now. */
   readonly onReleased?: () => void;
+}
+
+/** What copying backups between agents needs. */
+export interface CopyOptions {
+  /** Key and certificate in use. */
+  readonly identity: () => AgentIdentity;
+  /** Folder of the agent's own state. */
+  readonly stateDir: string;
+  /** Where other agents bring and fetch backups, while one is granted. */
+  readonly listen: DataPortOptions['listen'];
 }
 
 /** Opens the journal and builds everything that stands on it. */
@@ -143,6 +159,8 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     },
     { ...sites.noun, observe: (id) => engine.read('vhost', () => sites.observe(id)) },
   ];
+  const { copies } = options;
+  const data = copies === undefined ? undefined : createDataPort({ ...copies, now: () => host.clock.now() });
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
   const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, certs as NounWork, vhosts as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
@@ -177,6 +195,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(natService({ engine, work: forwards, host, hostName }), release),
       whileManaged(certService({ engine, work: certs, host, hostName }), release),
       whileManaged(vhostService({ front, engine, work: vhosts }), release),
+      ...(copies === undefined || data === undefined ? [] : [whileManaged(backupService({ place: { host, hostName }, identity: copies.identity, port: data, book: openGrantBook(copies.stateDir, host.clock.now()) }), release)]),
       whileManaged(reachService({ host, hostName }), release),
     ],
     recover() {
@@ -187,6 +206,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       stopping.abort();
       hub.close();
       relay.close();
+      data?.close();
       await Promise.all([engine.drain(), recovered]);
     },
   };

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from '../shared/kit/log.js';
 import { listen, type Listener, type ListenerLimits } from '../shared/rpc/listener.js';
+import { dataPort } from '../shared/model/host.js';
 import { createRpcServer } from '../shared/rpc/server.js';
 import { ReeveServerCredentials } from '../shared/rpc/tls.js';
 import { keepAttached, type Attachment } from './attach/attach.js';
@@ -36,6 +37,8 @@ export interface AgentServerOptions {
   /** Address on which children reach the coordinator; absent: none. */
   readonly relayListen?: string;
   readonly relayLimits?: RelayLimits;
+  /** Where other agents bring and fetch backups; absent: port 7424 of all addresses. Port 0: any. */
+  readonly dataListen?: { readonly host: string; readonly port: number };
   /** When it asks for its keys, five fields of crontab(5); absent: every hour. */
   readonly keySync?: string;
   readonly log: Logger;
@@ -86,15 +89,16 @@ export async function createAgentServer(options: AgentServerOptions): Promise<Ag
   const trust = openTrustState(options.stateDir, identity, () => host.clock.now());
   const manifests = openManifestStore(options.stateDir, identity.hostId, log);
   let keyPull: KeyPull | undefined = undefined as KeyPull | undefined;
+  let current = identity;
   const core = await createAgentCore({
     trust,
     host, log, file, hostName: identity.hostName, hostId: identity.hostId, manifests, vhosts: openVhostStore(options.stateDir, log), onKeys: () => keyPull?.look(), certificateNotAfter: notAfterOf(identity), release, upgrade: options.upgrade ?? '', instanceId,
     relayList: openRelayList(options.stateDir),
+    copies: { identity: () => placed(current, trust), stateDir: options.stateDir, listen: options.dataListen ?? { host: host.hasIpv6() ? '::' : '0.0.0.0', port: dataPort } },
     openedAt: (peer) => listeners.map((listener) => listener.openedAt(peer)).find((at) => at !== undefined),
     ...(options.relayLimits === undefined ? {} : { relayLimits: options.relayLimits }),
     ...(options.onReleased === undefined ? {} : { onReleased: options.onReleased }),
   });
-  let current = identity;
   const access = createAccess({
     fleetId: identity.fleetId,
     clock: host.clock,

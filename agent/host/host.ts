@@ -4,6 +4,7 @@ import type { Facts } from '../../shared/model/fact.js';
 import type { BootFile } from '../nat/foreign/adopt.js';
 import type { HostNetwork } from '../nat/foreign/network.js';
 import type { VolumeState } from '../../shared/model/volume.js';
+import type { Job } from './job.js';
 import type { SiteAnswer, SiteAsk } from './web.js';
 
 /** One line of passwd(5), as far as the agent needs it. */
@@ -52,6 +53,8 @@ export interface Helper {
 export interface Host {
   readonly clock: Clock;
   readonly helper: Helper;
+  /** Takes up the work of a ticket that the helper gave. Errors: HELPER_UNREACHABLE. */
+  openJob(ticket: string): Promise<Job>;
   /** Reads the policy file; the answer is never older than the call. */
   readPolicy(): PolicyFile;
   /** Reads the file of local holds; the answer is never older than the call. */

@@ -9,6 +9,7 @@ import { agentAccount } from '../paths.js';
 import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
+import { openJob } from './job.js';
 import { listeningPorts } from './listening.js';
 import { checkReach, readAdvertised, readBootFiles, readNetwork } from './network.js';
 import { createPrivdClient } from './privd.js';
@@ -61,6 +62,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
   return {
     clock: systemClock,
     helper,
+    openJob: (ticket) => openJob(join(dirname(options.helperSocket), 'job.sock'), ticket),
     readPolicy: () => readPolicyFile(options.policyPath, options.policyOwners),
     readHolds: () => readHoldFile(options.holdPath, options.policyOwners),
     readAccounts,

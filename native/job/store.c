@@ -144,7 +144,7 @@ bool store_lock(int store) {
   /* Stays open, and locked, until the process ends; children have it too. */
   int fd = openat(store, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return false;
-  (void)fchown(fd, job.store_uid, job.store_gid);
+  if (fchown(fd, job.store_uid, job.store_gid)) return false;
   return !flock(fd, LOCK_EX | LOCK_NB);
 }
 

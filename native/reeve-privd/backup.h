@@ -30,7 +30,7 @@ void ticket_lines(struct ticket *t, const char *key, const struct value *v);
 void ticket_flag(struct ticket *t, const char *key, bool v);
 uint16_t ticket_end(struct ticket *t, struct call *c);
 
-verb_fn check_backup_inspect, op_backup_inspect;
+verb_fn check_backup_inspect, op_backup_inspect, allow_backup_inspect;
 verb_fn check_backup_send, op_backup_send, allow_backup_send;
 verb_fn check_backup_receive, op_backup_receive;
 verb_fn check_backup_fetch, op_backup_fetch;

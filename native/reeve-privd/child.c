@@ -50,7 +50,7 @@ static const struct row verbs[] = {
   {REEVE_VERB_CERT_REMOVE, check_cert_remove, op_cert_remove, NULL},
   {REEVE_VERB_CERT_RELEASE, NULL, op_cert_release, NULL},
 
-  {REEVE_VERB_BACKUP_INSPECT, check_backup_inspect, op_backup_inspect, NULL},
+  {REEVE_VERB_BACKUP_INSPECT, check_backup_inspect, op_backup_inspect, allow_backup_inspect},
   {REEVE_VERB_BACKUP_SEND, check_backup_send, op_backup_send, allow_backup_send},
   {REEVE_VERB_BACKUP_RECEIVE, check_backup_receive, op_backup_receive, NULL},
   {REEVE_VERB_BACKUP_FETCH, check_backup_fetch, op_backup_fetch, NULL},

@@ -8,6 +8,17 @@ uint16_t check_backup_inspect(struct call *c) {
   return status ? status : backup_check_id(c, "job", F(c, JOB));
 }
 
+/* What the work itself would need: who asks is to know now. */
+uint16_t allow_backup_inspect(struct call *c) {
+  const char *args[REEVE_MAX_KEYS] = {0}, *role = F(c, ROLE)->text;
+  if (!strcmp(role, "send")) return backup_allow_send(c, F(c, FOLDERS));
+  bool receive = !strcmp(role, "receive");
+  int op = receive ? REEVE_P_BACKUP_RECEIVE : REEVE_P_BACKUP_RESTORE;
+  args[receive ? REEVE_K_BACKUP_RECEIVE_FOLDER : REEVE_K_BACKUP_RESTORE_FOLDER] = F(c, FOLDERS)->text;
+  struct verdict v = policy_evaluate(&c->policy, op, args);
+  return v.allowed ? REEVE_OK : policy_refused(c, op, args, v);
+}
+
 uint16_t op_backup_inspect(struct call *c) {
   struct ticket t;
   bool many = !strcmp(F(c, ROLE)->text, "send");

@@ -3,6 +3,9 @@ import { fieldInvalid, fieldMissing, parseInteger } from './field.js';
 /** Port an agent listens on when nothing else is said. */
 export const agentPort = 7420;
 
+/** TCP port on which an agent waits for another one that brings or fetches a backup. */
+export const dataPort = 7424;
+
 /** Port of the coordinator's agents' API when nothing else is said. */
 export const agentsPort = 7421;
 

@@ -1,44 +1,104 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { treeOf } from '../support/backup-tree.js';
 
-describe.skipIf(!hosts.ok)("the coordinator's database on a real host", () => {
+interface Run {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly snapshot: string;
+  readonly way: string;
+  readonly problems: number;
+}
+
+interface Snapshots {
+  readonly snapshots: readonly { readonly snapshot: { readonly name: string; readonly complete: boolean }; readonly levels: readonly string[] }[];
+}
+
+describe.skipIf(!hosts.ok)('backups of real hosts', () => {
   let fleet: TestFleet;
-  const asReeved = (...argv: string[]): string[] => ['runuser', '-u', 'reeved', '--', '/usr/sbin/reeved', ...argv];
+  let web: LabHost;
+  let store: LabHost;
+  const snapshots = async (job = 'web'): Promise<readonly string[]> => (await fleet.json<Snapshots>(['backup', 'snapshots', job])).snapshots.map(({ snapshot }) => snapshot.name);
+  const run = async (job = 'web', code = 0): Promise<Run> => (await fleet.json<{ run: Run }>(['backup', 'run', job], code)).run;
+  const store_ = (path: string): string => `/srv/backup/web/snapshots/${path}`;
 
   beforeAll(async () => {
-    fleet = await startFleet({ name: 'backup', hosts: ['web1'] });
+    fleet = await startFleet({ name: 'backup', hosts: ['web', 'store', 'spare'], debian: ['rsync', 'acl', 'attr'] });
+    web = fleet.host('web');
+    store = fleet.host('store');
+    await Promise.all([fleet.host('store').run(['mkdir', '-p', '/srv/backup']), fleet.host('spare').run(['mkdir', '-p', '/srv/restore'])]);
+    await web.run(['/bin/sh', '-c', [
+      'mkdir -p /srv/data/sub/deep /srv/data/cache /srv/data/.hidden',
+      'echo one >/srv/data/a && echo two >/srv/data/sub/b && echo gone >/srv/data/cache/x',
+      'chown 1234:33 /srv/data/a && chmod 0640 /srv/data/a && setfacl -m u:4321:rw /srv/data/a && setfattr -n user.note -v kept /srv/data/a',
+      'ln /srv/data/a /srv/data/sub/hard && ln -s ../a /srv/data/sub/link && chown -h 77:88 /srv/data/sub/link',
+      'truncate -s 64M /srv/data/sparse && printf end >>/srv/data/sparse && mkfifo /srv/data/fifo',
+      'cp /bin/true /srv/data/suid && chmod 4755 /srv/data/suid && mknod /srv/data/null c 1 3',
+      'setfacl -d -m g:33:rx /srv/data/sub && chmod 0711 /srv/data/sub',
+      "printf x >\"$(printf '/srv/data/new\\nline')\" && printf x >\"$(printf '/srv/data/esc\\033[31m')\" && printf x >\"$(printf '/srv/data/raw\\377')\"",
+    ].join(' && ')]);
   });
   afterAll(() => fleet.close());
 
-  test('is found whole by a check on a copy, in a thread of the packaged program', async () => {
-    expect(await fleet.hub.run(asReeved('check'))).toBe('The database is whole.\n');
-    expect((await fleet.hub.run(['find', '/var/lib/reeved', '-name', 'check*'])).trim()).toBe('');
+  test('a job is planned, refused where it cannot be, and added', async () => {
+    const planned = await fleet.reeve(['backup', 'add', 'web', '--from', 'web:/srv/data', '--to', 'store:/srv/backup/web', '--exclude', '/cache', '--plan']);
+    expect(planned.code, planned.stderr).toBe(0);
+    expect(planned.stdout).toContain('web');
+    expect((await fleet.reeve(['backup', 'show', 'web'])).code).toBe(2);
+    const away = await fleet.reeve(['backup', 'add', 'web', '--from', 'web:/srv/none', '--to', 'store:/srv/backup/web', '--yes']);
+    expect([away.code, away.stderr]).toEqual([1, expect.stringContaining('does not exist')]);
+    const denied = await fleet.reeve(['backup', 'add', 'web', '--from', 'web:/etc', '--to', 'store:/srv/backup/web', '--yes']);
+    expect([denied.code, denied.stderr]).toEqual([1, expect.stringContaining('allow backup.send folder=/etc')]);
+    await store.run(['/bin/sh', '-c', 'mkdir /srv/backup/full && touch /srv/backup/full/theirs']);
+    const full = await fleet.reeve(['backup', 'add', 'web', '--from', 'web:/srv/data', '--to', 'store:/srv/backup/full', '--yes']);
+    expect([full.code, full.stderr]).toEqual([1, expect.stringContaining('not empty')]);
+    const added = await fleet.reeve(['backup', 'add', 'web', '--from', 'web:/srv/data', '--to', 'store:/srv/backup/web', '--exclude', '/cache', '--every', 'never', '--yes']);
+    expect(added.code, added.stderr).toBe(0);
+    expect((await fleet.reeve(['backup', 'list'])).stdout).toContain('web');
   });
 
-  test('is restored from a backup: hosts obey the restored coordinator at once, and what it knew is applied again', async () => {
-    await fleet.json(['user', 'add', 'early', '--on', 'web1', '--yes']);
-    await fleet.hub.run(asReeved('backup', '/var/lib/reeved/saved.db'));
-    await fleet.json(['user', 'add', 'later', '--on', 'web1', '--yes']);
-    await fleet.hub.run(['systemctl', 'stop', 'reeved']);
-    expect(await fleet.hub.run(asReeved('restore', '/var/lib/reeved/saved.db'))).toMatch(/epoch was raised/);
-    await fleet.hub.run(['systemctl', 'start', 'reeved']);
-    await fleet.waitCoordinator();
-    await fleet.waitState('web1', 'connected');
-    await fleet.json(['user', 'add', 'after', '--on', 'web1', '--yes']);
-    const users = (await fleet.json<{ users: { user: { name: string } }[] }>(['user', 'list'])).users.map((row) => row.user.name);
-    expect(users).toEqual(['after', 'early']);
-    expect((await fleet.host('web1').exec(['getent', 'passwd', 'later'])).code).toBe(0);
-    expect(await fleet.json(['audit', 'verify'])).toMatchObject({ intact: true });
-  });
+  test('the first run copies all, and is proved', async () => {
+    const first = await run();
+    expect(first, first.reason).toMatchObject({ state: 'done', way: 'direct', problems: 0 });
+    expect(await snapshots()).toEqual([first.snapshot]);
+    expect(await store.run(['find', store_(`${first.snapshot}/srv/data`), '-maxdepth', '1', '-printf', '%f %u %y\n'])).not.toContain('cache');
+    // Nothing that acts: no device, no fifo, no set-id bit, nobody else's file.
+    expect(await store.run(['find', '/srv/backup/web', '(', '-type', 'b', '-o', '-type', 'c', '-o', '-type', 'p', '-o', '-type', 'l', '-o', '-perm', '/6000', '-o', '!', '-user', 'reeve-backup', ')', '-print'])).toBe('');
+    const shown = await fleet.json<{ row: { health: string; reason: string; proof: { ok: boolean; files: number; different: unknown[] } } }>(['backup', 'show', 'web']);
+    expect(shown.row, shown.row.reason).toMatchObject({ health: 'good', proof: { ok: true, different: [] } });
+    expect(shown.row.proof.files).toBeGreaterThan(3);
+  }, 120_000);
 
-  test('is refused with the way out when it is damaged', async () => {
-    await fleet.hub.run(['systemctl', 'stop', 'reeved']);
-    await fleet.hub.run(['sh', '-c', 'cp /var/lib/reeved/reeve.db /var/lib/reeved/good.db; dd if=/dev/urandom of=/var/lib/reeved/reeve.db bs=4096 seek=2 count=6 conv=notrunc status=none']);
-    const refused = await fleet.hub.exec(asReeved('serve'), { timeoutMs: 20_000 });
-    expect(refused.code).toBe(70);
-    expect(refused.stderr).toMatch(/reeve\.db cannot be used: .*\n\s+Restore the newest backup: reeved restore FILE/);
-    await fleet.hub.run(asReeved('restore', '/var/lib/reeved/saved.db'));
-    await fleet.hub.run(['systemctl', 'start', 'reeved']);
-    await fleet.waitState('web1', 'connected');
-  });
+  test('what stays is one file in all snapshots; what goes stays in the older one', async () => {
+    const [before = ''] = await snapshots();
+    await web.run(['/bin/sh', '-c', 'rm /srv/data/sub/b && echo more >/srv/data/fresh']);
+    const second = await run();
+    expect(second.state, second.reason).toBe('done');
+    const inode = (path: string): Promise<string> => store.run(['stat', '-c', '%i', store_(path)]);
+    expect(await inode(`${before}/srv/data/a`)).toBe(await inode(`${second.snapshot}/srv/data/a`));
+    expect((await store.exec(['test', '-e', store_(`${second.snapshot}/srv/data/sub/b`)])).code).toBe(1);
+    expect((await store.exec(['test', '-e', store_(`${before}/srv/data/sub/b`)])).code).toBe(0);
+    const found = await fleet.json<{ entries: { snapshot: string }[] }>(['backup', 'find', 'web', 'fresh']);
+    expect(found.entries.map(({ snapshot }) => snapshot)).toEqual([second.snapshot]);
+    const listed = await fleet.reeve(['backup', 'ls', 'web', 'srv/data']);
+    expect(listed.stdout).toContain('1234');
+    expect(listed.stdout).not.toMatch(/\u001b\[31m/);
+  }, 120_000);
+
+  test('a restore brings back all of it, on another host', async () => {
+    const refused = await fleet.host('spare').run(['/bin/sh', '-c', 'mkdir -p /srv/restore/full && touch /srv/restore/full/x']).then(() => fleet.reeve(['backup', 'restore', 'web', '--to', 'spare:/srv/restore/full', '--yes']));
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('not empty')]);
+    const restored = await fleet.reeve(['backup', 'restore', 'web', '--to', 'spare:/srv/restore/data', '--yes']);
+    expect(restored.code, `${restored.stdout}${restored.stderr}`).toBe(0);
+    const [was, is] = await Promise.all([treeOf(web, '/srv/data'), treeOf(fleet.host('spare'), '/srv/restore/data')]);
+    // Left out on purpose; not allowed by the policy of the host.
+    const expected = was.filter((line) => !/^\.\/(?:cache|null)/.test(line)).map((line) => (line.startsWith('./suid ') ? line.replace('4755', '755') : line));
+    expect(is).toEqual(expected);
+    expect(await fleet.host('spare').run(['getfacl', '--omit-header', '--numeric', '--absolute-names', '/srv/restore/data/a'])).toContain('user:4321:rw');
+    expect(await fleet.host('spare').run(['getfacl', '--omit-header', '--numeric', '--absolute-names', '/srv/restore/data/sub'])).toContain('default:group:33:r-x');
+    expect(await fleet.host('spare').run(['getfattr', '--only-values', '-n', 'user.note', '--absolute-names', '/srv/restore/data/a'])).toBe('kept');
+    expect(Number(await fleet.host('spare').run(['stat', '-c', '%b', '/srv/restore/data/sparse']))).toBeLessThan(1000);
+  }, 120_000);
 });

@@ -166,6 +166,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     readOwnPorts: () => nat.ownPorts,
     readAdvertised: () => nat.advertised,
     checkReach: (address, port) => Promise.resolve(nat.reachable.has(formatEndpoint({ address, port })) ? '' : 'refused'),
+    openJob: () => Promise.reject(reeveError('HELPER_UNREACHABLE', { reason: 'a simulated host copies nothing' })),
     askSite: (ask) => Promise.resolve(answerSite(vhosts, ask)),
     freePorts: (count) => Promise.resolve(Array.from({ length: count }, (_none, n) => 40_001 + n)),
     bootId: () => '00000000-0000-4000-8000-000000000000',

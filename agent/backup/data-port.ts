@@ -1,0 +1,253 @@
+import { constants, X509Certificate } from 'node:crypto';
+import { createServer as createTcpServer, connect, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { formatIdentity } from '../../shared/model/identity.js';
+import { certificateProblem, keyFingerprint } from '../../shared/rpc/tls.js';
+import type { AgentIdentity } from '../identity/identity.js';
+import type { GrantSide } from '../../shared/model/backup-grant.js';
+
+/** How long a handshake may take, ms. */
+const handshakeMs = 10_000;
+
+/** How long an address is tried, ms. */
+const dialMs = 4_000;
+
+/** Most connections that have not proved who they are. */
+const mostUnknown = 16;
+
+/** The first bytes of a connection: the run that it is for, and a line end. */
+const helloBytes = 37;
+
+/** One end of the connection between two agents. */
+export interface Peer {
+  readonly run: string;
+  readonly peer: GrantSide;
+}
+
+/**
+ * The port on which another agent brings or fetches a backup. It listens while somebody waits here for a granted run, and no longer. Trusts the root of agents, and
+ * of those only the one that a grant names, by its key.
+ */
+export interface DataPort {
+  /** Waits for the other side. Resolves with the port, and later with the connection. Close it when it is not wanted any more. Errors: of listen(2). */
+  await(wanted: Peer, until: AbortSignal): Promise<{ readonly port: number; readonly connection: Promise<TLSSocket>; close(): void }>;
+  /** Connects to the other side. Errors: why not, as text. */
+  dial(wanted: Peer, addresses: readonly string[], port: number, signal: AbortSignal): Promise<TLSSocket>;
+  /** Proves both sides over a stream that is there already. */
+  over(wanted: Peer, stream: Duplex, role: 'client' | 'server', signal: AbortSignal): Promise<TLSSocket>;
+  close(): void;
+}
+
+/** What a data port needs. */
+export interface DataPortOptions {
+  readonly identity: () => AgentIdentity;
+  /** Unix ms. */
+  readonly now: () => number;
+  /** Where it listens; port 0: any. */
+  readonly listen: { readonly host: string; readonly port: number };
+}
+
+/** A data port that does not listen yet. */
+export function createDataPort(options: DataPortOptions): DataPort {
+  const waiting = new Map<string, { readonly peer: GrantSide; readonly take: (connection: TLSSocket) => void }>();
+  let listening: { readonly tcp: TcpServer; readonly tls: TlsServer; readonly opened: Promise<number>; /** By address and port, until they have said which run they are for. */ readonly unknown: Map<string, () => void> } | undefined;
+
+  const problemOf = (certificate: Buffer | undefined, peer: GrantSide, usage: 'client' | 'server'): string | undefined => {
+    if (certificate === undefined) return 'it shows no certificate';
+    const shown = new X509Certificate(certificate);
+    const uri = formatIdentity({ kind: 'host', fleetId: options.identity().fleetId, hostId: peer.host });
+    return certificateProblem(shown, { uri, usage, now: options.now() }) ?? (keyFingerprint(shown.publicKey) === peer.key ? undefined : 'it has another key than the one of the grant');
+  };
+  const context = (): SecureContextOptions => {
+    const { key, certificate, agentsRoot } = options.identity();
+    return { key, cert: certificate, ca: agentsRoot, minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET };
+  };
+  /** The other side has proved that it is an agent: the run that it names has to be its own. */
+  const greet = (connection: TLSSocket): void => {
+    const known = (hello: Buffer): void => {
+      const run = hello.toString('latin1', 0, helloBytes - 1);
+      const wanted = waiting.get(run);
+      if (hello[helloBytes - 1] !== 10 || wanted === undefined || problemOf(connection.getPeerCertificate().raw, wanted.peer, 'client') !== undefined) {
+        connection.destroy();
+        return;
+      }
+      waiting.delete(run);
+      listening?.unknown.delete(nameOf(connection));
+      wanted.take(connection);
+    };
+    readHello(connection).then(known, () => connection.destroy());
+  };
+  const tlsServer = (): TlsServer => {
+    const server = createTlsServer({ ...context(), requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs });
+    server.on('secureConnection', greet);
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    return server;
+  };
+  const open = (): NonNullable<typeof listening> => {
+    const tls = tlsServer();
+    const unknown = new Map<string, () => void>();
+    const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      socket.on('error', () => socket.destroy());
+      if (unknown.size >= mostUnknown) {
+        socket.destroy();
+        return;
+      }
+      const name = nameOf(socket);
+      const timer = setTimeout(() => unknown.get(name)?.(), handshakeMs);
+      unknown.set(name, () => socket.destroy());
+      socket.once('close', () => {
+        clearTimeout(timer);
+        unknown.delete(name);
+      });
+      tls.emit('connection', socket);
+    });
+    const opened = new Promise<number>((resolve, reject) => {
+      tcp.once('error', reject);
+      tcp.listen(options.listen.port, options.listen.host, () => resolve((tcp.address() as AddressInfo).port));
+    });
+    opened.catch(() => undefined);
+    return { tcp, tls, opened, unknown };
+  };
+  const closeIdle = (): void => {
+    if (waiting.size > 0 || listening === undefined) return;
+    listening.tcp.close();
+    for (const end of listening.unknown.values()) end();
+    listening = undefined;
+  };
+
+  const client = async (wanted: Peer, socket: Duplex, signal: AbortSignal): Promise<TLSSocket> => {
+    const connection = connectTls({
+      ...context(), socket, rejectUnauthorized: true, servername: '',
+      checkServerIdentity: (_name, { raw }) => {
+        const problem = problemOf(raw, wanted.peer, 'server');
+        return problem === undefined ? undefined : new Error(problem);
+      },
+    });
+    await eventOf(connection, 'secureConnect', signal, handshakeMs);
+    connection.write(`${wanted.run}\n`);
+    return connection;
+  };
+
+  return {
+    async await(wanted, until) {
+      let settle: (connection: TLSSocket) => void = () => undefined;
+      let fail: (error: Error) => void = () => undefined;
+      const connection = new Promise<TLSSocket>((resolve, reject) => {
+        settle = resolve;
+        fail = reject;
+      });
+      connection.catch(() => undefined);
+      const stop = (): void => {
+        if (waiting.get(wanted.run)?.take === take) waiting.delete(wanted.run);
+        until.removeEventListener('abort', stop);
+        closeIdle();
+        fail(new Error('nobody came in time'));
+      };
+      const take = (tls: TLSSocket): void => {
+        until.removeEventListener('abort', stop);
+        settle(tls);
+        closeIdle();
+      };
+      waiting.set(wanted.run, { peer: wanted.peer, take });
+      until.addEventListener('abort', stop, { once: true });
+      listening ??= open();
+      try {
+        return { port: await listening.opened, connection, close: stop };
+      } catch (error) {
+        listening = undefined;
+        stop();
+        throw error;
+      }
+    },
+    async dial(wanted, addresses, port, signal) {
+      let reason = 'no address is known';
+      for (const address of addresses) {
+        try {
+          const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
+          await eventOf(socket, 'connect', signal, dialMs);
+          return await client(wanted, socket, signal);
+        } catch (error) {
+          reason = `${address}: ${error instanceof Error ? error.message : String(error)}`;
+          if (signal.aborted) break;
+        }
+      }
+      throw new Error(reason);
+    },
+    async over(wanted, stream, role, signal) {
+      if (role === 'client') return client(wanted, stream, signal);
+      const found = new Promise<TLSSocket>((resolve) => waiting.set(wanted.run, { peer: wanted.peer, take: resolve }));
+      try {
+        tlsServer().emit('connection', stream);
+        return await within(found, signal, handshakeMs);
+      } finally {
+        waiting.delete(wanted.run);
+      }
+    },
+    close() {
+      waiting.clear();
+      closeIdle();
+    },
+  };
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress ?? ''}:${String(remotePort ?? 0)}`;
+}
+
+/** The first bytes of a connection, and no more of it. */
+async function readHello(connection: TLSSocket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('it says nothing')), handshakeMs);
+    const look = (): void => {
+      const hello = connection.read(helloBytes) as Buffer | null;
+      if (hello === null) return;
+      clearTimeout(timer);
+      connection.off('readable', look);
+      connection.off('close', gone);
+      resolve(hello);
+    };
+    const gone = (): void => {
+      clearTimeout(timer);
+      reject(new Error('it has gone'));
+    };
+    connection.on('error', () => connection.destroy());
+    connection.once('close', gone);
+    connection.on('readable', look);
+    look();
+  });
+}
+
+/** Resolves with an event of a connection; destroys the connection when that does not come. */
+async function eventOf(connection: Socket, name: string, signal: AbortSignal, ms: number): Promise<void> {
+  try {
+    await within(new Promise<void>((resolve, reject) => {
+      connection.once(name, () => resolve());
+      connection.once('error', reject);
+      connection.once('close', () => reject(new Error('the connection was closed')));
+    }), signal, ms);
+  } catch (error) {
+    connection.on('error', () => undefined);
+    connection.destroy();
+    throw error;
+  }
+}
+
+async function within<T>(work: Promise<T>, signal: AbortSignal, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let stop = (): void => undefined;
+  try {
+    return await Promise.race([
+      work,
+      new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(new Error('no answer in time')), ms);
+        stop = (): void => reject(new Error('it was ended'));
+        signal.addEventListener('abort', stop, { once: true });
+        if (signal.aborted) stop();
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
+}
