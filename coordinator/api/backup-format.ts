@@ -21,8 +21,7 @@ const timeOf = (ms: number | undefined): ReturnType<typeof toTimestamp> | null =
 /** A run as the wire has it; with how far it is, when it runs. */
 export function formatRun(run: BackupRun, jobName: string, progress?: RunView['progress']): BackupRunInput {
   const { id, kind, state, by, reason, snapshot, files, bytes, sentFiles, sentBytes, way, problems } = run;
-  const percent = progress === undefined ? null : { ...progress };
-  return { id, job: jobName, kind, state, by, reason, snapshot, files, bytes, sentFiles, sentBytes, way, problems, startedAt: toTimestamp(run.startedAtMs), endedAt: timeOf(run.endedAtMs), progress: percent };
+  return { id, job: jobName, kind, state, by, reason, snapshot, files, bytes, sentFiles, sentBytes, way, problems, startedAt: toTimestamp(run.startedAtMs), endedAt: timeOf(run.endedAtMs), progress: progress === undefined ? null : { ...progress } };
 }
 
 /** A proof as the wire has it. */

@@ -25,10 +25,15 @@ export function jobsFor(db: Database, caller: Scoped, selector: string): BackupJ
   return listBackups(db).filter((job) => isVisible(db, caller, job) && (ids.has(job.backup.source) || ids.has(job.backup.destination)));
 }
 
+/** Most of folders and patterns, bytes: they are in each grant, which is at most 48 KiB. */
+const mostGrantedBytes = 40_000;
+
 /** A job from the wire, with the ids of its hosts. Errors: FIELD_*, HOST_UNKNOWN, HOST_REVOKED. */
 export function parseJob(db: Database, caller: Scoped, wire: WireBackup | null): Backup {
   if (wire === null) throw fieldMissing('backup', 'the job');
   const backup = parseBackup(wire);
+  const bytes = Buffer.byteLength(JSON.stringify([backup.folders, backup.excludes]));
+  if (bytes > mostGrantedBytes) throw fieldInvalid('exclude', `${String(bytes)} bytes`, `at most ${String(mostGrantedBytes)} bytes of folders and patterns`);
   const source = changeableHost(db, caller, backup.source);
   const destination = changeableHost(db, caller, backup.destination);
   if (source.id === destination.id) throw fieldInvalid('destination', destination.name, 'another host than the source');

@@ -54,7 +54,8 @@ export async function* followRun({ db, backups }: Office, { id: jobId, backup }:
     }
     yield { run: formatRun(view.run, backup.name, view.progress) };
     const told = new AbortController();
-    await Promise.race([backups.engine.active(jobId)?.ended, waitFor(tellMs, AbortSignal.any([signal, told.signal]))]);
+    const running = backups.engine.active(jobId);
+    await Promise.race([waitFor(tellMs, AbortSignal.any([signal, told.signal])), ...(running === undefined ? [] : [running.ended])]);
     told.abort();
     if (signal.aborted) return;
   }

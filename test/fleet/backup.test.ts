@@ -4,6 +4,7 @@ import { addHostKey } from '../../coordinator/inventory/key.js';
 import type { BackupRunEvent } from '../../shared/gen/proto/reeve/coordinator/v1/BackupRunEvent.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
+import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import { newId } from '../../shared/kit/id.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { serviceName } from '../../shared/rpc/client.js';
@@ -94,6 +95,8 @@ describe('backup jobs of a fleet', () => {
     expect(await add(wire('plain'), { operationId })).toMatchObject({ operationId, changes: [{ subject: 'plain' }] });
     await expect(add(wire('other'), { operationId })).rejects.toMatchObject({ code: 'OPERATION_REUSED' });
     await expect(add(wire('plain'))).rejects.toMatchObject({ code: 'BACKUP_EXISTS' });
+    await expect(add(wire('large', { excludes: Array.from({ length: 200 }, (_, n) => String(n).padEnd(250, 'x')) }))).rejects.toMatchObject({ code: 'FIELD_INVALID', fields: { field: 'exclude' } });
+    await expect(add(wire('drilled', { drill: { host: 'store1', folder: '/d', everyDays: 7 } }))).rejects.toMatchObject({ code: 'FIELD_INVALID', fields: { field: 'drill host' } });
     await expect(add(wire('twice', { destination: 'web1' }))).rejects.toMatchObject({ code: 'FIELD_INVALID', fields: { field: 'destination' } });
     expect(await show('plain')).toMatchObject({ health: 'new', backup: { source: 'web1', destination: 'store1', verifyDays: 30 }, last: null, nextAt: { nanos: 0 } });
     sim.calls.length = 0;
@@ -317,6 +320,21 @@ describe('backup jobs of a fleet', () => {
     expect(engine.active(idOf(name))).toBeUndefined();
   });
 
+  it('go with a host that is taken out, a run that is under way as well', async () => {
+    join('web9');
+    const name = await job({ source: 'web9' });
+    hold();
+    const under = run(name).catch((error: unknown) => error);
+    await running(name);
+    const id = idOf(name);
+    await fleet.api.unary(serviceName<HostServiceDefinition>('reeve.coordinator.v1.HostService'), 'RetireHost', { host: 'web9' }, deadline);
+    sim.down.add('web9');
+    sim.drop('web9');
+    expect(await under).toMatchObject({ code: 'BACKUP_RUN_UNKNOWN' });
+    await until(() => fleet.office().backups.engine.active(id) === undefined, { timeoutMs: 10_000, everyMs: 20, what: 'its end' });
+    await expect(show(name)).rejects.toMatchObject({ code: 'BACKUP_UNKNOWN' });
+  });
+
   it('are restored, listed, searched, pruned by name, and taken over from rsnapshot', async () => {
     const name = await job();
     await run(name);
@@ -325,6 +343,7 @@ describe('backup jobs of a fleet', () => {
     expect(planned.seen).toMatchObject([{ plan: { changes: [{ subject: 'web2:/restored', fields: [{ field: 'snapshot' }, { field: 'path', to: '/srv' }] }] } }]);
     expect((await restore()).end).toMatchObject({ kind: 'restore', state: 'done', files: 2 });
     expect(sim.grants.at(-1)?.what).toMatchObject({ kind: 'restore', path: Buffer.from('srv').toString('hex'), into: '/restored', keepOld: false });
+    await expect(restore('APPLY', { host: 'store1' })).rejects.toMatchObject({ code: 'FIELD_INVALID', fields: { field: 'host' } });
     await expect(restore('STAGE')).rejects.toMatchObject({ code: 'FIELD_INVALID', fields: { field: 'mode' } });
     await expect(restore('APPLY', { snapshot: '2020-01-01T000000Z' })).rejects.toMatchObject({ code: 'SNAPSHOT_UNKNOWN' });
     await expect(restore('APPLY', { path: Buffer.from('srv/../etc') })).rejects.toMatchObject({ code: 'FIELD_INVALID', fields: { field: 'path' } });
