@@ -51,8 +51,7 @@ export async function runRestore(work: BackupWork, restore: Restore): Promise<Wo
   }
   const { files, bytes, sentFiles, sentBytes } = end.receiver;
   work.note({ files, bytes, sentFiles, sentBytes });
-  // Only a snapshot is put in its place at the end; a restored folder is there when both sides say so.
-  return judgeCopy(end.sender, { ...end.receiver, published: true });
+  return judgeCopy(end.sender, end.receiver);
 }
 
 /** Proves a snapshot by a sample. */
