@@ -2,6 +2,7 @@ import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 import { debs } from '../support/packages.js';
 import { benchAdd } from './add.js';
+import { backupPackages, benchBackup } from './backup.js';
 import { benchCommandLine } from './command-line.js';
 import { measureIdle, measureStart, sizeOfPackages } from './footprint.js';
 import { benchJoin } from './join.js';
@@ -11,7 +12,7 @@ import { watchSteadyState } from './steady.js';
 import { benchVhost } from './vhost.js';
 
 /** Benches on real hosts with the packages installed; they need root. */
-export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat', 'vhost'];
+export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat', 'vhost', 'backup'];
 
 /** How long an agent has been left alone before its memory is read, s. */
 const idleS = 60;
@@ -25,8 +26,9 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
   const available = hosts;
   if (!available.ok) return benches.map((id) => ({ id, reason: available.reason }));
   const files = await debs('normal');
-  const names = benches.includes('join') ? ['web1', 'web2', 'web3'] : ['web1'];
-  const fleet = await startFleet({ name: 'bench', hosts: names, join: false, ...(benches.includes('vhost') ? { debian: ['nginx-light'] } : {}) });
+  const names = ['web1', 'web2', 'web3'].slice(0, benches.includes('join') ? 3 : benches.includes('backup') ? 2 : 1);
+  const debian = [...(benches.includes('vhost') ? ['nginx-light'] : []), ...(benches.includes('backup') ? backupPackages : [])];
+  const fleet = await startFleet({ name: 'bench', hosts: names, join: false, ...(debian.length > 0 ? { debian } : {}) });
   try {
     if (benches.includes('add')) tell(await benchAdd(fleet));
     if (benches.every((name) => name === 'add')) return [];
@@ -43,6 +45,7 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
     if (benches.includes('footprint')) tell([await measureStart(first(fleet, names))]);
     if (benches.includes('nat')) tell(await benchNat(fleet, names[0] ?? ''));
     if (benches.includes('vhost')) tell(await benchVhost(fleet, names[0] ?? ''));
+    if (benches.includes('backup')) tell(await benchBackup(fleet, { source: names[0] ?? '', store: names[1] ?? '' }));
     return [];
   } finally {
     fleet.close();

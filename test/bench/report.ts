@@ -13,8 +13,8 @@ export interface Figure {
   readonly unit: string;
   readonly values: readonly number[];
   readonly peers?: readonly Peer[];
-  /** The most it may be: times a peer, or in the figure's own unit (its median). */
-  readonly bar?: { readonly most: number; readonly peer?: string };
+  /** The most or the least it may be: times a peer, or in the figure's own unit (its median). */
+  readonly bar?: ({ readonly most: number } | { readonly least: number }) & { readonly peer?: string };
   /** What else is worth knowing, in a few words. */
   readonly note?: string;
 }
@@ -59,8 +59,9 @@ export function judge(figure: Figure): { readonly met: boolean; readonly text: s
   const peer = figure.peers?.find(({ name }) => name === bar.peer);
   if (bar.peer !== undefined && peer === undefined) throw new Error(`${figure.id} has a bar over ${JSON.stringify(bar.peer)}, which was not measured`);
   const found = peer === undefined ? summarise(figure.values).median : ratio(figure.values, peer.values);
-  const met = found <= bar.most;
-  const wanted = peer === undefined ? `${String(bar.most)} ${figure.unit}` : `${String(bar.most)} x ${peer.name}`;
+  const met = 'most' in bar ? found <= bar.most : found >= bar.least;
+  const limit = 'most' in bar ? String(bar.most) : `at least ${String(bar.least)}`;
+  const wanted = peer === undefined ? `${limit} ${figure.unit}` : `${limit} x ${peer.name}`;
   return { met, text: `bar ${wanted}: ${met ? 'met' : 'MISSED'}` };
 }
 

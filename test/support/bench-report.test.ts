@@ -17,6 +17,8 @@ describe('the report of a bench', () => {
     const figure: Figure = { id: 'x', title: 'work', unit: 'ms', values: [13], peers: [{ name: 'theirs', values: [10] }], bar: { most: 1.2, peer: 'theirs' } };
     expect(judge(figure)?.met).toBe(false);
     expect(judge({ ...figure, bar: { most: 13 } })?.met).toBe(true);
+    expect(judge({ ...figure, bar: { least: 1.4, peer: 'theirs' } })).toEqual({ met: false, text: 'bar at least 1.4 x theirs: MISSED' });
+    expect(judge({ ...figure, bar: { least: 13 } })?.met).toBe(true);
     expect(formatFigure(figure)).toBe('work: 13.0 ms (13.0-13.0, n 1) | theirs 10.0 ms (10.0-10.0, n 1), ratio 1.30 | bar 1.2 x theirs: MISSED');
     expect(() => judge({ ...figure, bar: { most: 1, peer: 'nobody' } })).toThrow('nobody');
   });
