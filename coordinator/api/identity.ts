@@ -79,7 +79,7 @@ export function identityService(office: Office): Service<AgentCaller> {
         });
         failpoint('coordinator.renew.stored');
         const host = getHost(office.db, principal.hostId);
-        setTimeout(() => office.fleet.refresh(principal.hostId), redialMs).unref();
+        setTimeout(() => office.fleet.refresh(principal.hostId, { keepStreams: true }), redialMs).unref();
         return { certificate: issued.certificate, ...reachableFrom(office, host), link: formatLink(host?.link ?? 'direct'), moved: signedRecords(office).moved ?? null, denyList: signedRecords(office).denyList ?? null, time: toTimestamp(now), hostName: host?.name ?? '' };
       },
     },

@@ -52,8 +52,8 @@ export interface Connection {
   channel(): Channel | undefined;
   /** For long streams: channels of their own over the same link. Undefined while the host is not connected. */
   lanes(): Lanes | undefined;
-  /** Drops what is open and dials again at once. */
-  redial(): void;
+  /** Drops what is open and dials again at once; with `keepStreams`, long streams of the lanes go on to their end. */
+  redial(how?: { readonly keepStreams: boolean }): void;
   /** Dials at once when it is not connected: something that was in the way has gone. */
   wake(): void;
   close(): void;
@@ -67,6 +67,7 @@ export function keepConnection(options: ConnectionOptions): Connection {
   const over = (): boolean => closed.signal.aborted;
   // Lanes of sessions that ended only to be dialled anew: streams of theirs that take hours go on to their end.
   const left: Lanes[] = [];
+  let session: Session = { lanes: undefined, keep: false };
   const closeLeft = (): void => {
     for (const lanes of left.splice(0)) lanes.close();
   };
@@ -74,14 +75,16 @@ export function keepConnection(options: ConnectionOptions): Connection {
   const run = async (): Promise<void> => {
     for (let failures = 0; !over(); ) {
       attempt = new AbortController();
+      session = { lanes: undefined, keep: false };
       const signal = AbortSignal.any([closed.signal, attempt.signal]);
-      const ended = await runSession(options, failures, signal, (opened) => (open = opened));
+      const ended = await runSession(options, { failures, signal, session }, (opened) => (open = opened));
       open = undefined;
       if (over()) {
-        ended.left?.close();
+        session.lanes?.close();
         return;
       }
-      if (ended.left !== undefined) left.push(ended.left);
+      if (session.lanes !== undefined && session.keep) left.push(session.lanes);
+      else session.lanes?.close();
       options.onDown(ended.reason);
       failures = ended.connected ? 0 : failures + 1;
       if (attempt.signal.aborted) continue;
@@ -92,8 +95,9 @@ export function keepConnection(options: ConnectionOptions): Connection {
   return {
     channel: () => open?.channel,
     lanes: () => open?.lanes,
-    redial() {
-      closeLeft();
+    redial({ keepStreams } = { keepStreams: false }) {
+      session.keep = keepStreams;
+      if (!keepStreams) closeLeft();
       attempt.abort();
     },
     wake() {
@@ -116,13 +120,19 @@ function freshWaitMs(failures: number): number {
   return 100 * 2 ** Math.min(Math.max(failures - 1, 0), 2);
 }
 
+/** One connection from its dialling to its end. */
+interface Session {
+  lanes: Lanes | undefined;
+  /** It ends only to be dialled anew: its lanes stay until their streams have ended. */
+  keep: boolean;
+}
+
 /** Dials once and follows until the stream ends. */
 async function runSession(
   options: ConnectionOptions,
-  failures: number,
-  signal: AbortSignal,
+  { failures, signal, session }: { readonly failures: number; readonly signal: AbortSignal; readonly session: Session },
   opened: (open: { channel: Channel; lanes: Lanes }) => void,
-): Promise<{ connected: boolean; reason: string; left?: Lanes }> {
+): Promise<{ connected: boolean; reason: string }> {
   const link = options.link();
   if (link.kind === 'none') {
     options.onDown(link.reason);
@@ -141,14 +151,14 @@ async function runSession(
   });
   const channel = await link.open(credentials);
   const lanes = createLanes(() => link.open(credentials));
+  session.lanes = lanes;
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const silence = createSilence(stop, options);
   let connected = false;
-  let left: Lanes | undefined;
-  const again = (reason: string): { connected: boolean; reason: string; left: Lanes } => {
-    left = lanes;
-    return { connected, reason, left };
+  const again = (reason: string): { connected: boolean; reason: string } => {
+    session.keep = true;
+    return { connected, reason };
   };
   try {
     const heartbeatMs = options.heartbeatMs();
@@ -180,7 +190,7 @@ async function runSession(
   } finally {
     silence.disarm();
     stop.abort();
-    if (left === undefined) lanes.close();
+    if (!session.keep) lanes.close();
     channel.close();
   }
 }

@@ -41,8 +41,8 @@ const lastSeenMs = 60_000;
 export interface Fleet {
   /** Starts to connect to all joined hosts; `onUp` is called for each host that comes up, and when one of its own holds has ended. */
   start(onUp: (hostId: string) => void): void;
-  /** A host joined, moved, or has another key: connects anew, or not any more. */
-  refresh(hostId: string): void;
+  /** A host joined, moved, or has another key: connects anew, or not any more. With `keepStreams` (it renewed its key) what takes hours goes on meanwhile. */
+  refresh(hostId: string, how?: { readonly keepStreams: boolean }): void;
   /** The agent of a host dialled in; see Attachments. */
   attach(hostId: string, peer: string, onClosed: (reason: string) => void): Attached;
   /** Ends what a host's agent has dialled in with: it dials in anew. A host that is dialled is left alone. */
@@ -163,13 +163,13 @@ export function createFleet(world: World): Fleet {
   };
 
   let closed = false;
-  const refresh = (hostId: string): void => {
+  const refresh = (hostId: string, how?: { readonly keepStreams: boolean }): void => {
     if (closed) return;
     const host = getHost(db, hostId);
     const wanted = host?.state === 'joined' && currentKey(db, hostId) !== undefined;
     if (!wanted || host.link !== 'dial-out') attachments.end(hostId, 'the host is not reached by dial-out any more');
     const connection = connections.get(hostId);
-    if (wanted && connection !== undefined) connection.redial();
+    if (wanted && connection !== undefined) connection.redial(how);
     else if (wanted) connect(hostId);
     else if (connection !== undefined) {
       connection.close();
