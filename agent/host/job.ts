@@ -90,6 +90,10 @@ class JobStream extends Duplex {
       }
     });
     socket.on('error', (error) => this.destroy(broken(error.message)));
+    // It ends its side with its last frame, or because it died.
+    socket.on('end', () => {
+      if (!this.#told) this.destroy(broken('it ended without a word'));
+    });
     socket.on('close', () => this.destroy(this.#told ? undefined : broken('it ended without a word')));
   }
 

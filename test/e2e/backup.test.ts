@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
-import { treeOf } from '../support/backup-tree.js';
+import { shiftSnapshots, treeOf } from '../support/backup-tree.js';
 
 interface Run {
   readonly id: string;
@@ -72,6 +72,7 @@ describe.skipIf(!hosts.ok)('backups of real hosts', () => {
   }, 120_000);
 
   test('what stays is one file in all snapshots; what goes stays in the older one', async () => {
+    await shiftSnapshots(store, '/srv/backup/web', 86_400);
     const [before = ''] = await snapshots();
     await web.run(['/bin/sh', '-c', 'rm /srv/data/sub/b && echo more >/srv/data/fresh']);
     const second = await run();
@@ -94,11 +95,44 @@ describe.skipIf(!hosts.ok)('backups of real hosts', () => {
     expect(restored.code, `${restored.stdout}${restored.stderr}`).toBe(0);
     const [was, is] = await Promise.all([treeOf(web, '/srv/data'), treeOf(fleet.host('spare'), '/srv/restore/data')]);
     // Left out on purpose; not allowed by the policy of the host.
-    const expected = was.filter((line) => !/^\.\/(?:cache|null)/.test(line)).map((line) => (line.startsWith('./suid ') ? line.replace('4755', '755') : line));
+    const expected = was.filter((line) => !/(?:^| )\.\/(?:cache|null)/.test(line)).map((line) => (line.startsWith('./suid ') ? line.replace('4755', '755') : line));
     expect(is).toEqual(expected);
     expect(await fleet.host('spare').run(['getfacl', '--omit-header', '--numeric', '--absolute-names', '/srv/restore/data/a'])).toContain('user:4321:rw');
     expect(await fleet.host('spare').run(['getfacl', '--omit-header', '--numeric', '--absolute-names', '/srv/restore/data/sub'])).toContain('default:group:33:r-x');
     expect(await fleet.host('spare').run(['getfattr', '--only-values', '-n', 'user.note', '--absolute-names', '/srv/restore/data/a'])).toBe('kept');
     expect(Number(await fleet.host('spare').run(['stat', '-c', '%b', '/srv/restore/data/sparse']))).toBeLessThan(1000);
+  }, 120_000);
+
+  test('the two agents meet on another way when one of them cannot be reached', async () => {
+    const shut = (host: LabHost): Promise<string> =>
+      host.run(['/bin/sh', '-ec', 'nft add table inet shut; nft add chain inet shut in "{ type filter hook input priority 0; }"; nft add rule inet shut in tcp dport 7424 reject with tcp reset']);
+    await shut(store);
+    expect(await run()).toMatchObject({ state: 'done', way: 'reverse' });
+    await shut(web);
+    const through = await run();
+    expect(through).toMatchObject({ state: 'done', way: 'coordinator' });
+    const count = (host: LabHost, folder: string): Promise<string> => host.run(['/bin/sh', '-c', `cd ${folder} && find . -path ./cache -prune -o -print | wc -l`]);
+    expect(await count(store, store_(`${through.snapshot}/srv/data`))).toBe(await count(web, '/srv/data'));
+    const restored = await fleet.reeve(['backup', 'restore', 'web', '--path', '/srv/data/sub', '--to', 'spare:/srv/restore/sub', '--yes']);
+    expect(restored.code, `${restored.stdout}${restored.stderr}`).toBe(0);
+    await Promise.all([store, web].map((host) => host.run(['nft', 'delete', 'table', 'inet', 'shut'])));
+  }, 120_000);
+
+  test('a full restore to another host proves all of it', async () => {
+    const verified = await fleet.json<{ proof: { kind: string; ok: boolean; files: number; different: unknown[]; evidence: string } }>(['backup', 'verify', 'web', '--full', '--to', 'spare:/srv/restore/proof']);
+    expect(verified.proof).toMatchObject({ kind: 'full', ok: true, different: [] });
+    expect(verified.proof.files).toBeGreaterThan(3);
+  }, 120_000);
+
+  test('a snapshot that was altered does not pass', async () => {
+    const [newest = ''] = await snapshots();
+    // Same size, same time: only the content tells.
+    await store.run(['/bin/sh', '-ec', `cd ${store_(`${newest}/srv/data`)}; touch -r a /tmp/when; printf 'onf' | dd of=a conv=notrunc status=none; touch -r /tmp/when a`]);
+    const verified = await fleet.json<{ run: Run; proof: { ok: boolean; different: unknown[] } }>(['backup', 'verify', 'web'], 1);
+    expect(verified.proof.ok).toBe(false);
+    expect(verified.proof.different.length).toBeGreaterThan(0);
+    expect((await fleet.json<{ row: { health: string } }>(['backup', 'show', 'web'])).row.health).not.toBe('good');
+    const doctor = await fleet.reeve(['doctor']);
+    expect(`${doctor.stdout}${doctor.stderr}`).toContain('web');
   }, 120_000);
 });

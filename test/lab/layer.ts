@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { cacheDir, ensureBase } from './base.js';
-import { executeOk, startTimeOf } from './process.js';
+import { execute, executeOk, startTimeOf } from './process.js';
 
 /** A layer that nobody has used for this long is taken away, ms. */
 const UNUSED_MS = 3_600_000;
@@ -42,7 +42,9 @@ async function build(base: string, layer: string, files: readonly string[]): Pro
   await executeOk(['mount', '-t', 'overlay', '-o', `lowerdir=${base},upperdir=${join(building, 'upper')},workdir=${join(building, 'work')}`, 'reeve-lab-layer', root]);
   try {
     for (const file of files) copyFileSync(file, join(root, 'root', basename(file)));
-    await executeOk(['chroot', root, 'dpkg', '--install', ...files.map((file) => `/root/${basename(file)}`)], { timeoutMs: 300_000 });
+    const install = ['chroot', root, 'dpkg', '--install', ...files.map((file) => `/root/${basename(file)}`)];
+    // What a package has to find configured before it is unpacked (Pre-Depends) is so after the first time only.
+    if ((await execute(install, { timeoutMs: 300_000 })).code !== 0) await executeOk(install, { timeoutMs: 300_000 });
     for (const file of files) rmSync(join(root, 'root', basename(file)));
   } finally {
     await executeOk(['umount', root]);

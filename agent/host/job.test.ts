@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openJob, parseFields, type JobEvent } from './job.js';
+
+/** A frame as reeve-job writes it. */
+function frame(kind: number, payload: Buffer | string): Buffer {
+  const bytes = Buffer.from(payload);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes.length + 1, 0);
+  head.writeUInt8(kind, 4);
+  return Buffer.concat([head, bytes]);
+}
+
+let folder: string;
+let path: string;
+let close: () => void;
+let said: Promise<Socket>;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'reeve-job-'));
+  path = join(folder, 'job.sock');
+  let take: (socket: Socket) => void = () => undefined;
+  said = new Promise((resolve) => (take = resolve));
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => undefined);
+    take(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  close = () => void server.close();
+});
+afterEach(() => {
+  close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const ticket = '0123456789abcdef0123456789abcdef';
+
+async function heard(events: AsyncIterable<JobEvent>): Promise<JobEvent[]> {
+  const all: JobEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+describe('a job', () => {
+  it('gives bytes and events however its frames are cut', async () => {
+    const frames = Buffer.concat([frame(3, 'sandbox=full\0'), frame(1, 'abc'), frame(4, 'files=1\0bytes=2\0'), frame(1, ''), frame(1, 'def'), frame(5, 'kind=failed\0path=/a\nb\0'), frame(2, ''), frame(7, 'out'), frame(8, 'ok=1\0')]);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 40 }), async (cuts) => {
+        said = new Promise((resolve) => {
+          const server = createServer({ allowHalfOpen: true }, resolve);
+          close();
+          rmSync(path, { force: true });
+          server.listen(path);
+          close = () => void server.close();
+        });
+        const job = await openJob(path, ticket);
+        const socket = await said;
+        const events = heard(job.events);
+        const bytes = (async () => {
+          const chunks: Buffer[] = [];
+          for await (const chunk of job.data.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) chunks.push(chunk);
+          return Buffer.concat(chunks).toString();
+        })();
+        let at = 0;
+        for (const cut of cuts) {
+          socket.write(frames.subarray(at, at + cut));
+          at += cut;
+        }
+        socket.write(frames.subarray(at));
+        expect(await bytes).toBe('abcdef');
+        expect((await events).map(({ kind }) => kind)).toEqual(['ready', 'progress', 'problem', 'output', 'result']);
+        job.close();
+        socket.destroy();
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is handed its ticket, bytes and paths', async () => {
+    const job = await openJob(path, ticket);
+    const socket = await said;
+    await job.input([Buffer.from('/a'), Buffer.from('/b')]);
+    job.data.end('xyz');
+    const wanted = Buffer.concat([Buffer.from(ticket), frame(9, '/a\0/b\0'), frame(9, ''), frame(1, 'xyz'), frame(2, '')]);
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      if (Buffer.concat(chunks).length >= wanted.length) break;
+    }
+    expect(Buffer.concat(chunks).toString('hex')).toBe(wanted.toString('hex'));
+    job.close();
+  });
+
+  it('that goes without a result is an error', async () => {
+    const job = await openJob(path, ticket);
+    (await said).end(frame(3, 'sandbox=full\0'));
+    await expect(heard(job.events)).rejects.toThrow('ended without a word');
+  });
+
+  it.each([
+    ['too long', Buffer.from('7fffffff01', 'hex')],
+    ['of no kind', frame(77, '')],
+    ['without an end of a field', frame(4, 'files=1')],
+  ])('whose frame is %s is an error', async (_what, bytes) => {
+    const job = await openJob(path, ticket);
+    (await said).write(bytes);
+    await expect(heard(job.events)).rejects.toThrow();
+  });
+});
+
+it('fields may come again, and have any byte but NUL', () => {
+  const fields = parseFields(Buffer.from('folder=/a\0folder=/b=c\0text=\n\u001b\0'));
+  expect(fields.get('folder')?.map(String)).toEqual(['/a', '/b=c']);
+  expect(fields.get('text')?.map(String)).toEqual(['\n\u001b']);
+});
