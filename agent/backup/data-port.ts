@@ -13,6 +13,9 @@ const handshakeMs = 10_000;
 /** How long an address is tried, ms. */
 const dialMs = 4_000;
 
+/** After so much silence of the other side its kernel is asked whether it is still there, ms: one that has gone without a word is noticed within half a minute. */
+const keepAlive = { keepAlive: true, keepAliveInitialDelay: 15_000 } as const;
+
 /** Most connections that have not proved who they are. */
 const mostUnknown = 16;
 
@@ -87,7 +90,7 @@ export function createDataPort(options: DataPortOptions): DataPort {
   const open = (): NonNullable<typeof listening> => {
     const tls = tlsServer();
     const unknown = new Map<string, () => void>();
-    const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, (socket) => {
       socket.on('error', () => socket.destroy());
       if (unknown.size >= mostUnknown) {
         socket.destroy();
@@ -164,7 +167,7 @@ export function createDataPort(options: DataPortOptions): DataPort {
       let reason = 'no address is known';
       for (const address of addresses) {
         try {
-          const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
+          const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true, ...keepAlive });
           await eventOf(socket, 'connect', signal, dialMs);
           return await client(wanted, socket, signal);
         } catch (error) {

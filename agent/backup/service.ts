@@ -3,6 +3,7 @@ import { reeveError } from '../../shared/errors/error.js';
 import type { AdoptSnapshotsRequest } from '../../shared/gen/proto/reeve/agent/v1/AdoptSnapshotsRequest.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/BackupService.js';
 import type { BackupWorkInput } from '../../shared/gen/proto/reeve/agent/v1/BackupWork.js';
+import type { DiscardRestoreRequest } from '../../shared/gen/proto/reeve/agent/v1/DiscardRestoreRequest.js';
 import type { DumpDatabaseRequest } from '../../shared/gen/proto/reeve/agent/v1/DumpDatabaseRequest.js';
 import type { HashFilesRequest } from '../../shared/gen/proto/reeve/agent/v1/HashFilesRequest.js';
 import type { InspectBackupRequest } from '../../shared/gen/proto/reeve/agent/v1/InspectBackupRequest.js';
@@ -49,6 +50,7 @@ export function backupService(options: BackupServiceOptions): Service<Coordinato
   return defineService<BackupServiceDefinition, Coordinator>('reeve.agent.v1.BackupService', {
     InspectBackup: { ...reads, deadlineMs: 60_000, handle: (request) => inspect(place, request) },
     RunRsync: { ...changes, maxBytes: chunkBytes + 64, handle: (request, context, rest) => runRsync(options, request, rest, context.signal) },
+    DiscardRestore: { ...changes, handle: (request, context) => discard(place, request, context.signal) },
     DumpDatabase: { ...changes, handle: (request, context) => dump(place, request, context.signal) },
     LoadDump: { ...changes, handle: (request, context) => load(place, request, context.signal) },
     ReadSnapshots: { ...reads, handle: (request, context) => read(place, request, context.signal) },
@@ -96,7 +98,12 @@ function beginSide(place: WorkPlace, { grant, side }: Granted): Promise<Job> {
     return beginWork(place, 'backup.receive', run, { folder: what.into, job, fleet: grant.fleet, snapshot: what.snapshot, basis: lines(what.basis), seconds });
   }
   if (side === 'sender') return beginWork(place, 'backup.fetch', run, { folder: what.folder, job, snapshot: what.snapshot, path: Buffer.from(what.path, 'hex'), bandwidth });
-  return beginWork(place, 'backup.restore', run, { folder: what.into, keepOld: what.keepOld, seconds });
+  return beginWork(place, 'backup.restore', run, { folder: what.into, keepOld: what.keepOld, proof: what.proof, seconds });
+}
+
+function discard(place: WorkPlace, { runId, folder }: DiscardRestoreRequest, signal: AbortSignal): AsyncIterable<BackupWorkInput> {
+  const run = parseId('run id', runId);
+  return runWork(place, { verb: 'backup.discard', operationId: run, request: { folder: parseBackupFolder('folder', folder), run }, phase: 'verifying', rows: 'entry' }, signal);
 }
 
 function dump(place: WorkPlace, { operationId, jobId, dump: wire }: DumpDatabaseRequest, signal: AbortSignal): AsyncIterable<BackupWorkInput> {

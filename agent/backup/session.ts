@@ -17,6 +17,9 @@ import type { WorkPlace } from './work.js';
 /** How many messages wait for the coordinator before what is read from rsync waits. */
 const roomOfOutbox = 16;
 
+/** How long the last bytes may take to the other side, ms: it may have gone without a word. */
+const lastMs = 10_000;
+
 /** How much of rsync's output is kept, bytes. */
 const outputBytes = 65_536;
 
@@ -38,9 +41,14 @@ export async function* runSession(options: SessionOptions): AsyncGenerator<RunRs
   const { job, signal, place } = options;
   const out: Out = createOutbox(roomOfOutbox);
   const abort = new AbortController();
-  const stop = (): void => abort.abort();
+  // A side that has nothing to say would not notice that its caller has gone.
+  const stop = (): void => {
+    abort.abort();
+    out.end();
+  };
   signal.addEventListener('abort', stop, { once: true });
   const session = new Session(options, out, abort.signal);
+  if (signal.aborted) stop();
   session.run().then(() => out.end(), (error: unknown) => out.end(withHost(error, place.hostName)));
   try {
     yield* out;
@@ -116,10 +124,15 @@ class Session {
     const connection = this.#connection;
     if (connection !== undefined && !connection.destroyed && !connection.writableFinished) {
       await new Promise<void>((resolve) => {
-        const done = (): void => resolve();
+        const until = AbortSignal.any([this.#signal, AbortSignal.timeout(lastMs)]);
+        const done = (): void => {
+          until.removeEventListener('abort', done);
+          resolve();
+        };
         connection.once('finish', done);
         connection.once('close', done);
-        this.#signal.addEventListener('abort', done, { once: true });
+        until.addEventListener('abort', done, { once: true });
+        if (until.aborted) done();
         if (!connection.writableEnded) connection.end();
       });
     }
@@ -181,8 +194,10 @@ class Session {
     this.#connection = connection;
     connection.on('error', () => job.data.end());
     connection.once('close', () => {
-      // The other side has gone without a word: rsync is to hear of it.
+      // The other side has gone without a word: rsync is to hear of it, and can only end when somebody takes what it still says.
       if (!job.data.writableEnded) job.data.end();
+      job.data.unpipe(connection);
+      job.data.resume();
     });
     job.data.pipe(connection);
     connection.pipe(job.data);

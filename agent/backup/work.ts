@@ -8,7 +8,7 @@ import { entryOf, progressOf, snapshotOf } from './event.js';
 
 /** Verbs of the helper that give a ticket. */
 export type TicketVerb =
-  | 'backup.inspect' | 'backup.send' | 'backup.receive' | 'backup.fetch' | 'backup.restore' | 'backup.dump' | 'backup.load' | 'backup.look' | 'backup.hash' | 'backup.prune' | 'backup.adopt';
+  | 'backup.inspect' | 'backup.send' | 'backup.receive' | 'backup.fetch' | 'backup.restore' | 'backup.discard' | 'backup.dump' | 'backup.load' | 'backup.look' | 'backup.hash' | 'backup.prune' | 'backup.adopt';
 
 /** Where work of backups is done. */
 export interface WorkPlace {

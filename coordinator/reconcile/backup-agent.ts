@@ -18,7 +18,7 @@ export const backupAbility = { needs: { capability: 'backup', lack: 'it cannot c
 export type BackupFleet = Pick<Fleet, 'call' | 'lane' | 'live'>;
 
 /** Methods of an agent that work and tell of it. */
-type WorkMethod = 'DumpDatabase' | 'LoadDump' | 'ReadSnapshots' | 'HashFiles' | 'PruneSnapshots' | 'AdoptSnapshots';
+type WorkMethod = 'DiscardRestore' | 'DumpDatabase' | 'LoadDump' | 'ReadSnapshots' | 'HashFiles' | 'PruneSnapshots' | 'AdoptSnapshots';
 
 /** One piece of work on a host. */
 export interface WorkOrder<M extends WorkMethod> {

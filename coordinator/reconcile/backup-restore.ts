@@ -2,7 +2,7 @@ import { formatMessage, ReeveError, reeveError } from '../../shared/errors/error
 import type { BackupJob } from '../desired/backup.js';
 import { judgeCopy } from '../desired/backup-judge.js';
 import type { HostRow } from '../inventory/host.js';
-import { readSnapshots, type BackupFleet } from './backup-agent.js';
+import { readSnapshots, workOn, type BackupFleet } from './backup-agent.js';
 import { copyBetween } from './backup-copy.js';
 import { rootless, type BackupSnapshot } from './backup-entry.js';
 import { proveFull, proveSample } from './backup-prove.js';
@@ -17,6 +17,8 @@ export interface Restore {
   readonly targetId: string;
   readonly folder: string;
   readonly keepOld: boolean;
+  /** It goes again once it was proved; absent: it is wanted. */
+  readonly proof?: boolean;
 }
 
 /** A snapshot of a job: the one that is named, or the newest; complete ones before others. Errors: SNAPSHOT_UNKNOWN, HOST_UNREACHABLE, what the agent says. */
@@ -41,7 +43,7 @@ export async function runRestore(work: BackupWork, restore: Restore): Promise<Wo
   const receiver = hostOfWork(work, restore.targetId);
   work.phase('restoring');
   const { snapshot, folder: into, keepOld } = restore;
-  const what = { kind: 'restore', folder: job.backup.folder, snapshot, path: restore.path.toString('hex'), into, keepOld } as const;
+  const what = { kind: 'restore', folder: job.backup.folder, snapshot, path: restore.path.toString('hex'), into, keepOld, proof: restore.proof ?? false } as const;
   const end = await copyBetween(work.world, work.fleet, copyOrder(work, { source: sender, destination: receiver }, what), earsOf(work), work.signal);
   for (const side of [end.sender, end.receiver]) if (side !== undefined && side.output !== '') work.print(side.output);
   if (end.kind === 'broken') {
@@ -62,12 +64,22 @@ export async function runVerify(work: BackupWork, snapshot: string): Promise<Wor
   return proof.ok ? { state: 'done', reason: '' } : { state: 'failed', reason: 'what was proved is not as it is on the source' };
 }
 
-/** Proves a snapshot by restoring all of it to a folder of a host. What was restored stays there: no agent empties a folder. */
+/** Proves a snapshot by restoring all of it to a folder of a host, and takes that away again. */
 export async function runFullVerify(work: BackupWork, at: { readonly snapshot: string; readonly targetId: string; readonly folder: string }): Promise<WorkEnd> {
-  const restored = await runRestore(work, { ...at, path: Buffer.alloc(0), keepOld: false });
+  const restored = await runRestore(work, { ...at, path: Buffer.alloc(0), keepOld: false, proof: true });
   if (restored.state !== 'done') return restored;
   const target = hostOfWork(work, at.targetId);
-  work.remark(`what was restored stays in ${at.folder} of "${target.name}"`);
   const proof = await proveFull(work, { destination: hostOfWork(work, work.job.backup.destination), snapshot: at.snapshot, target, folder: at.folder });
+  await discardRestore(work, target, at.folder);
   return proof.ok ? { state: 'done', reason: '' } : { state: 'failed', reason: 'what was restored is not as it is in the snapshot' };
+}
+
+/** What is left of a proof is told, and is no failure of it. */
+async function discardRestore(work: BackupWork, target: HostRow, folder: string): Promise<void> {
+  try {
+    await workOn(work.fleet, target, { method: 'DiscardRestore', request: { runId: work.runId, folder }, what: 'Taking the restored files away', signal: work.signal });
+  } catch (error) {
+    if (work.signal.aborted || !(error instanceof ReeveError)) throw error;
+    work.remark(`what was restored stays in ${folder} of "${target.name}": ${error.items.map(formatMessage).join('; ').slice(0, 500)}`);
+  }
 }

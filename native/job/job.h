@@ -69,6 +69,7 @@ int work_send(const struct fields *t);
 int work_receive(const struct fields *t);
 int work_restore_send(const struct fields *t);
 int work_restore_receive(const struct fields *t);
+int work_discard(const struct fields *t);
 int work_dump(const struct fields *t);
 int work_load(const struct fields *t);
 int work_snapshots(const struct fields *t);

@@ -22,7 +22,7 @@
 struct job_config job = {.state = "/var/lib/reeve-privd", .landlock = true};
 
 static const struct { const char *name; int (*run)(const struct fields *t); } works[] = {
-  {"inspect", work_inspect}, {"send", work_send}, {"receive", work_receive}, {"restore-send", work_restore_send}, {"restore-receive", work_restore_receive},
+  {"inspect", work_inspect}, {"send", work_send}, {"receive", work_receive}, {"restore-send", work_restore_send}, {"restore-receive", work_restore_receive}, {"discard", work_discard},
   {"dump", work_dump}, {"load", work_load}, {"snapshots", work_snapshots}, {"list", work_list}, {"find", work_find}, {"sample", work_sample},
   {"hash", work_hash}, {"prune", work_prune}, {"adopt", work_adopt}, {NULL, NULL},
 };

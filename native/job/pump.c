@@ -99,7 +99,7 @@ static void give_in(struct pump *p) {
     if (in.left == 0) in.have = 0;
   }
   in.at = in.n = 0;
-  if (in.ended && p->in >= 0) {
+  if (in.ended) {
     end(&p->in);
     end(&p->hands);
   }
@@ -170,6 +170,8 @@ static bool once(struct pump *p, bool waiting_for_hands, int wait_ms) {
   if (f[2].revents) give_in(p);
   if (f[3].revents) take_text(p, &p->err, false);
   if (f[4].revents) take_text(p, &p->print, true);
+  /* Without rsync there is nobody for whom its remote shell, which has rsync's standard error, should stay. */
+  if (p->print < 0) end(&p->hands);
   if (f[0].revents & POLLIN && !take_in(p)) return false;
   return flush();
 }

@@ -1,6 +1,7 @@
 /* receive: rsync's receiving side of a backup. It sees the folder of the job and nothing else, as reeve-backup, and what has come becomes a snapshot by one rename. */
 #include "side.h"
 #include "store.h"
+#include "tree.h"
 #include <sys/syscall.h>
 
 #define BASES_MAX 18
@@ -31,8 +32,13 @@ static int publish(const struct fields *t, void *data) {
   AUTO_FD snapshots = openat(dir, "snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   snprintf(text, sizeof text, "complete=%d\nfiles=%llu\nbytes=%llu\nsent-bytes=%llu\n", o->exit != 23, (unsigned long long)o->files, (unsigned long long)o->bytes, (unsigned long long)o->sent_bytes);
   if (info < 0 || snapshots < 0 || syncfs(dir) || !store_put(info, snapshot, text) || renameat(dir, "partial", snapshots, snapshot) || fsync(snapshots) || fsync(dir)) return 1;
+  /* What an earlier run left was of use to this one, and to no other. */
   snprintf(name, sizeof name, "trash/left-%s", snapshot);
-  (void)renameat(dir, "left", dir, name);
+  if (renameat(dir, "left", dir, name)) return 0;
+  AUTO_FD trash = openat(dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct pace pace;
+  pace_begin(&pace);
+  (void)(trash >= 0 && remove_all(trash, &pace));
   return 0;
 }
 

@@ -1,5 +1,6 @@
 /* restore-send, restore-receive: a snapshot, or a part of one, goes back. Only the receiving side may set owners, and it sees only the folder that it fills. */
 #include "side.h"
+#include "made.h"
 #include "store.h"
 #include <linux/capability.h>
 #include <sys/syscall.h>
@@ -100,7 +101,8 @@ static int receive(const struct fields *t, struct view *v, const struct target *
   /* Both sides have to speak of devices alike, so that they come, and cannot be made without the right to: that alone is no failure. */
   if (o.exit == 23 && o.problems == 0 && o.skipped > 0) o.exit = 0;
   bool came = (o.exit == 0 || o.exit == 23 || o.exit == 24) && !o.gone && !o.late;
-  if (came && !syncfs(dir) && put_in_place(g)) return side_result(&o, true, NULL);
+  bool noted = !field_flag(t, "proof") || made_note(field(t, "operation"), field(t, "folder"), dir);
+  if (came && noted && !syncfs(dir) && put_in_place(g)) return side_result(&o, true, NULL);
   snprintf(why, 300, "%s; what has come is in \"%s\" beside it", came ? "it could not be put in its place" : o.late ? "it took longer than it may" : rsync_exit(o.exit), g->fresh);
   return side_result(&o, false, why);
 }

@@ -1,5 +1,7 @@
 /* The folder of a job: making it, knowing it, and working in it as reeve-backup. */
 #include "store.h"
+#include "made.h"
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -8,6 +10,7 @@
 
 #define MARK ".reeve-backup"
 #define WHY 300
+#define LOCK_MS 10000
 
 static int refused(char why[WHY], const char *what) {
   snprintf(why, WHY, "%s", what);
@@ -145,7 +148,12 @@ bool store_lock(int store) {
   int fd = openat(store, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return false;
   if (fchown(fd, job.store_uid, job.store_gid)) return false;
-  return !flock(fd, LOCK_EX | LOCK_NB);
+  /* The work before this one has told its result, and perhaps is not quite gone. */
+  for (int64_t until = job_now_ms() + LOCK_MS; flock(fd, LOCK_EX | LOCK_NB);) {
+    if (errno != EWOULDBLOCK || job_now_ms() > until || agent_gone()) return false;
+    (void)poll(NULL, 0, 20);
+  }
+  return true;
 }
 
 int store_work(int store, int (*work)(const struct fields *t, void *data), const struct fields *t, void *data) {
@@ -157,6 +165,14 @@ int store_work(int store, int (*work)(const struct fields *t, void *data), const
   }
   while (pid > 0 && waitpid(pid, &status, 0) < 0) if (errno != EINTR) return -1;
   return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) != 126 ? WEXITSTATUS(status) : -1;
+}
+
+int in_child(int (*work)(int dir), int dir) {
+  int status;
+  pid_t pid = fork();
+  if (pid == 0) _exit(work(dir));
+  while (pid > 0 && waitpid(pid, &status, 0) < 0) if (errno != EINTR) return -1;
+  return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 bool is_snapshot_name(const char *s) {

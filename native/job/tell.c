@@ -133,9 +133,9 @@ const char *rsync_exit(int code) {
   static const struct { int code; const char *says; } known[] = {
     {1, "syntax or usage error"}, {2, "the two rsyncs speak different protocols"}, {3, "input and output files could not be selected"}, {5, "the protocol could not be started"}, {10, "the connection broke"},
     {11, "a file could not be read or written: perhaps the file system is full"}, {12, "the connection to the other side ended"}, {13, "a diagnostic of rsync"}, {14, "its processes lost each other"},
-    {20, "it was ended"}, {22, "there is not enough memory"}, {23, "some files could not be copied"}, {24, "some files vanished while they were copied"}, {25, "the limit of deletions"},
+    {20, "rsync was ended"}, {22, "there is not enough memory"}, {23, "some files could not be copied"}, {24, "some files vanished while they were copied"}, {25, "the limit of deletions"},
     {30, "nothing came from the other side for too long"}, {35, "the other side could not be reached in time"}, {0, NULL},
   };
   for (size_t i = 0; known[i].says; i++) if (known[i].code == code) return known[i].says;
-  return code == 0 ? "done" : code >= 128 ? "it was ended by a signal" : "an error of rsync";
+  return code == 0 ? "done" : code >= 128 ? "rsync was ended by a signal" : "an error of rsync";
 }

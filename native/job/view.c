@@ -1,4 +1,5 @@
 /* A root that holds nothing but what one piece of work is about. What is bound is read-only, without devices and set-id programs; the process in it keeps no right that it does not need. */
+#include "made.h"
 #include "rsync.h"
 #include <linux/capability.h>
 #include <linux/landlock.h>
@@ -186,6 +187,8 @@ bool view_enter(const struct view *v, uid_t uid, gid_t gid, uint64_t caps, const
   (void)landlock(write, devices);
   return true;
 }
+
+bool folder_become(int dir, uint64_t caps) { return !fchdir(dir) && !chroot(".") && !chdir("/") && drop(0, 0, caps); }
 
 bool store_become(int dir) {
   return !fchdir(dir) && !chroot(".") && !chdir("/") && drop(job.store_uid, job.store_gid, 0);

@@ -35,6 +35,7 @@ verb_fn check_backup_send, op_backup_send, allow_backup_send;
 verb_fn check_backup_receive, op_backup_receive;
 verb_fn check_backup_fetch, op_backup_fetch;
 verb_fn check_backup_restore, op_backup_restore;
+verb_fn check_backup_discard, op_backup_discard;
 verb_fn check_backup_dump, op_backup_dump;
 verb_fn check_backup_load, op_backup_load;
 verb_fn check_backup_look, op_backup_look;

@@ -55,6 +55,7 @@ static const struct row verbs[] = {
   {REEVE_VERB_BACKUP_RECEIVE, check_backup_receive, op_backup_receive, NULL},
   {REEVE_VERB_BACKUP_FETCH, check_backup_fetch, op_backup_fetch, NULL},
   {REEVE_VERB_BACKUP_RESTORE, check_backup_restore, op_backup_restore, NULL},
+  {REEVE_VERB_BACKUP_DISCARD, check_backup_discard, op_backup_discard, NULL},
   {REEVE_VERB_BACKUP_DUMP, check_backup_dump, op_backup_dump, NULL},
   {REEVE_VERB_BACKUP_LOAD, check_backup_load, op_backup_load, NULL},
   {REEVE_VERB_BACKUP_LOOK, check_backup_look, op_backup_look, NULL},

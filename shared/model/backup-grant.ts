@@ -33,6 +33,8 @@ export interface GrantedRestore {
   readonly into: string;
   /** What is there stays beside it. */
   readonly keepOld: boolean;
+  /** It is made only to be proved, and may be taken away again by DiscardRestore. */
+  readonly proof: boolean;
 }
 
 /** What the control root allows two agents to do together, once. */
@@ -142,7 +144,7 @@ function parseWhat(value: unknown): GrantedBackup | GrantedRestore {
     };
   }
   if (kind !== 'restore') throw fieldInvalid('what', String(kind), '"backup" or "restore"');
-  const what = fieldsOf('what', value, ['folder', 'into', 'keepOld', 'kind', 'path', 'snapshot']);
+  const what = fieldsOf('what', value, ['folder', 'into', 'keepOld', 'kind', 'path', 'proof', 'snapshot']);
   const path = textOf('path', what['path']);
   if (!/^(?:[0-9a-f]{2})*$/.test(path)) throw fieldInvalid('path', path, 'bytes in hex');
   return {
@@ -152,5 +154,6 @@ function parseWhat(value: unknown): GrantedBackup | GrantedRestore {
     path,
     into: parseBackupFolder('into', textOf('into', what['into'])),
     keepOld: flagOf('keepOld', what['keepOld']),
+    proof: flagOf('proof', what['proof']),
   };
 }

@@ -122,6 +122,8 @@ describe.skipIf(!hosts.ok)('backups of real hosts', () => {
     const verified = await fleet.json<{ proof: { kind: string; ok: boolean; files: number; different: unknown[]; evidence: string } }>(['backup', 'verify', 'web', '--full', '--to', 'spare:/srv/restore/proof']);
     expect(verified.proof).toMatchObject({ kind: 'full', ok: true, different: [] });
     expect(verified.proof.files).toBeGreaterThan(3);
+    // It was there only to be proved.
+    expect(await fleet.host('spare').run(['find', '/srv/restore', '-maxdepth', '1', '-name', 'proof*'])).toBe('');
   }, 120_000);
 
   test('a snapshot that was altered does not pass', async () => {
@@ -132,7 +134,7 @@ describe.skipIf(!hosts.ok)('backups of real hosts', () => {
     expect(verified.proof.ok).toBe(false);
     expect(verified.proof.different.length).toBeGreaterThan(0);
     expect((await fleet.json<{ row: { health: string } }>(['backup', 'show', 'web'])).row.health).not.toBe('good');
-    const doctor = await fleet.reeve(['doctor']);
+    const doctor = await fleet.reeve(['doctor', 'store']);
     expect(`${doctor.stdout}${doctor.stderr}`).toContain('web');
   }, 120_000);
 });
