@@ -12,6 +12,7 @@ import type { DataPort } from './data-port.js';
 import { problemOf, progressOf } from './event.js';
 import type { Granted } from './grant.js';
 import { createOutbox, type Outbox } from './outbox.js';
+import { passOn } from './pass.js';
 import type { WorkPlace } from './work.js';
 
 /** How many messages wait for the coordinator before what is read from rsync waits. */
@@ -199,8 +200,8 @@ class Session {
       job.data.unpipe(connection);
       job.data.resume();
     });
-    job.data.pipe(connection);
-    connection.pipe(job.data);
+    passOn(job.data, connection);
+    passOn(connection, job.data);
     await this.#out.put({ connected: true });
   }
 }

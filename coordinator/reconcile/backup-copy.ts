@@ -2,6 +2,7 @@ import { reeveError, ReeveError } from '../../shared/errors/error.js';
 import { formatGrant, type BackupGrant } from '../../shared/model/backup-grant.js';
 import { waitFor } from '../../shared/kit/deadline.js';
 import type { Way } from '../desired/backup.js';
+import { rsyncExit as snapshotExit } from '../desired/backup-judge.js';
 import { currentKey } from '../inventory/key.js';
 import type { HostRow } from '../inventory/host.js';
 import type { World } from '../world.js';
@@ -39,8 +40,11 @@ const grantMs = { before: 60_000, after: 120_000 } as const;
 /** Longest time for a side to get ready, and for one way to be tried, ms: longer than an agent needs for all addresses. */
 const patienceMs = { ready: 30_000, way: 45_000 } as const;
 
-/** For so long one side may still say how it ended when the other one has gone, ms. */
-const graceMs = 3_000;
+/** For so long one side may still say how it ended when the other one has gone, or has failed, ms. */
+const graceMs = { broken: 3_000, failed: 15_000 } as const;
+
+/** Exit codes of rsync(1) that mean something here. */
+const rsyncExit = { ...snapshotExit, lost: 12 } as const;
 
 /** Has two agents copy, on the first way on which they reach each other. Errors: of getting that far; GRANT_REFUSED, BACKUP_FAILED, HOST_UNREACHABLE, what the agents say. */
 export async function copyBetween(world: World, fleet: BackupFleet, order: CopyOrder, ears: CopyEars, signal: AbortSignal): Promise<CopyEnd> {
@@ -127,20 +131,43 @@ async function connected(side: Side): Promise<string | undefined> {
   return said.kind === 'unreachable' ? said.reason : `"${side.host.name}" was not connected in time`;
 }
 
-/** Waits for both sides. One that broke ends the other one, which may still say how it ended. */
+/** Waits for both sides. One that broke, or failed, ends the other one, which may still say how it ended. */
 async function endsOf(sender: Side, receiver: Side, over: AbortController): Promise<CopyEnd> {
   const both = [sender.ended, receiver.ended] as const;
+  const grace = new AbortController();
+  const late = async (): Promise<never> => {
+    const [first, other] = await Promise.race([sender.ended.then((end) => [end, receiver] as const), receiver.ended.then((end) => [end, sender] as const)]);
+    // A receiver may have much to write to the disk before it has ended; with one that failed there is nothing to wait for.
+    await (isWhole(first) ? new Promise(() => undefined) : waitFor(graceMs.failed, grace.signal));
+    throw reeveError('BACKUP_FAILED', { value: 'The copy', host: other.host.name, rule: 'it did not notice in time that the other side had ended' });
+  };
   try {
-    const [first, second] = await Promise.all(both);
-    return { kind: 'ended', sender: first, receiver: second };
+    const [first, second] = await Promise.race([Promise.all(both), late()]);
+    return { kind: 'ended', ...namedEnds({ sender, receiver }, first, second) };
   } catch (error) {
-    const grace = new AbortController();
-    await Promise.race([Promise.allSettled(both), waitFor(graceMs, grace.signal)]);
-    grace.abort();
+    await Promise.race([Promise.allSettled(both), waitFor(graceMs.broken, grace.signal)]);
     over.abort();
     const [first, second] = await Promise.allSettled(both);
-    return { kind: 'broken', error, sender: first.status === 'fulfilled' ? first.value : undefined, receiver: second.status === 'fulfilled' ? second.value : undefined };
+    return { kind: 'broken', error, sender: first.status === 'fulfilled' ? named(sender, first.value) : undefined, receiver: second.status === 'fulfilled' ? named(receiver, second.value) : undefined };
+  } finally {
+    grace.abort();
   }
+}
+
+/** Whether there is something of a side that the other one may still work on. */
+function isWhole({ exitCode }: SideResult): boolean {
+  return exitCode === rsyncExit.ok || exitCode === rsyncExit.partial || exitCode === rsyncExit.vanished;
+}
+
+function named({ host }: Side, end: SideResult): SideResult {
+  return end.reason === '' ? end : { ...end, reason: `on host "${host.name}": ${end.reason}` };
+}
+
+/** With the names of their hosts; a side that only lost the other one says why that one failed. */
+function namedEnds(sides: { readonly sender: Side; readonly receiver: Side }, first: SideResult, second: SideResult): { readonly sender: SideResult; readonly receiver: SideResult } {
+  const [sender, receiver] = [named(sides.sender, first), named(sides.receiver, second)];
+  const follows = (end: SideResult, other: SideResult): boolean => end.exitCode === rsyncExit.lost && !isWhole(other) && other.exitCode !== rsyncExit.lost && other.reason !== '';
+  return { sender: follows(sender, receiver) ? { ...sender, reason: receiver.reason } : sender, receiver: follows(receiver, sender) ? { ...receiver, reason: sender.reason } : receiver };
 }
 
 /** Whether an error says that a connection was lost, so that nobody knows what the host did. */

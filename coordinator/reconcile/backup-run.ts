@@ -81,9 +81,9 @@ async function conclude(work: BackupWork, place: Place, end: CopyEnd): Promise<W
 }
 
 /** A stream broke: the destination knows whether the snapshot is there. */
-async function broken(work: BackupWork, place: Place, { error, receiver }: Extract<CopyEnd, { kind: 'broken' }>): Promise<WorkEnd> {
+async function broken(work: BackupWork, place: Place, { error, sender, receiver }: Extract<CopyEnd, { kind: 'broken' }>): Promise<WorkEnd> {
   if (!(error instanceof ReeveError)) throw error;
-  const reason = [receiver?.reason ?? '', ...error.items.map(formatMessage)].filter((text) => text !== '').join('; ');
+  const reason = [sender?.reason ?? '', receiver?.reason ?? '', ...error.items.map(formatMessage)].filter((text) => text !== '').join('; ');
   if (!isLost(error)) return { state: 'failed', reason };
   try {
     const kept = (await readSnapshots(work.fleet, place.destination, { id: work.job.id, folder: work.job.backup.folder }, work.signal)).find(({ name }) => name === place.snapshot);
