@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { backupService as agentBackups } from '../agent/backup/service.js';
 import { certService as agentCerts } from '../agent/cert/service.js';
 import { factService } from '../agent/fact/service.js';
 import { keyService as agentKeys } from '../agent/key/service.js';
@@ -40,7 +41,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [agentCerts, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
+      services: [agentBackups, agentCerts, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
     },
     {
       title: 'Coordinator for agents, port 7421',

@@ -3,13 +3,13 @@ export interface Outbox<T> extends AsyncIterable<T> {
   /** Resolves when there is room for more; at once when it has ended. */
   put(message: T): Promise<void>;
   /** No more messages; the iteration ends after those that were put, with the error when one is given. Repeatable: the first one counts. */
-  end(error?: unknown): void;
+  end(error?: Error): void;
 }
 
 /** A new outbox that holds `room` messages before writers wait. */
 export function createOutbox<T>(room: number): Outbox<T> {
   const messages: T[] = [];
-  let ended: { readonly error: unknown } | undefined;
+  let ended: { readonly error: Error | undefined } | undefined;
   let wake = (): void => undefined;
   let writers: (() => void)[] = [];
   const release = (): void => {

@@ -106,7 +106,6 @@ function bytesOf(text: string): number {
 
 /** Whether a text holds a character that no path or pattern may: control characters, lone halves of a pair, and those that turn text around. */
 function isOdd(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
   return /[\u0000-\u001f\u007f-\u009f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufffd]/u.test(text);
 }
 
