@@ -163,8 +163,9 @@ function named({ host }: Side, end: SideResult): SideResult {
   return end.reason === '' ? end : { ...end, reason: `on host "${host.name}": ${end.reason}` };
 }
 
-/** With the names of their hosts; a side that only lost the other one says why that one failed. */
+/** With the names of their hosts, unless both say the same; a side that only lost the other one says why that one failed. */
 function namedEnds(sides: { readonly sender: Side; readonly receiver: Side }, first: SideResult, second: SideResult): { readonly sender: SideResult; readonly receiver: SideResult } {
+  if (first.reason === second.reason) return { sender: first, receiver: second };
   const [sender, receiver] = [named(sides.sender, first), named(sides.receiver, second)];
   const follows = (end: SideResult, other: SideResult): boolean => end.exitCode === rsyncExit.lost && !isWhole(other) && other.exitCode !== rsyncExit.lost && other.reason !== '';
   return { sender: follows(sender, receiver) ? { ...sender, reason: receiver.reason } : sender, receiver: follows(receiver, sender) ? { ...receiver, reason: sender.reason } : receiver };

@@ -246,7 +246,7 @@ describe('backup jobs of a fleet', () => {
   it('keep what was copied of a run that could not read all', async () => {
     const name = await job();
     sim.exitCode = 23;
-    expect((await run(name)).end).toMatchObject({ state: 'failed', problems: 1, reason: expect.stringMatching(/^not all files could be copied; what was is kept: on host ".*": some files could not be read$/) as string });
+    expect((await run(name)).end).toMatchObject({ state: 'failed', problems: 1, reason: 'not all files could be copied; what was is kept: some files could not be read' });
     expect((await fleet.api.unary(backups, 'ShowBackupRun', { name }, deadline)).problems).toEqual([{ path: Buffer.from([0x2f, 0xff]), kind: 'failed', text: 'Permission denied' }]);
     expect(await show(name)).toMatchObject({ health: 'failed', lastGood: null });
     expect((await fleet.api.unary(backups, 'ListSnapshots', { name }, deadline)).snapshots).toMatchObject([{ snapshot: { complete: false }, levels: [] }]);

@@ -1,6 +1,9 @@
+import { credentials } from '@grpc/grpc-js';
+import { reeveError } from '../../shared/errors/error.js';
 import type { BackupRun } from '../../shared/gen/proto/reeve/coordinator/v1/BackupRun.js';
+import type { BackupRunEvent } from '../../shared/gen/proto/reeve/coordinator/v1/BackupRunEvent.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
-import { serviceName } from '../../shared/rpc/client.js';
+import { openChannel, serviceName } from '../../shared/rpc/client.js';
 import type { LabHost } from '../lab/lab.js';
 import type { TestFleet } from './fleet.js';
 import { until } from './until.js';
@@ -25,8 +28,26 @@ export async function showRun(fleet: TestFleet, job: string, runId: string): Pro
   return run;
 }
 
+/** The events of the run of a job that is under way, to its end; each with when it came, ms. */
+export async function watchRun(fleet: TestFleet, job: string): Promise<readonly { readonly atMs: number; readonly event: BackupRunEvent }[]> {
+  // The way to the coordinator that calls of one answer have.
+  await fleet.api.call(backupService, 'ListBackups', {});
+  const channel = openChannel({
+    target: `unix:${fleet.hub.outside('/run/lab-api.sock')}`,
+    credentials: credentials.createInsecure(),
+    unreachable: (reason) => reeveError('COORDINATOR_UNREACHABLE', { value: fleet.hub.name, reason }),
+  });
+  try {
+    const heard: { atMs: number; event: BackupRunEvent }[] = [];
+    for await (const event of channel.stream(backupService, 'WatchBackup', { name: job }, { signal: AbortSignal.timeout(60_000) })) heard.push({ atMs: performance.now(), event });
+    return heard;
+  } finally {
+    channel.close();
+  }
+}
+
 /** Waits until a run has an end that stays. */
-export async function waitEnded(fleet: TestFleet, job: string, runId: string, timeoutMs = 60_000): Promise<BackupRun> {
+export async function waitEnded(fleet: TestFleet, job: string, runId: string, timeoutMs = 120_000): Promise<BackupRun> {
   return until(async () => {
     const run = await showRun(fleet, job, runId);
     return run.state === 'running' || run.state === 'unknown' ? undefined : run;
