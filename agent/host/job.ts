@@ -13,6 +13,12 @@ const kinds = { data: 1, end: 2, ready: 3, progress: 4, problem: 5, row: 6, outp
 const headBytes = 5;
 const payloadBytes = 65_536;
 
+/** How much is read at once. */
+const readBytes = 262_144;
+
+/** How much is written at once, mostly; what is larger has a buffer of its own. */
+const roomBytes = 131_072;
+
 /** Values by key; a key may come again. Texts are bytes: names of files are in them. */
 export type JobFields = ReadonlyMap<string, readonly Buffer[]>;
 
@@ -65,10 +71,17 @@ function broken(reason: string): Error {
   return reeveError('HELPER_UNREACHABLE', { reason: `the work of a backup: ${reason}` });
 }
 
-/** Reads frames as they come. Data is handed on without waiting for the whole frame. */
+/**
+ * Reads frames as they come. Data is handed on without waiting for the whole frame, what has come at once in one piece: without a JIT compiler a piece costs as much as
+ * a frame does.
+ */
 class JobStream extends Duplex {
   readonly #socket: Socket;
   readonly #events: EventQueue<JobEvent>;
+  /** Data of what was read just now, which is only lent. */
+  #data: Buffer[] = [];
+  /** For data that is on its way to the job: one write at a time. */
+  readonly #room = Buffer.allocUnsafeSlow(roomBytes);
   /** What of a head, or of a payload that is no data, has come. */
   #parts: Buffer[] = [];
   #have = 0;
@@ -82,13 +95,6 @@ class JobStream extends Duplex {
     super({ allowHalfOpen: true, autoDestroy: false, readableHighWaterMark: 262_144, writableHighWaterMark: 262_144 });
     this.#socket = socket;
     this.#events = events;
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        this.#take(chunk);
-      } catch (error) {
-        this.destroy(error as Error);
-      }
-    });
     socket.on('error', (error) => this.destroy(broken(error.message)));
     // It ends its side with its last frame, or because it died.
     socket.on('end', () => {
@@ -97,11 +103,30 @@ class JobStream extends Duplex {
     socket.on('close', () => this.destroy(this.#told ? undefined : broken('it ended without a word')));
   }
 
-  #take(chunk: Buffer): void {
+  /** Takes what was read; the bytes are the caller's again afterwards. False: no more for now. */
+  takeBytes(chunk: Buffer): boolean {
+    try {
+      this.#parse(chunk);
+      return this.#handOn();
+    } catch (error) {
+      this.destroy(error as Error);
+      return false;
+    }
+  }
+
+  /** False: there is enough of it. What follows the end of the data is always wanted. */
+  #handOn(): boolean {
+    const pieces = this.#data;
+    if (pieces.length === 0) return true;
+    this.#data = [];
+    return this.push(Buffer.concat(pieces)) || this.#ended;
+  }
+
+  #parse(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#frame === undefined) {
-        const piece = chunk.subarray(at, at + headBytes - this.#have);
+        const piece = Buffer.from(chunk.subarray(at, at + headBytes - this.#have));
         this.#parts.push(piece);
         this.#have += piece.length;
         at += piece.length;
@@ -118,8 +143,8 @@ class JobStream extends Duplex {
       at += piece.length;
       frame.left -= piece.length;
       if (frame.kind === kinds.data) {
-        if (piece.length > 0 && !this.#ended && !this.push(piece)) this.#socket.pause();
-      } else if (piece.length > 0) this.#parts.push(piece);
+        if (piece.length > 0 && !this.#ended) this.#data.push(piece);
+      } else if (piece.length > 0) this.#parts.push(Buffer.from(piece));
       if (frame.left > 0) continue;
       this.#frame = undefined;
       if (frame.kind === kinds.data) continue;
@@ -162,6 +187,7 @@ class JobStream extends Duplex {
 
   #endData(): void {
     if (this.#ended) return;
+    this.#handOn();
     this.#ended = true;
     this.push(null);
   }
@@ -171,20 +197,16 @@ class JobStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    for (let at = 0; at < chunk.length; at += payloadBytes) {
-      const piece = chunk.subarray(at, at + payloadBytes);
-      this.#socket.cork();
-      this.#socket.write(headOf(kinds.data, piece.length));
-      const last = at + payloadBytes >= chunk.length;
-      if (last) this.#socket.write(piece, (error) => done(error));
-      else this.#socket.write(piece);
-      this.#socket.uncork();
-    }
+    this.#socket.write(framesOf(kinds.data, [chunk], this.#room), (error) => done(error));
+  }
+
+  override _writev(pieces: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#socket.write(framesOf(kinds.data, pieces.map(({ chunk }) => chunk), this.#room), (error) => done(error));
   }
 
   override _final(done: (error?: Error | null) => void): void {
     if (this.#socket.destroyed) done();
-    else this.#socket.write(headOf(kinds.end, 0), () => done());
+    else this.#socket.write(framesOf(kinds.end, []), () => done());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -196,27 +218,48 @@ class JobStream extends Duplex {
   /** Resolves when it is on its way. */
   send(kind: number, payload: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#socket.write(Buffer.concat([headOf(kind, payload.length), payload]), (error) => (error ? reject(error) : resolve()));
+      this.#socket.write(framesOf(kind, [payload]), (error) => (error ? reject(error) : resolve()));
     });
   }
 }
 
-function headOf(kind: number, length: number): Buffer {
-  const head = Buffer.allocUnsafe(headBytes);
-  head.writeUInt32BE(length + 1, 0);
-  head.writeUInt8(kind, 4);
-  return head;
+/** A payload, given in pieces, as a frame, a long one as several: in one buffer, which is `room` when that is large enough. */
+function framesOf(kind: number, pieces: readonly Buffer[], room = Buffer.alloc(0)): Buffer {
+  let rest = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const bytes = rest + headBytes * Math.max(1, Math.ceil(rest / payloadBytes));
+  const out = bytes <= room.length ? room : Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  const begin = (): number => {
+    const length = Math.min(rest, payloadBytes);
+    at = out.writeUInt8(kind, out.writeUInt32BE(length + 1, at));
+    rest -= length;
+    return length;
+  };
+  let left = begin();
+  for (const piece of pieces) {
+    for (let from = 0; from < piece.length; ) {
+      if (left === 0) left = begin();
+      const copied = piece.copy(out, at, from, from + left);
+      at += copied;
+      from += copied;
+      left -= copied;
+    }
+  }
+  return out.subarray(0, bytes);
 }
 
 /** Takes up the work of a ticket that the helper gave. Errors: HELPER_UNREACHABLE. */
 export async function openJob(path: string, ticket: string): Promise<Job> {
-  const socket = connect({ path, allowHalfOpen: true });
+  let take = (_bytes: Buffer): boolean => true;
+  const callback = (length: number, bytes: Uint8Array): boolean => take(Buffer.from(bytes.buffer, bytes.byteOffset, length));
+  const socket = connect({ path, allowHalfOpen: true, onread: { buffer: Buffer.allocUnsafeSlow(readBytes), callback } });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('error', (error) => reject(broken(error.message)));
   });
   const events = createEventQueue<JobEvent>();
   const data = new JobStream(socket, events);
+  take = (bytes) => data.takeBytes(bytes);
   // Whoever waits for its end hears of it by the events.
   data.on('error', () => undefined);
   socket.write(ticket);
