@@ -195,10 +195,8 @@ class Session {
     this.#connection = connection;
     connection.on('error', () => job.data.end());
     connection.once('close', () => {
-      // The other side has gone without a word: rsync is to hear of it, and can only end when somebody takes what it still says.
+      // The other side has gone without a word: rsync is to hear of it. What it still says is taken, and dropped.
       if (!job.data.writableEnded) job.data.end();
-      job.data.unpipe(connection);
-      job.data.resume();
     });
     passOn(job.data, connection);
     passOn(connection, job.data);
