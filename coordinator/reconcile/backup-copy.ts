@@ -139,7 +139,7 @@ async function endsOf(sender: Side, receiver: Side, over: AbortController): Prom
     const [first, other] = await Promise.race([sender.ended.then((end) => [end, receiver] as const), receiver.ended.then((end) => [end, sender] as const)]);
     // A receiver may have much to write to the disk before it has ended; with one that failed there is nothing to wait for.
     await (isWhole(first) ? new Promise(() => undefined) : waitFor(graceMs.failed, grace.signal));
-    throw reeveError('BACKUP_FAILED', { value: 'The copy', host: other.host.name, rule: 'it did not notice in time that the other side had ended' });
+    throw reeveError('BACKUP_FAILED', { value: 'The copy', host: other.host.name, rule: 'it did not hear that the other side had ended: perhaps no packet passes between the two hosts any more' });
   };
   try {
     const [first, second] = await Promise.race([Promise.all(both), late()]);

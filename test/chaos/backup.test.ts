@@ -73,19 +73,22 @@ describe.skipIf(!hosts.ok)('backups whose runs are hit in the middle', () => {
     const heard = await watchRun(fleet, 'web');
     const run = heard.at(-1)?.event.ended;
     expect(run?.state, run?.reason).toBe('done');
-    // When the bytes that are told were other ones.
-    const changes: number[] = [];
-    let bytes = 0;
+    // When it said something new, and when that was other bytes.
+    const [events, bytes] = [[] as number[], [] as number[]];
+    let last: { readonly bytes: number; readonly elapsedMs: number } | undefined;
     for (const { atMs, event } of heard) {
-      const { progress } = event.run ?? {};
-      if (progress?.phase !== 'copying' || progress.bytes === bytes) continue;
-      bytes = progress.bytes;
-      changes.push(atMs);
+      const progress = event.run?.progress ?? undefined;
+      if (progress?.phase !== 'copying') continue;
+      if (progress.elapsedMs !== last?.elapsedMs) events.push(atMs);
+      if (progress.bytes !== last?.bytes) bytes.push(atMs);
+      last = progress;
     }
-    const gaps = changes.slice(1).map((atMs, index) => atMs - (changes[index] ?? 0));
-    seen.push(`progress: ${String(changes.length)} values, at most ${String(Math.round(Math.max(...gaps)))} ms between two`);
-    expect(changes.length).toBeGreaterThan(2);
-    expect(Math.max(...gaps)).toBeLessThan(2_000);
+    const longest = (times: readonly number[]): number => Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0)));
+    seen.push(`progress: ${String(events.length)} events, at most ${longest(events).toFixed(0)} ms between two; ${String(bytes.length)} numbers of bytes, at most ${longest(bytes).toFixed(0)} ms`);
+    expect(bytes.length).toBeGreaterThan(2);
+    // A second, and what a busy machine adds to it; rsync itself counts bytes once a second.
+    expect(longest(events)).toBeLessThan(2_000);
+    expect(longest(bytes)).toBeLessThan(3_500);
     await waitQuiet(both);
     await shiftSnapshots(store, store_, 86_400);
     const { snapshots } = await fleet.json<{ snapshots: { snapshot: { name: string } }[] }>(['backup', 'snapshots', 'web']);
