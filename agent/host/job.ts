@@ -29,7 +29,7 @@ export type JobEvent =
 
 /** One piece of work. Destroy it to end the work. */
 export interface Job {
-  /** rsync's protocol. */
+  /** rsync's protocol. What is written is given away: its memory is not the writer's any more. */
   readonly data: Duplex;
   /** In order; ends after `result`, or with HELPER_UNREACHABLE when the connection breaks before. */
   readonly events: AsyncIterable<JobEvent>;
@@ -197,11 +197,14 @@ class JobStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#socket.write(framesOf(kinds.data, [chunk], this.#room), (error) => done(error));
+    this._writev([{ chunk }], done);
   }
 
   override _writev(pieces: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#socket.write(framesOf(kinds.data, pieces.map(({ chunk }) => chunk), this.#room), (error) => done(error));
+    const chunks = pieces.map(({ chunk }) => chunk);
+    const frames = framesOf(kinds.data, chunks, this.#room);
+    for (const chunk of chunks) release(chunk);
+    this.#socket.write(frames, (error) => done(error));
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -246,6 +249,14 @@ function framesOf(kind: number, pieces: readonly Buffer[], room = Buffer.alloc(0
     }
   }
   return out.subarray(0, bytes);
+}
+
+/**
+ * Gives the memory of a buffer back at once, where the runtime can (ECMAScript 2024, ArrayBuffer.prototype.transfer): the garbage collector counts objects, and comes
+ * only when tens of megabytes of bytes wait for it. One that shares its memory with others stays.
+ */
+function release({ buffer, length }: Buffer): void {
+  if (length === buffer.byteLength) (buffer as { readonly transfer?: (bytes: number) => unknown }).transfer?.(0);
 }
 
 /** Takes up the work of a ticket that the helper gave. Errors: HELPER_UNREACHABLE. */

@@ -11,7 +11,7 @@ export const backupPackages: readonly string[] = ['rsync', 'openssh-server', 'op
 /** About 1 GB; BENCH_BACKUP_PERCENT: that much of it. */
 const percent = Number(process.env['BENCH_BACKUP_PERCENT'] ?? 100);
 const size = { smallFiles: 200 * percent, largeFiles: 8, largeMb: percent };
-const rounds = { warmUp: 1, rounds: Number(process.env['BENCH_BACKUP_ROUNDS'] ?? 7) };
+const rounds = { warmUp: 1, rounds: Number(process.env['BENCH_BACKUP_ROUNDS'] ?? 5) };
 const peer = 'rsync over ssh';
 const work = ['rsync', 'reeve-job', 'pipe', 'ssh', 'sshd'];
 
