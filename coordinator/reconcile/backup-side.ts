@@ -1,4 +1,4 @@
-import { reeveError } from '../../shared/errors/error.js';
+import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { RsyncResult } from '../../shared/gen/proto/reeve/agent/v1/RsyncResult.js';
 import type { RunRsyncRequestInput } from '../../shared/gen/proto/reeve/agent/v1/RunRsyncRequest.js';
 import type { RunRsyncResponse } from '../../shared/gen/proto/reeve/agent/v1/RunRsyncResponse.js';
@@ -121,6 +121,10 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
         if (result !== undefined) return result;
       }
       throw refuse('its agent stopped in the middle');
+    } catch (error) {
+      // A host that is given up for lost has its calls cancelled: that was nobody's wish.
+      const lost = error instanceof ReeveError && error.code === 'HOST_UNREACHABLE' && !signal.aborted;
+      throw lost ? reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'the connection to its agent broke' }, { cause: error }) : error;
     } finally {
       outbox.close();
       lane.release();
