@@ -111,7 +111,7 @@ describe.skipIf(!isRoot)('observe.vhost', () => {
   test('managed files are ok, edited or missing; of a certificate the text is told, of secrets never', async () => {
     const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
     // Without it the web server reads no site.
-    put('/etc/nginx/conf.d/reeve.conf', 'include /etc/nginx/reeve/current/*.conf;\n');
+    put('/etc/nginx/conf.d/reeve.conf', '# Managed by Reeve: changes made here are undone. See reeve-agent(8).\ninclude /etc/nginx/reeve/current/*.conf;\n');
     place(
       { '_.b.example.conf': conf, 'a.example.conf': conf, 'a.example.crt': pem, 'a.example.key': 'secret key', 'a.example.auth': 'ada:secret', 'c.example.conf': conf },
       { 'a.example.auth': 'eve:secret', 'c.example.conf': undefined, '_.b.example.conf': `${conf}# by hand\n` },
