@@ -4,6 +4,7 @@ import { reeveError, type ReeveError } from '../../shared/errors/error.js';
 import type { RsyncConnect } from '../../shared/gen/proto/reeve/agent/v1/RsyncConnect.js';
 import type { RunRsyncRequest } from '../../shared/gen/proto/reeve/agent/v1/RunRsyncRequest.js';
 import type { RunRsyncResponseInput } from '../../shared/gen/proto/reeve/agent/v1/RunRsyncResponse.js';
+import { createOutbox, type Outbox } from '../../shared/kit/outbox.js';
 import { fieldMissing } from '../../shared/model/field.js';
 import { chunkBytes } from '../../shared/rpc/bytes.js';
 import { withHost } from '../engine/apply.js';
@@ -11,7 +12,6 @@ import { fieldNumber, fieldText, type Job, type JobFields } from '../host/job.js
 import type { DataPort } from './data-port.js';
 import { problemOf, progressOf } from './event.js';
 import type { Granted } from './grant.js';
-import { createOutbox, type Outbox } from './outbox.js';
 import { passOn } from './pass.js';
 import type { WorkPlace } from './work.js';
 

@@ -95,6 +95,28 @@ describe('a job', () => {
     job.close();
   });
 
+  it('is read no faster than its events are taken, and to its end', async () => {
+    const job = await openJob(path, ticket);
+    const socket = await said;
+    const row = frame(6, `path=${'x'.repeat(4000)}\0`);
+    const rows = 20_000;
+    let written = 0;
+    const writing = (async () => {
+      for (; written < rows; written++) if (!socket.write(row)) await new Promise((resolve) => socket.once('drain', resolve));
+      socket.write(frame(8, 'ok=1\0'));
+    })();
+    // Nobody has taken any: what is under way fills the socket and stays there.
+    let before = -1;
+    while (written !== before) {
+      before = written;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(written).toBeLessThan(rows / 2);
+    expect((await heard(job.events)).length).toBe(rows + 1);
+    await writing;
+    job.close();
+  });
+
   it('that goes without a result is an error', async () => {
     const job = await openJob(path, ticket);
     (await said).end(frame(3, 'sandbox=full\0'));

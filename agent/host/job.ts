@@ -19,6 +19,9 @@ const readBytes = 262_144;
 /** How much is written at once, mostly; what is larger has a buffer of its own. */
 const roomBytes = 131_072;
 
+/** How many events wait before nothing more is read: rows of a large snapshot are many. */
+const mostWaiting = 256;
+
 /** Values by key; a key may come again. Texts are bytes: names of files are in them. */
 export type JobFields = ReadonlyMap<string, readonly Buffer[]>;
 
@@ -89,6 +92,8 @@ class JobStream extends Duplex {
   #frame: { readonly kind: number; left: number } | undefined;
   #ended = false;
   #told = false;
+  /** Events that nobody has taken yet. */
+  #waiting = 0;
 
   constructor(socket: Socket, events: EventQueue<JobEvent>) {
     // Its result comes after the last byte of both ways.
@@ -107,7 +112,7 @@ class JobStream extends Duplex {
   takeBytes(chunk: Buffer): boolean {
     try {
       this.#parse(chunk);
-      return this.#handOn();
+      return this.#handOn() && this.#waiting < mostWaiting;
     } catch (error) {
       this.destroy(error as Error);
       return false;
@@ -160,28 +165,42 @@ class JobStream extends Duplex {
         this.#endData();
         return;
       case kinds.ready:
-        this.#events.push({ kind: 'ready', fields: parseFields(payload) });
+        this.#hear({ kind: 'ready', fields: parseFields(payload) });
         return;
       case kinds.progress:
-        this.#events.push({ kind: 'progress', fields: parseFields(payload) });
+        this.#hear({ kind: 'progress', fields: parseFields(payload) });
         return;
       case kinds.problem:
-        this.#events.push({ kind: 'problem', fields: parseFields(payload) });
+        this.#hear({ kind: 'problem', fields: parseFields(payload) });
         return;
       case kinds.row:
-        this.#events.push({ kind: 'row', fields: parseFields(payload) });
+        this.#hear({ kind: 'row', fields: parseFields(payload) });
         return;
       case kinds.output:
-        this.#events.push({ kind: 'output', bytes: payload });
+        this.#hear({ kind: 'output', bytes: payload });
         return;
       case kinds.result:
         this.#told = true;
-        this.#events.push({ kind: 'result', fields: parseFields(payload) });
+        this.#hear({ kind: 'result', fields: parseFields(payload) });
         this.#events.end();
         this.#endData();
         return;
       default:
         throw broken('a frame is of no kind');
+    }
+  }
+
+  #hear(event: JobEvent): void {
+    this.#waiting += 1;
+    this.#events.push(event);
+  }
+
+  /** In order; what is taken makes room for more. */
+  async *heard(): AsyncGenerator<JobEvent> {
+    for await (const event of this.#events) {
+      this.#waiting -= 1;
+      if (this.#waiting < mostWaiting) this.#socket.resume();
+      yield event;
     }
   }
 
@@ -276,7 +295,7 @@ export async function openJob(path: string, ticket: string): Promise<Job> {
   socket.write(ticket);
   return {
     data,
-    events,
+    events: data.heard(),
     async input(paths) {
       let batch: Buffer[] = [];
       let bytes = 0;

@@ -75,8 +75,21 @@ function begun(office: Office, { signal }: Context, job: BackupJob, id: string |
   return followRun(office, job, view.run.id, signal);
 }
 
+/** How far a command goes, and its id. */
+interface RunOptions {
+  readonly plan: boolean;
+  readonly operationId: string | undefined;
+}
+
+/** A command about a job: one that was begun before under this id is watched. Errors: BACKUP_UNKNOWN, OPERATION_REUSED. */
+function once(office: Office, context: Context, request: { readonly name: string; readonly options: WireOptions | null }, make: (job: BackupJob, how: RunOptions) => Events): Events {
+  const job = jobFor(office.db, context.principal, request.name);
+  const how = parseRunOptions(request.options);
+  return begun(office, context, job, how.operationId) ?? make(job, how);
+}
+
 /** Runs are begun or planned: there is nothing that could be stored for later. */
-function parseRunOptions(wire: WireOptions | null): { readonly plan: boolean; readonly operationId: string | undefined } {
+function parseRunOptions(wire: WireOptions | null): RunOptions {
   const { mode, operationId } = parseChangeOptions(wire);
   if (mode === 'stage') throw fieldInvalid('mode', 'STAGE', 'PLAN or APPLY');
   return { plan: mode === 'plan', operationId };
@@ -110,15 +123,12 @@ function targetFor({ db }: Office, { principal }: Context, { backup }: BackupJob
 }
 
 /** Restores a snapshot. */
-export async function* restore(office: Office, context: Context, request: RestoreBackupRequest): Events {
-  const { db, fleet, backups } = office;
-  const job = jobFor(db, context.principal, request.name);
-  const { plan, operationId } = parseRunOptions(request.options);
-  const known = begun(office, context, job, operationId);
-  if (known !== undefined) {
-    yield* known;
-    return;
-  }
+export function restore(office: Office, context: Context, request: RestoreBackupRequest): Events {
+  return once(office, context, request, (job, how) => restoreAnew(office, context, request, job, how));
+}
+
+async function* restoreAnew(office: Office, context: Context, request: RestoreBackupRequest, job: BackupJob, { plan, operationId }: RunOptions): Events {
+  const { fleet, backups } = office;
   const named = request.snapshot === '' ? '' : parseSnapshotName('snapshot', request.snapshot);
   const path = restoredPath(job, parseSnapshotPath(request.path));
   const folder = parseBackupFolder('folder', request.folder);
@@ -158,15 +168,12 @@ export async function* verify(office: Office, context: Context, request: VerifyB
 }
 
 /** Takes snapshots away. Errors: BACKUP_FROZEN: what the retention does not keep is kept all the same. */
-export async function* prune(office: Office, context: Context, request: PruneBackupRequest): Events {
-  const { db, fleet, backups } = office;
-  const job = jobFor(db, context.principal, request.name);
-  const { plan, operationId } = parseRunOptions(request.options);
-  const known = begun(office, context, job, operationId);
-  if (known !== undefined) {
-    yield* known;
-    return;
-  }
+export function prune(office: Office, context: Context, request: PruneBackupRequest): Events {
+  return once(office, context, request, (job, how) => pruneAnew(office, context, request, job, how));
+}
+
+async function* pruneAnew(office: Office, context: Context, request: PruneBackupRequest, job: BackupJob, { plan, operationId }: RunOptions): Events {
+  const { fleet, backups } = office;
   const given = request.snapshots.map((name) => parseSnapshotName('snapshot', name));
   if (given.length === 0 && job.frozen !== undefined) throw reeveError('BACKUP_FROZEN', { value: job.backup.name, rule: job.frozen.reason });
   requireIdle(backups.engine.active(job.id), job);
@@ -178,15 +185,12 @@ export async function* prune(office: Office, context: Context, request: PruneBac
 }
 
 /** Takes over the snapshots of rsnapshot. */
-export async function* adopt(office: Office, context: Context, request: AdoptBackupRequest): Events {
-  const { db, fleet, backups } = office;
-  const job = jobFor(db, context.principal, request.name);
-  const { plan, operationId } = parseRunOptions(request.options);
-  const known = begun(office, context, job, operationId);
-  if (known !== undefined) {
-    yield* known;
-    return;
-  }
+export function adopt(office: Office, context: Context, request: AdoptBackupRequest): Events {
+  return once(office, context, request, (job, how) => adoptAnew(office, context, request, job, how));
+}
+
+async function* adoptAnew(office: Office, context: Context, request: AdoptBackupRequest, job: BackupJob, { plan, operationId }: RunOptions): Events {
+  const { fleet, backups } = office;
   const from = {
     rsnapshot: parseBackupFolder('rsnapshot', request.rsnapshot),
     point: parsePattern('point', request.point, /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/, 'the name of a folder within each level'),

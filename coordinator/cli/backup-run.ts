@@ -36,7 +36,7 @@ export const run = defineCommand({
 export const log = defineCommand({
   path: 'backup log',
   summary: 'Show a run of a backup job with what went wrong, list its runs, or watch the one under way',
-  text: 'A file that vanished while the run lasted is no fault; one that failed is missing or incomplete in the snapshot.',
+  text: 'A file that vanished while the run lasted is no fault, nor is a device that the policy of a host does not let be restored (skipped); one that failed is missing or incomplete.',
   positionals: { name: job, run: { text: 'Id of the run (default: the last one); see --list', optional: true } },
   options: {
     list: { kind: 'flag', text: 'List the runs, newest first' },

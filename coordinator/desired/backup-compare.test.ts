@@ -4,7 +4,7 @@ import { parseBackup } from '../../shared/model/backup.js';
 import { backupChange } from './backup-change.js';
 import { compareEntries, compareEntry, type ComparedEntry } from './backup-compare.js';
 
-const file = (more: Partial<ComparedEntry> = {}): ComparedEntry => ({ path: 'srv/a', kind: 'file', size: 3, modifiedMs: 5, sha256: 'aa', target: '', ...more });
+const file = (more: Partial<ComparedEntry> = {}): ComparedEntry => ({ path: 'srv/a', kind: 'file', size: 3, modifiedMs: 5, mode: 0o644, uid: 1, gid: 2, sha256: 'aa', target: '', ...more });
 
 describe('a file of a snapshot', () => {
   test.each<[string, ComparedEntry, ComparedEntry | undefined, string]>([
@@ -29,13 +29,28 @@ describe('a file of a snapshot', () => {
     expect(compareEntries([file(), file({ path: 'b' })], [file({ size: 4, sha256: 'bb' })], { strict: true })).toMatchObject({ files: 2, skipped: 0, different: ['srv/a', 'b'] });
   });
 
+  it.each<[string, Partial<ComparedEntry>, Partial<ComparedEntry>, string]>([
+    ['as it was', {}, {}, 'ok'],
+    ['of another owner', {}, { uid: 9 }, 'different'],
+    ['of another group', {}, { gid: 9 }, 'different'],
+    ['that more may read', {}, { mode: 0o666 }, 'different'],
+    ['without the set-id bit that a policy keeps', { mode: 0o4755 }, { mode: 0o755 }, 'ok'],
+    ['that is a link, whose mode says nothing', { kind: 'symlink', mode: 0o777 }, { kind: 'symlink', mode: 0 }, 'ok'],
+    ['that is a link of another owner', { kind: 'symlink' }, { kind: 'symlink', uid: 9 }, 'different'],
+    ['that is a folder of another mode', { kind: 'directory' }, { kind: 'directory', mode: 0o755 }, 'different'],
+    ['that is a device, and is not there', { kind: 'char' }, { kind: 'missing' }, 'skipped'],
+  ])('that was restored just now %s', (_title, kept, restored, found) => {
+    expect(compareEntries([file(kept)], [file(restored)], { strict: true }).lines[0]).toMatch(new RegExp(`^${found} `));
+    expect(compareEntries([file(kept)], [file(restored)]).different).toEqual([]);
+  });
+
   it('makes one line of a proof, whatever its name has', () => {
     const path = 'a b\\\n\xff';
     expect(compareEntries([file({ path })], [file({ path })]).lines).toEqual(['ok aa 3 a\\x20b\\x5c\\x0a\\xff']);
   });
 
   it('gives the same lines in whatever order hosts answer, and the counts add up', () => {
-    const entries = fc.uniqueArray(fc.record({ path: fc.stringMatching(/^[a-z/]{1,6}$/), kind: fc.constantFrom('file', 'symlink', 'directory'), size: fc.nat(3), modifiedMs: fc.nat(3), sha256: fc.constantFrom('', 'aa', 'bb'), target: fc.constantFrom('', 'x') }), { selector: ({ path }) => path });
+    const entries = fc.uniqueArray(fc.record({ path: fc.stringMatching(/^[a-z/]{1,6}$/), kind: fc.constantFrom('file', 'symlink', 'directory'), size: fc.nat(3), modifiedMs: fc.nat(3), mode: fc.nat(3), uid: fc.nat(1), gid: fc.nat(1), sha256: fc.constantFrom('', 'aa', 'bb'), target: fc.constantFrom('', 'x') }), { selector: ({ path }) => path });
     fc.assert(
       fc.property(entries, entries, (kept, source) => {
         const found = compareEntries(kept, source);

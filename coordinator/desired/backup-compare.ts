@@ -7,6 +7,10 @@ export interface ComparedEntry {
   readonly modifiedMs: number;
   /** Hex; empty: it could not be read, or is none of a file. */
   readonly sha256: string;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
   /** Where a symbolic link leads, one character for each byte. */
   readonly target: string;
 }
@@ -35,15 +39,23 @@ export interface Comparison {
   readonly lines: readonly string[];
 }
 
-/** Compares files of a snapshot with those of its source, by their paths. `strict`: what was copied just now; whatever is missing or changed is different. */
+/** Whether who owns it and who may do what with it came back; set-id bits come back only where the policy of the host says so. */
+function isOwnedAlike(kept: ComparedEntry, other: ComparedEntry | undefined): boolean {
+  const bits = 0o1777;
+  return other !== undefined && kept.uid === other.uid && kept.gid === other.gid && (kept.kind === 'symlink' || (kept.mode & bits) === (other.mode & bits));
+}
+
+/** A file that was restored just now: whatever is missing or changed is different. Devices come back only where the policy of the host says so. */
+function compareRestored(kept: ComparedEntry, restored: ComparedEntry | undefined): Compared {
+  const found = compareEntry(kept, restored);
+  if (found === 'ok') return isOwnedAlike(kept, restored) ? 'ok' : 'different';
+  return found === 'skipped' && (kept.kind === 'char' || kept.kind === 'block') ? 'skipped' : 'different';
+}
+
+/** Compares files of a snapshot with those of its source, by their paths. `strict`: they were restored from it just now, so that owners and modes count, too. */
 export function compareEntries(kept: readonly ComparedEntry[], source: readonly ComparedEntry[], { strict } = { strict: false }): Comparison {
   const byPath = new Map(source.map((entry) => [entry.path, entry]));
-  const rows = kept.map((entry) => {
-    const found = compareEntry(entry, byPath.get(entry.path));
-    // Devices come back only where the policy of the host says so.
-    const device = entry.kind === 'char' || entry.kind === 'block';
-    return { entry, found: strict && found === 'skipped' && !device ? 'different' : found };
-  });
+  const rows = kept.map((entry) => ({ entry, found: (strict ? compareRestored : compareEntry)(entry, byPath.get(entry.path)) }));
   const compared = rows.filter(({ found }) => found !== 'skipped');
   return {
     files: compared.length,

@@ -26,13 +26,13 @@ describe('how a job does', () => {
   test.each<[string, Partial<BackupFacts>, string, string | undefined]>([
     ['good', {}, '', undefined],
     ['unproven', { proof: undefined }, 'it was never proved that it can be restored', 'BACKUP_UNPROVEN'],
-    ['unproven', { proof: proof(31) }, 'it was last proved 2026-02-07 12:00 UTC that it can be restored', 'BACKUP_UNPROVEN'],
-    ['unproven', { proof: proof(1, false) }, 'what was proved 2026-03-09 12:00 UTC is not as it is on the source', 'BACKUP_UNPROVEN'],
-    ['late', { ended: run('done', 3), good: run('done', 3) }, 'the last good run began 2026-03-07 12:00 UTC', 'BACKUP_LATE'],
+    ['unproven', { proof: proof(31) }, 'it was last proved 2026-02-07T12:00:00Z that it can be restored', 'BACKUP_UNPROVEN'],
+    ['unproven', { proof: proof(1, false) }, 'what was proved 2026-03-09T12:00:00Z is not as it is on the source', 'BACKUP_UNPROVEN'],
+    ['late', { ended: run('done', 3), good: run('done', 3) }, 'the last good run began 2026-03-07T12:00:00Z', 'BACKUP_LATE'],
     ['late', { ended: undefined, good: undefined, proof: undefined }, 'there was no good run yet', 'BACKUP_LATE'],
     ['new', { job: job({ addedAtMs: now - day }), ended: undefined, good: undefined, proof: undefined }, 'it has not run yet', undefined],
-    ['failed', { ended: run('failed', 0.1, 'no room') }, 'the last run failed: no room; the last good run began 2026-03-10 02:24 UTC', 'BACKUP_FAILED'],
-    ['failed', { ended: run('unknown', 0.1) }, 'how the last run ended is not known yet; the last good run began 2026-03-10 02:24 UTC', 'BACKUP_FAILED'],
+    ['failed', { ended: run('failed', 0.1, 'no room') }, 'the last run failed: no room; the last good run began 2026-03-10T02:24:00Z', 'BACKUP_FAILED'],
+    ['failed', { ended: run('unknown', 0.1) }, 'how the last run ended is not known yet; the last good run began 2026-03-10T02:24:00Z', 'BACKUP_FAILED'],
     ['frozen', { job: job({ frozen: { atMs: 1, reason: 'it shrank' } }), ended: run('failed', 0.1) }, 'it shrank', 'BACKUP_FROZEN'],
     ['inactive', { job: job({ backup: { ...job().backup, active: false } }), ended: run('failed', 0.1) }, 'it only runs by command', undefined],
   ])('%s', (health, more, reason, code) => {

@@ -39,11 +39,19 @@ const fromSql = (row: Sql): BackupRun => ({
   problems: row.problems,
 });
 
+/** What became of a file that was not copied as it should be; the proto says what the words mean. */
+const problemKinds = ['vanished', 'skipped', 'failed'] as const;
+
 /** A file that a run could not copy. */
 export interface ProblemRow {
   readonly path: Buffer;
-  readonly kind: 'vanished' | 'failed';
+  readonly kind: (typeof problemKinds)[number];
   readonly text: string;
+}
+
+/** Whether a word is the kind of a problem. */
+export function isProblemKind(word: string): word is ProblemRow['kind'] {
+  return problemKinds.some((kind) => kind === word);
 }
 
 /** Begins a run; the schema lets one run of a job. */

@@ -75,7 +75,7 @@ export const backupTables = `
     run_id TEXT NOT NULL REFERENCES backup_run (id) ON DELETE CASCADE,
     position INTEGER NOT NULL CHECK (position BETWEEN 1 AND 1000),
     path BLOB NOT NULL CHECK (length(path) BETWEEN 1 AND 4096),
-    kind TEXT NOT NULL CHECK (kind IN ('vanished', 'failed')),
+    kind TEXT NOT NULL CHECK (kind IN ('vanished', 'skipped', 'failed')),
     text TEXT NOT NULL CHECK (length(text) <= 1024),
     PRIMARY KEY (run_id, position)
   ) STRICT, WITHOUT ROWID;

@@ -26,6 +26,8 @@ export interface CopyOrder {
 export interface CopyEars extends SideEars {
   /** The two have reached each other. */
   readonly connected: (way: Way) => void;
+  /** A side is not confined as it should be, because its machine does not give that. */
+  readonly lacks: (host: HostRow, what: string) => void;
 }
 
 /** How a copy ended. */
@@ -55,8 +57,8 @@ export async function copyBetween(world: World, fleet: BackupFleet, order: CopyO
     const receiver = await openSide(fleet, order.receiver, ears, ends);
     const sender = await openSide(fleet, order.sender, deaf, ends);
     const grant = signGrant(world, order);
-    await start(receiver, 'receiver', grant);
-    await start(sender, 'sender', grant);
+    await start(receiver, 'receiver', grant, ears);
+    await start(sender, 'sender', grant, ears);
     ears.connected(await connect(fleet, sender, receiver));
     return await endsOf(sender, receiver, over);
   } finally {
@@ -86,10 +88,11 @@ function signGrant(world: World, order: CopyOrder): { grant: Buffer; signature: 
   return { grant: body, signature };
 }
 
-async function start(side: Side, role: 'sender' | 'receiver', grant: { grant: Buffer; signature: Buffer }): Promise<void> {
+async function start(side: Side, role: 'sender' | 'receiver', grant: { grant: Buffer; signature: Buffer }, ears: CopyEars): Promise<void> {
   await side.send({ start: { side: role, ...grant } });
   const said = await side.control(patienceMs.ready);
   if (said.kind !== 'ready') throw reeveError('BACKUP_FAILED', { value: 'The copy', host: side.host.name, rule: 'its agent did not get ready' });
+  if (said.sandbox !== 'full') ears.lacks(side.host, said.sandbox);
 }
 
 /** Tries the ways in their order; answers the one that leads there. Errors: BACKUP_FAILED. */

@@ -1,5 +1,6 @@
 import { reeveError } from '../../shared/errors/error.js';
 import { newId } from '../../shared/kit/id.js';
+import { formatUtc } from '../../shared/model/time.js';
 import type { BackupJob, BackupRun } from '../desired/backup.js';
 import { addAudit } from '../inventory/audit.js';
 import { proofOf } from '../inventory/backup-proof.js';
@@ -73,7 +74,7 @@ export function createBackupEngine(world: World, fleet: BackupFleet, onBug: (err
 export function requireIdle(running: ActiveRun | undefined, { backup }: BackupJob): void {
   const run = running?.view().run;
   if (run?.state !== 'running') return;
-  throw reeveError('BACKUP_BUSY', { value: backup.name, rule: `${run.kind} by ${run.by} since ${new Date(run.startedAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC` });
+  throw reeveError('BACKUP_BUSY', { value: backup.name, rule: `${run.kind} by ${run.by} since ${formatUtc(run.startedAtMs)}` });
 }
 
 /** The run of that id, as it is now: under way or ended. undefined: there is none. */

@@ -4,7 +4,7 @@ import type { BackupProgress as WireProgress } from '../../shared/gen/proto/reev
 import type { BackupSnapshot as WireSnapshot } from '../../shared/gen/proto/reeve/type/v1/BackupSnapshot.js';
 import { isSnapshotName } from '../../shared/model/backup.js';
 import type { ComparedEntry } from '../desired/backup-compare.js';
-import type { ProblemRow } from '../inventory/backup-run.js';
+import { isProblemKind, type ProblemRow } from '../inventory/backup-run.js';
 
 /** Longest path, and longest text of a host about one file. */
 const most = { pathBytes: 4_096, textCharacters: 1_024 } as const;
@@ -79,7 +79,7 @@ export function parseSnapshot(wire: WireSnapshot): BackupSnapshot | undefined {
 
 /** undefined: it is none that there can be. */
 export function parseProblem(wire: WireProblem): ProblemRow | undefined {
-  if (wire.path.length === 0 || wire.path.length > most.pathBytes || (wire.kind !== 'vanished' && wire.kind !== 'failed')) return undefined;
+  if (wire.path.length === 0 || wire.path.length > most.pathBytes || !isProblemKind(wire.kind)) return undefined;
   return { path: wire.path, kind: wire.kind, text: wire.text.slice(0, most.textCharacters) };
 }
 
@@ -97,6 +97,6 @@ export function parseProgress(wire: WireProgress): WorkProgress {
 
 /** A file as it is compared. */
 export function comparedOf(entry: BackupEntry): ComparedEntry {
-  const { kind, size, modifiedMs } = entry;
-  return { path: entry.path.toString('latin1'), kind, size, modifiedMs, sha256: entry.sha256.toString('hex'), target: entry.target.toString('latin1') };
+  const { kind, size, modifiedMs, mode, uid, gid } = entry;
+  return { path: entry.path.toString('latin1'), kind, size, modifiedMs, mode, uid, gid, sha256: entry.sha256.toString('hex'), target: entry.target.toString('latin1') };
 }

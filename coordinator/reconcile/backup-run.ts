@@ -61,7 +61,7 @@ export function copyOrder(work: BackupWork, { source, destination }: { readonly 
 
 /** What a copy says goes into its run. */
 export function earsOf(work: BackupWork): Parameters<typeof copyBetween>[3] {
-  return { progress: work.progress, problem: work.problem, connected: (way) => work.note({ way }) };
+  return { progress: work.progress, problem: work.problem, connected: (way) => work.note({ way }), lacks: (host, what) => work.print(`rsync on host "${host.name}" is less confined than it could be: ${what}`) };
 }
 
 interface Place {

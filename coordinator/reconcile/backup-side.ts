@@ -3,6 +3,7 @@ import type { RsyncResult } from '../../shared/gen/proto/reeve/agent/v1/RsyncRes
 import type { RunRsyncRequestInput } from '../../shared/gen/proto/reeve/agent/v1/RunRsyncRequest.js';
 import type { RunRsyncResponse } from '../../shared/gen/proto/reeve/agent/v1/RunRsyncResponse.js';
 import { waitFor } from '../../shared/kit/deadline.js';
+import { createOutbox } from '../../shared/kit/outbox.js';
 import { chunkBytes } from '../../shared/rpc/bytes.js';
 import type { HostRow } from '../inventory/host.js';
 import type { ProblemRow } from '../inventory/backup-run.js';
@@ -11,7 +12,8 @@ import { parseProblem, parseProgress, wholeOf, type WorkProgress } from './backu
 
 /** What one side says about how the two reach each other. */
 export type Control =
-  | { readonly kind: 'ready' }
+  /** `sandbox`: "full", or what the machine does not give. Hostile. */
+  | { readonly kind: 'ready'; readonly sandbox: string }
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'connected' }
@@ -51,45 +53,13 @@ export interface Side {
   readonly ended: Promise<SideResult>;
 }
 
-/** Messages that are handed over one by one: whoever gives one waits until it was taken. */
-function createOutbox<T>(): { messages: AsyncGenerator<T>; send(message: T): Promise<void>; close(): void } {
-  const waiting: { readonly message: T; readonly taken: () => void }[] = [];
-  let wake = (): void => undefined;
-  let closed = false;
-  async function* give(): AsyncGenerator<T> {
-    for (;;) {
-      const next = waiting.shift();
-      if (next !== undefined) {
-        yield next.message;
-        next.taken();
-      } else if (closed) return;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-  }
-  return {
-    messages: give(),
-    send: (message) =>
-      closed
-        ? Promise.resolve()
-        : new Promise((resolve) => {
-            waiting.push({ message, taken: resolve });
-            wake();
-          }),
-    close() {
-      closed = true;
-      for (const { taken } of waiting.splice(0)) taken();
-      wake();
-    },
-  };
-}
-
 /** Most words about the connection that a side may say before they are heard. */
 const mostControls = 16;
 
 /** Opens a side; it ends with the signal. Errors: HOST_UNREACHABLE. */
 export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars, signal: AbortSignal): Promise<Side> {
   const lane = await fleet.lane(host);
-  const outbox = createOutbox<RunRsyncRequestInput>();
+  const outbox = createOutbox<RunRsyncRequestInput>(1);
   const controls: Control[] = [];
   let heard = (): void => undefined;
   let other: Side | undefined;
@@ -100,7 +70,7 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
     heard();
   };
   const take = async (message: RunRsyncResponse): Promise<SideResult | undefined> => {
-    if (message.ready) hear({ kind: 'ready' });
+    if (message.ready) hear({ kind: 'ready', sandbox: message.ready.sandbox.slice(0, 200) });
     else if (message.listening !== undefined) hear({ kind: 'listening', port: portOf(message.listening) });
     else if (message.unreachable !== undefined) hear({ kind: 'unreachable', reason: message.unreachable.slice(0, 512) });
     else if (message.connected === true) hear({ kind: 'connected' });
@@ -116,7 +86,7 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
   };
   const read = async (): Promise<SideResult> => {
     try {
-      for await (const message of lane.channel.duplex(agentBackups, 'RunRsync', outbox.messages, { signal })) {
+      for await (const message of lane.channel.duplex(agentBackups, 'RunRsync', outbox, { signal })) {
         const result = await take(message);
         if (result !== undefined) return result;
       }
@@ -126,7 +96,7 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
       const lost = error instanceof ReeveError && error.code === 'HOST_UNREACHABLE' && !signal.aborted;
       throw lost ? reeveError('HOST_UNREACHABLE', { host: host.name, reason: 'the connection to its agent broke' }, { cause: error }) : error;
     } finally {
-      outbox.close();
+      outbox.end();
       lane.release();
     }
   };
@@ -137,7 +107,7 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
   return {
     host,
     ended,
-    send: (message) => outbox.send(message),
+    send: (message) => outbox.put(message),
     flush: () => void controls.splice(0),
     pump: (to) => void (other = to),
     async control(timeoutMs) {

@@ -61,7 +61,7 @@ static bool name_level(const struct adoption *a, size_t i) {
   struct level *l = &a->levels[i];
   for (time_t at = l->time_s;; at++) {
     struct tm tm;
-    if (!gmtime_r(&at, &tm) || !strftime(l->snapshot, sizeof l->snapshot, "%Y-%m-%dT%H%M%SZ", &tm) || !is_snapshot_name(l->snapshot)) return false;
+    if (!gmtime_r(&at, &tm) || !strftime(l->snapshot, sizeof l->snapshot, "%Y-%m-%dT%H%M%SZ", &tm) || !backup_snapshot(l->snapshot)) return false;
     if (!is_taken(a, i, l->snapshot)) return true;
   }
 }

@@ -31,10 +31,6 @@ bool newest_postgres(const char *program, char folder[64]) {
 }
 
 const char *dump_refused(const char *engine, const char *database) {
-  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
   if (!engine || (strcmp(engine, "postgresql") && strcmp(engine, "mysql"))) return "the engine has to be \"postgresql\" or \"mysql\"";
-  if (!database || !strspn(database, letters)) return "the name of the database has to begin with a letter or _";
-  size_t n = strlen(database);
-  if (n > 63 || strspn(database, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-") != n) return "the name of the database has to be 1 to 63 of A-Z a-z 0-9 _ -";
-  return NULL;
+  return database && backup_database(database) ? NULL : "the name of the database has to be 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or _";
 }

@@ -45,7 +45,7 @@ int work_discard(const struct fields *t) {
   int above = -1;
   enum store_kind kind;
   const char *folder = field(t, "folder"), *run = field(t, "run");
-  if (!folder || !run || !is_uuid(run)) return job_failed("the ticket has no folder or no run");
+  if (!folder || !run || !backup_id(run)) return job_failed("the ticket has no folder or no run");
   if (!target_look(folder, &above, name, &kind, why)) return job_failed("folder \"%.200s\": %s", folder, why);
   AUTO_FD up = above;
   snprintf(going, sizeof going, "%s.reeve-discard-%.8s%.4s", name, run, run + 9);

@@ -91,7 +91,7 @@ int work_dump(const struct fields *t) {
   const char *id = field(t, "job");
   struct dump d = {.engine = field(t, "engine"), .database = field(t, "database"), .out = -1};
   const char *refused = dump_refused(d.engine, d.database);
-  if (refused || !id || !is_uuid(id)) return job_failed("%s", refused ? refused : "the ticket has no job");
+  if (refused || !id || !backup_id(id)) return job_failed("%s", refused ? refused : "the ticket has no job");
   AUTO_FD folder = dump_folder(id);
   if (folder < 0) return job_failed(DUMP_DIR "/%s cannot be used: it has to be root's alone (%s)", id, error_word());
   if (flock(folder, LOCK_EX | LOCK_NB)) return job_failed("another dump of this job is under way");

@@ -125,15 +125,11 @@ describe.skipIf(!isRoot || !hasPostgres)('a dump of PostgreSQL', () => {
   }, 120_000);
 
   test('when the agent goes, all of it ends', async () => {
-    let pid = 0;
+    const servers = (): string => execFileSync('sh', ['-c', 'ps -eo args | grep "[/]scratch/data" || true']).toString();
     const kept = host.s.work('load', [['engine', 'postgresql'], ['database', 'shop'], ['snapshot', snapshot]], {
-      begun: (connection, child) => {
-        pid = child.pid ?? 0;
-        setTimeout(() => { connection.destroy(); }, 700);
-      },
+      begun: (connection) => void vi.waitFor(() => { expect(servers()).not.toBe(''); }, { timeout: 30_000, interval: 20 }).finally(() => connection.destroy()),
     });
     expect((await kept).exit).not.toBe(0);
-    expect(pid).toBeGreaterThan(0);
-    await expect.poll(() => execFileSync('sh', ['-c', 'ps -eo args | grep "[/]scratch/data" || true']).toString()).toBe('');
+    await expect.poll(servers).toBe('');
   }, 60_000);
 });

@@ -152,7 +152,7 @@ static bool open_bases(const struct fields *t, struct bases *all) {
   const char *id = field(t, "job");
   char dump[sizeof DUMP_DIR + 40];
   for (const char *folder = NULL; (folder = field_after(t, "folder", folder));) if (!base_add(all, folder)) return false;
-  if (!id || !is_uuid(id)) return true;
+  if (!id || !backup_id(id)) return true;
   snprintf(dump, sizeof dump, DUMP_DIR "/%s", id);
   return base_add(all, dump);
 }

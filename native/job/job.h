@@ -2,6 +2,7 @@
 #ifndef REEVE_JOB_H
 #define REEVE_JOB_H
 #include "reeve.h"
+#include "backup_word.h"
 
 #define CONN 0                               /* the connection to the agent: systemd gives it as standard input */
 #define PAYLOAD_MAX 65536u
@@ -14,7 +15,7 @@
 enum frame { F_DATA = 1, F_END, F_READY, F_PROGRESS, F_PROBLEM, F_ROW, F_OUTPUT, F_RESULT, F_INPUT };
 
 /* Where things are; given by hand in tests. */
-struct job_config { const char *state; uid_t caller; uid_t store_uid; gid_t store_gid; bool landlock, mounts; };
+struct job_config { const char *state; uid_t caller; uid_t store_uid; gid_t store_gid; bool landlock; };
 extern struct job_config job;
 
 /* key=value ended by NUL, in the order they were written; a copy of its own. */
@@ -43,8 +44,6 @@ int job_done(struct buf *more);                                                 
 int open_plain(const char *path, int flags);
 /* The same below a folder. */
 int open_in(int dir, const char *path, int flags);
-bool is_snapshot_name(const char *s);
-bool is_uuid(const char *s);
 
 /* The folder of a job, opened as root: it is marked as this job's and belongs to reeve-backup. -1 and `why`. */
 int store_open(const struct fields *t, char why[300]);

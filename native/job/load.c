@@ -170,7 +170,7 @@ int work_load(const struct fields *t) {
   uint64_t bytes = 0;
   char why[300];
   if (refused) return job_failed("%s", refused);
-  if (!snapshot || !is_snapshot_name(snapshot)) return job_failed("there is no such snapshot");
+  if (!snapshot || !backup_snapshot(snapshot)) return job_failed("there is no such snapshot");
   const char *missing = strcmp(engine, "mysql") ? postgres_missing() : mysql_missing();
   if (missing) return job_failed("%s", missing);
   AUTO_FD store = store_open(t, why);

@@ -6,10 +6,9 @@
  *
  * exit codes: 0 done, and the agent knows; 1 not done, and it knows why; 2 there was no ticket, or the caller was somebody else.
  */
-#include "job.h"
+#include "program.h"
 #include "rsync.h"
 #include <libgen.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -50,20 +49,6 @@ int job_done(struct buf *more) {
   bool told = put_fields(F_RESULT, &b);
   buf_free(&b);
   return told ? 0 : 1;
-}
-
-static bool account(const char *name, uid_t *uid, gid_t *gid) {
-  /* Not by getpwnam: modules of NSS would come into a program of root. */
-  FILE *file = fopen("/etc/passwd", "re");
-  bool found = false;
-  for (struct passwd *p; file && !found && (p = fgetpwent(file));) {
-    if (strcmp(p->pw_name, name)) continue;
-    *uid = p->pw_uid;
-    if (gid) *gid = p->pw_gid;
-    found = true;
-  }
-  if (file) fclose(file);
-  return found;
 }
 
 static bool is_caller(void) {
@@ -117,12 +102,13 @@ static bool parse_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   struct fields t = {0};
+  gid_t caller_gid;
   if (argc > 0 && !strcmp(basename(argv[0]), PIPE_NAME)) return pipe_main();
   signal(SIGPIPE, SIG_IGN);
   umask(077);
   job.caller = job.store_uid = (uid_t)-1;
-  (void)account("reeve-agent", &job.caller, NULL);
-  (void)account(STORE_USER, &job.store_uid, &job.store_gid);
+  (void)account_ids("reeve-agent", &job.caller, &caller_gid);
+  (void)account_ids(STORE_USER, &job.store_uid, &job.store_gid);
   if (!parse_options(argc, argv) || job.caller == (uid_t)-1 || job.store_uid == (uid_t)-1 || job.store_uid == 0) return 2;
   if (!is_caller() || !take_ticket(&t)) return 2;
   const char *work = field(&t, "work");

@@ -51,7 +51,7 @@ static int prune(const struct fields *t, void *data) {
   struct buf more;
   AUTO_FD store = open_plain("/", O_RDONLY | O_DIRECTORY);
   if (!field_number(t, "keep", UINT32_MAX, &keep)) return job_failed("the ticket does not say how many snapshots have to be left");
-  for (const char *name = NULL; (name = field_after(t, "name", name));) if (!is_snapshot_name(name)) return job_failed("a name is no name of a snapshot");
+  for (const char *name = NULL; (name = field_after(t, "name", name));) if (!backup_snapshot(name)) return job_failed("a name is no name of a snapshot");
   if (store < 0 || !count_left(t, store, &left)) return job_failed("the snapshots cannot be read (%s)", error_word());
   if (left < keep) return job_failed("only %llu complete snapshots would be left, and %llu have to be: nothing was removed", (unsigned long long)left, (unsigned long long)keep);
   if (mkdirat(store, "trash", 0700) && errno != EEXIST) return job_failed("the trash cannot be made (%s)", error_word());

@@ -53,7 +53,7 @@ static size_t bases(const struct fields *t, int store, const char **argv, size_t
   size_t n = 0;
   char name[64];
   for (const char *b = field(t, "basis"); b && n < BASES_MAX - 1; b = field_after(t, "basis", b)) {
-    if (!is_snapshot_name(b)) continue;
+    if (!backup_snapshot(b)) continue;
     snprintf(name, sizeof name, "snapshots/%s", b);
     if (!has(store, name)) continue;
     snprintf(texts[n], sizeof texts[n], "--link-dest=/dst/%s", name);
@@ -85,7 +85,7 @@ int work_receive(const struct fields *t) {
   static struct view v;
   char why[300] = "", snapshot[SNAPSHOT_LEN + 1];
   const char *name = field(t, "snapshot");
-  if (!name || !is_snapshot_name(name)) return job_failed("the ticket names no snapshot");
+  if (!name || !backup_snapshot(name)) return job_failed("the ticket names no snapshot");
   strcpy(snapshot, name);
   if (!side_has_rsync(why) || !view_begin(&v, why)) return job_failed("%s", why);
   AUTO_FD store = store_make(t, why);

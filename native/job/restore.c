@@ -25,7 +25,7 @@ int work_restore_send(const struct fields *t) {
   char why[300] = "";
   struct outcome o;
   const char *snapshot = field(t, "snapshot"), *path = field(t, "path");
-  if (!snapshot || !is_snapshot_name(snapshot)) return job_failed("the ticket names no snapshot");
+  if (!snapshot || !backup_snapshot(snapshot)) return job_failed("the ticket names no snapshot");
   if (!side_has_rsync(why) || !view_begin(&v, why)) return job_failed("%s", why);
   AUTO_FD store = store_open(t, why);
   if (store < 0) return job_failed("folder \"%.200s\": %s", field(t, "folder") ? field(t, "folder") : "", why);
@@ -112,7 +112,7 @@ int work_restore_receive(const struct fields *t) {
   char why[300] = "";
   struct target g = {.above = -1};
   const char *path = field(t, "folder"), *operation = field(t, "operation");
-  if (!operation || !is_uuid(operation)) return job_failed("the ticket has no operation");
+  if (!operation || !backup_id(operation)) return job_failed("the ticket has no operation");
   if (!side_has_rsync(why) || !view_begin(&v, why)) return job_failed("%s", why);
   if (!target_look(path, &g.above, g.name, &g.kind, why)) return job_failed("folder \"%.200s\": %s", path ? path : "", why);
   if (g.kind == STORE_FOREIGN && !field_flag(t, "beside")) return job_failed("folder \"%.200s\" is not empty", path);

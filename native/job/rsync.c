@@ -1,4 +1,5 @@
 /* Starting one side of rsync in its view, and seeing it to its end. */
+#include "program.h"
 #include "pump.h"
 #include <poll.h>
 #include <signal.h>
@@ -102,22 +103,12 @@ bool rsync_run(const struct side *s, struct outcome *out) {
 }
 
 bool rsync_version(char out[32]) {
-  char text[256] = "";
-  int from[2];
-  if (pipe2(from, O_CLOEXEC)) return false;
-  pid_t pid = fork();
-  if (pid == 0) {
-    static char *const argv[] = {RSYNC, "--version", NULL}, *const env[] = {"LC_ALL=C", NULL};
-    if (dup2(from[1], 1) >= 0) execve(argv[0], argv, env);
-    _exit(127);
-  }
-  close(from[1]);
-  size_t n = 0;
-  for (ssize_t got; pid > 0 && n < sizeof text - 1 && (got = read(from[0], text + n, sizeof text - 1 - n)) > 0;) n += (size_t)got;
-  close(from[0]);
-  if (pid > 0) waitpid(pid, NULL, 0);
-  text[n] = 0;
-  return sscanf(text, "rsync version %31s", out) == 1 || sscanf(text, "rsync  version %31s", out) == 1;
+  static const char *const argv[] = {RSYNC, "--version", NULL};
+  static struct program p = {.argv = argv, .in = -1, .out = -1, .uid = SAME_ACCOUNT, .grows = -1};
+  p.deadline_ms = job_now_ms() + GRACE_MS;
+  if (program_run(&p) != PROGRAM_OK) return false;
+  p.said[p.nsaid < SAID_KEPT ? p.nsaid : SAID_KEPT - 1] = 0;
+  return sscanf(p.said, "rsync version %31s", out) == 1;
 }
 
 bool rsync_new_enough(const char *version) {

@@ -36,7 +36,7 @@ static bool bind_folder(struct view *v, const char *folder, char why[300]) {
 static bool bind_dumps(struct view *v, const struct fields *t, char why[300]) {
   char folder[128];
   const char *id = field(t, "job");
-  if (!id || !is_uuid(id)) return false;
+  if (!id || !backup_id(id)) return false;
   snprintf(folder, sizeof folder, DUMP_DIR "/%s", id);
   for (const char *f = field(t, "folder"); f; f = field_after(t, "folder", f)) if (below(folder, f)) return true;
   AUTO_FD fd = open_plain(folder, O_RDONLY | O_DIRECTORY);

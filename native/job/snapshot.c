@@ -3,7 +3,7 @@
 
 int snapshot_open(const char *name) {
   char path[32 + SNAPSHOT_LEN];
-  if (!is_snapshot_name(name)) {
+  if (!backup_snapshot(name)) {
     errno = EINVAL;
     return -1;
   }
@@ -11,7 +11,7 @@ int snapshot_open(const char *name) {
   return open_plain(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int named(const struct dirent *e) { return is_snapshot_name(e->d_name); }
+static int named(const struct dirent *e) { return backup_snapshot(e->d_name); }
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
 int snapshot_names(int store, struct dirent ***names) {

@@ -24,7 +24,7 @@ static int broken(char why[WHY], const char *what) {
 
 static bool mark_text(const struct fields *t, char out[200]) {
   const char *fleet = field(t, "fleet"), *id = field(t, "job");
-  if (!id || !is_uuid(id) || (fleet && !is_uuid(fleet))) return false;
+  if (!id || !backup_id(id) || (fleet && !backup_id(fleet))) return false;
   snprintf(out, 200, "reeve-backup 1\nfleet=%s\njob=%s\n", fleet ? fleet : "", id);
   return true;
 }
@@ -52,7 +52,7 @@ static enum store_kind kind_of(int dir, const char *id) {
 enum store_kind store_look(const struct fields *t, int *dir, char why[WHY]) {
   const char *path = field(t, "folder"), *id = field(t, "job");
   *dir = -1;
-  if (!path || !id || !is_uuid(id)) return refused(why, "the ticket has no folder or no job"), STORE_BROKEN;
+  if (!path || !id || !backup_id(id)) return refused(why, "the ticket has no folder or no job"), STORE_BROKEN;
   *dir = open_plain(path, O_RDONLY | O_DIRECTORY);
   if (*dir < 0 && errno == ENOENT) return STORE_MISSING;
   if (*dir < 0) return broken(why, errno == ELOOP ? "a part of its path is a symbolic link" : errno == ENOTDIR ? "it is no folder" : "it cannot be opened"), STORE_BROKEN;
@@ -173,17 +173,4 @@ int in_child(int (*work)(int dir), int dir) {
   if (pid == 0) _exit(work(dir));
   while (pid > 0 && waitpid(pid, &status, 0) < 0) if (errno != EINTR) return -1;
   return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-bool is_snapshot_name(const char *s) {
-  static const char form[] = "dddd-dd-ddTddddddZ";
-  if (strlen(s) != SNAPSHOT_LEN) return false;
-  for (size_t i = 0; i < SNAPSHOT_LEN; i++) if (form[i] == 'd' ? s[i] < '0' || s[i] > '9' : s[i] != form[i]) return false;
-  return true;
-}
-
-bool is_uuid(const char *s) {
-  if (strlen(s) != 36 || strspn(s, "0123456789abcdef-") != 36) return false;
-  for (size_t i = 0; i < 36; i++) if ((s[i] == '-') != (i == 8 || i == 13 || i == 18 || i == 23)) return false;
-  return true;
 }

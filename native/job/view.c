@@ -3,7 +3,6 @@
 #include "rsync.h"
 #include <linux/capability.h>
 #include <linux/landlock.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -28,16 +27,18 @@ static void lack(const char *what) {
 
 const char *view_sandbox(void) { return *lacks ? lacks : "full"; }
 
-int open_in(int dir, const char *path, int flags) {
-  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  if (flags & O_CREAT) how.mode = 0600;
-  return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-}
+int open_in(int dir, const char *path, int flags) { return open_beneath(dir, path, flags, 0); }
 
 int open_plain(const char *path, int flags) {
   AUTO_FD top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (top < 0 || *path != '/') return -1;
   return open_in(top, path[1] ? path + 1 : ".", flags);
+}
+
+/* Without ABI 2 a file could not be linked from one folder to another, which snapshots are made of: 0 then, as without Landlock. */
+static long landlock_abi(void) {
+  long abi = job.landlock ? syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) : 0;
+  return abi < 2 ? 0 : abi;
 }
 
 bool view_begin(struct view *v, char why[WHY]) {
@@ -47,6 +48,7 @@ bool view_begin(struct view *v, char why[WHY]) {
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) return said(why, "this machine does not let root set up mounts of its own, which backups need");
   if (unshare(CLONE_NEWNET)) lack("no network of its own");
   if (unshare(CLONE_NEWIPC | CLONE_NEWUTS)) lack("no IPC of its own");
+  if (landlock_abi() == 0) lack("no Landlock that lets files be linked");
   return true;
 }
 
@@ -155,10 +157,9 @@ static bool allow(int rules, const char *path, uint64_t access) {
   return fd >= 0 && !syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
 }
 
-/* Without ABI 2 a file could not be linked from one folder to another, which snapshots are made of. */
 static bool landlock(const char *write, bool devices) {
-  long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  if (!job.landlock || abi < 2) return false;
+  long abi = landlock_abi();
+  if (abi == 0) return true;
   uint64_t more = REFER | (abi >= 3 ? TRUNCATE : 0);
   struct landlock_ruleset_attr attr = {.handled_access_fs = READ | WRITE | DEVICES | more};
   AUTO_FD rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
@@ -183,9 +184,7 @@ static bool drop(uid_t uid, gid_t gid, uint64_t caps) {
 }
 
 bool view_enter(const struct view *v, uid_t uid, gid_t gid, uint64_t caps, const char *write, bool devices) {
-  if (chroot(v->root) || chdir("/") || !drop(uid, gid, caps)) return false;
-  (void)landlock(write, devices);
-  return true;
+  return !chroot(v->root) && !chdir("/") && drop(uid, gid, caps) && landlock(write, devices);
 }
 
 bool folder_become(int dir, uint64_t caps) { return !fchdir(dir) && !chroot(".") && !chdir("/") && drop(0, 0, caps); }

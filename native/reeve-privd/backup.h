@@ -2,13 +2,11 @@
 #ifndef REEVE_BACKUP_H
 #define REEVE_BACKUP_H
 #include "reeve.h"
+#include "backup_word.h"
 
-/* The grammar of fields, again in C: an absolute folder; a pattern that is left out; the name of a snapshot; ids; a database. */
+/* The grammar of fields, again in C: an absolute folder; a pattern that is left out. */
 bool backup_folder(const char *s);
 bool backup_exclude(const char *s);
-bool backup_snapshot(const char *s);
-bool backup_id(const char *s);
-bool backup_database(const char *s);
 
 /* Checks of whole fields, with the error that names field, value and rule. Lists have a value a line. */
 uint16_t backup_check_folder(struct call *c, const char *field, const struct value *v);

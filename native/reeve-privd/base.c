@@ -1,6 +1,8 @@
-/* What all parts use, and reeve-nat too: ends of blocks, a growing buffer, numbers, lists, whole files. */
+/* What all parts use, and reeve-nat too: ends of blocks, a growing buffer, numbers, lists, whole files, and opening one without following a link. */
 #include "reeve.h"
+#include <linux/openat2.h>
 #include <stdarg.h>
+#include <sys/syscall.h>
 
 /* Behind AUTO_FD and AUTO_TEXT; errno stays what it was. */
 void end_fd(const int *fd) {
@@ -96,4 +98,11 @@ void buf_say(struct buf *b, const char *format, ...) {
   if (n < 0) b->full = true;
   else buf_put(b, text, (size_t)n);
   if (n >= 0) free(text);
+}
+
+/* openat2 that follows no link and stays below `dir`. */
+int open_beneath(int dir, const char *path, int flags, uint64_t extra) {
+  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | extra};
+  if (flags & O_CREAT) how.mode = 0600;
+  return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }

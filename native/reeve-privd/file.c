@@ -1,19 +1,10 @@
 /* Files and folders: opened without following links, read whole and bounded, closed at the end of their block. */
 #include "reeve.h"
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 
 uint16_t io_failed(struct call *c, const char *what) {
   char text[160];
   snprintf(text, sizeof text, "%s (%s)", what, strerrorname_np(errno) ? strerrorname_np(errno) : "?");
   return fail(c, REEVE_E_IO_FAILED, "rule", text, NULL);
-}
-
-/* openat2 that follows no link and stays below `dir`. */
-int open_beneath(int dir, const char *path, int flags, uint64_t extra) {
-  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | extra};
-  if (flags & O_CREAT) how.mode = 0600;
-  return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
 int open_under(const char *base, const char *path, int flags) {

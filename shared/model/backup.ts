@@ -1,3 +1,4 @@
+import { utf8Length } from './bytes.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
 import { parseCron } from './cron.js';
 
@@ -87,22 +88,10 @@ export const usualBackup = {
 export const mostBackup = { folders: 32, excludes: 200, excludeLength: 256, pathLength: 1024, dumps: 32, kept: 1000 } as const;
 
 /** Folders that the kernel makes, which are left out. */
-export const systemFolders = ['/proc', '/sys', '/dev', '/run'] as const;
-
-/** Where dumps are on their host, below it a folder for each job. */
-export const dumpFolder = '/var/lib/reeve-backup/dump';
+const kernelFolders = ['/proc', '/sys', '/dev', '/run'] as const;
 
 const folderRule = 'an absolute path without "." or "..", control characters, *, ?, [ or \\, and without the last slash, at most 1024 bytes';
 const excludeRule = 'a pattern of rsync(1) of 1 to 256 characters on one line, not beginning with "+ ", "- ", ". ", ": ", "!", ";" or "#"';
-
-function bytesOf(text: string): number {
-  let bytes = 0;
-  for (const char of text) {
-    const point = char.codePointAt(0) ?? 0;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return bytes;
-}
 
 /** Whether a text holds a character that no path or pattern may: control characters, lone halves of a pair, and those that turn text around. */
 function isOdd(text: string): boolean {
@@ -119,7 +108,7 @@ export function parseBackupFolder(field: string, text: string, { root } = { root
   if (text === '') throw fieldMissing(field, folderRule);
   if (text === '/' && root) return text;
   const parts = text.slice(1).split('/');
-  const bad = !text.startsWith('/') || parts.some((part) => part === '' || part === '.' || part === '..') || /[*?[\\]/.test(text) || isOdd(text) || bytesOf(text) > mostBackup.pathLength;
+  const bad = !text.startsWith('/') || parts.some((part) => part === '' || part === '.' || part === '..') || /[*?[\\]/.test(text) || isOdd(text) || utf8Length(text) > mostBackup.pathLength;
   if (bad) throw fieldInvalid(field, text, folderRule);
   return text;
 }
@@ -131,14 +120,14 @@ export function parseBackupFolders(field: string, texts: readonly string[]): rea
   for (const folder of folders) {
     const above = folders.find((other) => other !== folder && isBelow(folder, other));
     if (above !== undefined) throw fieldInvalid(field, folder, `a folder that is not below another one of the job: it is below "${above}"`);
-    const system = systemFolders.find((other) => folder === other || isBelow(folder, other));
+    const system = kernelFolders.find((other) => folder === other || isBelow(folder, other));
     if (system !== undefined) throw fieldInvalid(field, folder, `no folder of the kernel: it is in "${system}"`);
   }
   return folders;
 }
 
 /** Whether a path is below a folder. */
-export function isBelow(path: string, folder: string): boolean {
+function isBelow(path: string, folder: string): boolean {
   return path.startsWith(folder === '/' ? '/' : `${folder}/`) && path !== folder;
 }
 

@@ -85,7 +85,7 @@ describe('presets', () => {
     }
   });
   test('observe has no writing operation', () => {
-    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'reach.check']);
+    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'observe.backup', 'reach.check']);
   });
   test('none of them leads to root', () => {
     for (const name of presets) {

@@ -3,6 +3,7 @@
  * and policy_match.c, which have the last word; here they give early, friendly errors. packaging/policy/README describes the language for people.
  */
 import { policyMaxBytes, policyOperations, type PolicyKeyRow, type PolicyOperationRow } from '../gen/privd.js';
+import { utf8Length } from './bytes.js';
 
 /** One `allow` or `deny` line. `values` has the comma-separated text of each key given; keys left out are missing. */
 export interface PolicyLine {
@@ -106,18 +107,9 @@ function parseLine(number: number, words: readonly string[]): PolicyLine | strin
   return { number, effect, operation: name, values };
 }
 
-const byteLength = (text: string): number => {
-  let bytes = 0;
-  for (const char of text) {
-    const point = char.codePointAt(0) ?? 0;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return bytes;
-};
-
 /** The policy in a text, or all its problems. */
 export function parsePolicy(text: string): PolicyParse {
-  if (byteLength(text) > policyMaxBytes) {
+  if (utf8Length(text) > policyMaxBytes) {
     return { kind: 'problems', problems: [{ line: 1, text: `the file is larger than ${String(policyMaxBytes)} bytes` }] };
   }
   const problems: PolicyProblem[] = [];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { until } from '../support/until.js';
 import { shiftSnapshots, treeOf } from '../support/backup-tree.js';
 
 interface Run {
@@ -93,6 +94,8 @@ describe.skipIf(!hosts.ok)('backups of real hosts', () => {
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('not empty')]);
     const restored = await fleet.reeve(['backup', 'restore', 'web', '--to', 'spare:/srv/restore/data', '--yes']);
     expect(restored.code, `${restored.stdout}${restored.stderr}`).toBe(0);
+    const { problems } = await fleet.json<{ problems: { path: string; kind: string }[] }>(['backup', 'log', 'web']);
+    expect(problems).toEqual([expect.objectContaining({ path: expect.stringContaining('null') as string, kind: 'skipped' })]);
     const [was, is] = await Promise.all([treeOf(web, '/srv/data'), treeOf(fleet.host('spare'), '/srv/restore/data')]);
     // Left out on purpose; not allowed by the policy of the host.
     const expected = was.filter((line) => !/(?:^| )\.\/(?:cache|null)/.test(line)).map((line) => (line.startsWith('./suid ') ? line.replace('4755', '755') : line));
@@ -124,6 +127,15 @@ describe.skipIf(!hosts.ok)('backups of real hosts', () => {
     expect(verified.proof.files).toBeGreaterThan(3);
     // It was there only to be proved.
     expect(await fleet.host('spare').run(['find', '/srv/restore', '-maxdepth', '1', '-name', 'proof*'])).toBe('');
+  }, 120_000);
+
+  test('a drill restores all by itself, proves it, and leaves nothing', async () => {
+    const set = await fleet.reeve(['backup', 'set', 'web', '--drill', 'spare:/srv/restore', '--drill-days', '7', '--yes']);
+    expect(set.code, set.stderr).toBe(0);
+    const drilled = await until(async () => (await fleet.json<{ runs: (Run & { kind: string; by: string })[] }>(['backup', 'log', 'web', '--list'])).runs.find(({ kind, by, state: how }) => kind === 'verify' && by === 'schedule' && how !== 'running'), { timeoutMs: 90_000, everyMs: 500, what: 'the drill to end' });
+    expect(drilled, drilled.reason).toMatchObject({ state: 'done', reason: '' });
+    expect(await fleet.host('spare').run(['find', '/srv/restore', '-maxdepth', '1', '-name', '2*'])).toBe('');
+    expect((await fleet.reeve(['backup', 'set', 'web', '--no-drill', '--yes'])).code).toBe(0);
   }, 120_000);
 
   test('a snapshot that was altered does not pass', async () => {

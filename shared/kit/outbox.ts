@@ -34,8 +34,9 @@ export function createOutbox<T>(room: number): Outbox<T> {
         for (;;) {
           const next = messages.shift();
           if (next !== undefined) {
-            if (messages.length < room) release();
             yield next;
+            // The reader has come back: it is done with that one.
+            if (messages.length < room) release();
           } else if (ended === undefined) await new Promise<void>((resolve) => (wake = resolve));
           else if (ended.error === undefined) return;
           else throw ended.error;
