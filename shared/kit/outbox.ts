@@ -35,8 +35,8 @@ export function createOutbox<T>(room: number): Outbox<T> {
           const next = messages.shift();
           if (next !== undefined) {
             yield next;
-            // The reader has come back: it is done with that one.
-            if (messages.length < room) release();
+            // The reader has come back: it is done with that one, and there is room for one more.
+            writers.shift()?.();
           } else if (ended === undefined) await new Promise<void>((resolve) => (wake = resolve));
           else if (ended.error === undefined) return;
           else throw ended.error;
