@@ -57,8 +57,7 @@ export async function copyBetween(world: World, fleet: BackupFleet, order: CopyO
     const receiver = await openSide(fleet, order.receiver, ears, ends);
     const sender = await openSide(fleet, order.sender, deaf, ends);
     const grant = signGrant(world, order);
-    await start(receiver, 'receiver', grant, ears);
-    await start(sender, 'sender', grant, ears);
+    await Promise.all([start(receiver, 'receiver', grant, ears), start(sender, 'sender', grant, ears)]);
     ears.connected(await connect(fleet, sender, receiver));
     return await endsOf(sender, receiver, over);
   } finally {
