@@ -4,22 +4,6 @@
 #define PATH_MOST 1024u
 #define LIST_MOST 200u
 
-/* UTF-8 without control characters and those that turn text around. */
-static bool is_text(const char *s) {
-  const unsigned char *p = (const unsigned char *)s;
-  for (; *p; p++) {
-    if (*p < 0x20 || *p == 0x7f) return false;
-    if (*p < 0x80) continue;
-    size_t more = *p >= 0xf0 && *p < 0xf5 ? 3 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xc2 && *p < 0xe0 ? 1 : 0;
-    if (more == 0 || (*p == 0xc2 && p[1] < 0xa0)) return false;
-    if (*p == 0xe2 && p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) return false;
-    if (*p == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9) return false;
-    for (size_t i = 1; i <= more; i++) if ((p[i] & 0xc0) != 0x80) return false;
-    p += more;
-  }
-  return true;
-}
-
 static bool has_odd_part(const char *s) {
   for (const char *at = s; *at;) {
     size_t n = strcspn(at, "/");
@@ -33,7 +17,7 @@ static bool has_odd_part(const char *s) {
 
 bool backup_folder(const char *s) {
   if (!strcmp(s, "/")) return true;
-  return s[0] == '/' && s[1] && strlen(s) <= PATH_MOST && !strpbrk(s, "*?[\\") && is_text(s) && !has_odd_part(s + 1);
+  return s[0] == '/' && s[1] && strlen(s) <= PATH_MOST && !strpbrk(s, "*?[\\") && text_plain(s) && !has_odd_part(s + 1);
 }
 
 static bool is_stars(const char *s) {
@@ -44,7 +28,7 @@ static bool is_stars(const char *s) {
 bool backup_exclude(const char *s) {
   size_t n = strlen(s);
   int open = 0;
-  if (n < 1 || n > 1024 || !is_text(s) || strchr("!;#", s[0]) || (strchr("+-.:", s[0]) && s[1] == ' ') || s[0] == ' ' || s[n - 1] == ' ' || is_stars(s)) return false;
+  if (n < 1 || n > 1024 || !text_plain(s) || strchr("!;#", s[0]) || (strchr("+-.:", s[0]) && s[1] == ' ') || s[0] == ' ' || s[n - 1] == ' ' || is_stars(s)) return false;
   for (const char *at = s; *at; at++) open += (*at == '[') - (*at == ']');
   for (const char *at = s; *at; at++) if ((at == s || at[-1] == '/') && at[0] == '.' && at[1] == '.' && (!at[2] || at[2] == '/')) return false;
   return open == 0;

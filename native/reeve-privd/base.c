@@ -71,6 +71,22 @@ bool is_listed(const char *const *list, const char *s) {
   return false;
 }
 
+/* UTF-8 without control characters and those that turn text around. */
+bool text_plain(const char *s) {
+  const unsigned char *p = (const unsigned char *)s;
+  for (; *p; p++) {
+    if (*p < 0x20 || *p == 0x7f) return false;
+    if (*p < 0x80) continue;
+    size_t more = *p >= 0xf0 && *p < 0xf5 ? 3 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xc2 && *p < 0xe0 ? 1 : 0;
+    if (more == 0 || (*p == 0xc2 && p[1] < 0xa0)) return false;
+    if (*p == 0xe2 && p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) return false;
+    if (*p == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9) return false;
+    for (size_t i = 1; i <= more; i++) if ((p[i] & 0xc0) != 0x80) return false;
+    p += more;
+  }
+  return true;
+}
+
 void buf_init(struct buf *b, size_t limit) { *b = (struct buf){.limit = limit}; }
 void buf_free(struct buf *b) { free(b->p); *b = (struct buf){0}; }
 

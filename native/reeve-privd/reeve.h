@@ -146,6 +146,7 @@ bool grammar_name(const char *s);
 bool grammar_shell(const char *s);
 bool grammar_comment(const char *s);
 bool is_listed(const char *const *list, const char *s);
+bool text_plain(const char *s);
 bool has_listed_prefix(const char *const *list, const char *s);
 bool name_reserved(const char *s);
 bool uid_forbidden(uint64_t uid);
