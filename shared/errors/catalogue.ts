@@ -210,7 +210,7 @@ export const catalogue = {
   CONTAINER_IMAGE: row(284, 'FAILED_PRECONDITION', 1, 'Image "{value}" is not on host "{host}": {rule}', '{remedy}'),
   CONTAINER_ADDRESS: row(285, 'FAILED_PRECONDITION', 1, 'Address "{value}" cannot be given to a container of host "{host}": {rule}', '{remedy}'),
   CONTAINER_PORT: row(286, 'FAILED_PRECONDITION', 1, 'Port {value} of host "{host}" cannot be given to a container: {rule}'),
-  CONTAINER_PLACE: row(287, 'FAILED_PRECONDITION', 1, '"{value}" of host "{host}" cannot be given to a container: {rule}', '{remedy}'),
+  CONTAINER_PLACE: row(287, 'FAILED_PRECONDITION', 1, 'Host "{host}" cannot give "{value}" to a container: {rule}', '{remedy}'),
   CONTAINER_UNHEALTHY: row(288, 'FAILED_PRECONDITION', 1, 'Container "{value}" of host "{host}" did not get healthy, so that it is as it was before: {rule}'),
   CONTAINER_FAILED: row(289, 'FAILED_PRECONDITION', 1, '{value} on host "{host}" failed: {rule}'),
   CONTAINER_FIXED: row(290, 'FAILED_PRECONDITION', 2, '{field} of container "{value}" of host "{host}" cannot be altered: {rule}', 'Remove it and add it anew.'),
