@@ -41,6 +41,8 @@ export interface LabHostOptions {
   readonly ports?: readonly LabPort[];
   /** Extra arguments of systemd-nspawn, such as --bind=... */
   readonly nspawn?: readonly string[];
+  /** Folders of the host that lie on this machine's own file system: what puts an overlay there itself is refused one over an overlay. Empty at first; they go with the host. */
+  readonly plainFolders?: readonly string[];
   /** In a user namespace of its own, as an unprivileged container is. */
   readonly unprivileged?: boolean;
   /** A program of this machine (without libraries) that is process 1 at first and becomes /sbin/init. */
@@ -96,6 +98,7 @@ export class LabHost {
     this.#writeRoot('etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${this.name}\n`);
     this.#writeRoot(NETWORK_FILE, renderNetworkFile(this.#address, this.#options.network));
     for (const port of this.#ports) this.#writeRoot(`etc/systemd/network/20-${port.name}.network`, renderPortFile(port));
+    for (const folder of this.#options.plainFolders ?? []) mkdirSync(this.#plainFolder(folder));
     if (this.#options.init !== undefined) copyFileSync(this.#options.init, join(this.rootDir, INIT));
     await executeOk(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', `root@${this.name}`, '-f', join(this.rootDir, 'etc/ssh/ssh_host_ed25519_key')]);
   }
@@ -218,6 +221,7 @@ export class LabHost {
     const trust = this.#options.unprivileged === true ? UNPRIVILEGED : PRIVILEGED;
     const boot = [
       join(HERE, 'boot.sh'), this.#cgroupDir, this.#record.netns, this.rootDir, this.name, this.#options.bridge ?? 'br0', ...trust, ...(this.#options.nspawn ?? []),
+      ...(this.#options.plainFolders ?? []).map((folder) => `--bind=${this.#plainFolder(folder)}:${folder}`),
       ...this.#ports.map((port, index) => `--network-veth-extra=${this.#outsideOf(index)}:${port.name}`),
       ...(this.#options.init === undefined ? ['--boot'] : ['--', INIT]),
     ];
@@ -240,6 +244,10 @@ export class LabHost {
       const plug = ['ip', '-n', this.#record.netns, 'link', 'set', this.#outsideOf(index), 'master', port.bridge, 'up'];
       await until(async () => this.#nspawn !== child || (await execute(plug)).code === 0, { timeoutMs: BOOT_DEADLINE_MS, everyMs: 20, what: `host ${this.name} to have interface ${port.name}` });
     }
+  }
+
+  #plainFolder(folder: string): string {
+    return join(this.rootDir, '..', `plain${folder.replaceAll('/', '-')}`);
   }
 
   #outsideOf(index: number): string {

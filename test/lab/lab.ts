@@ -29,6 +29,8 @@ export interface BootOptions {
   readonly layer?: string;
   /** Extra arguments of systemd-nspawn. */
   readonly nspawn?: readonly string[];
+  /** Folders of the host that lie on this machine's own file system, not on an overlay; see LabHostOptions. */
+  readonly plainFolders?: readonly string[];
   readonly suite?: Suite;
   /** Like an unprivileged LXC guest without nesting: a user namespace of its own, and none of the lab's extra capabilities and system calls. */
   readonly unprivileged?: boolean;
@@ -65,7 +67,7 @@ export class Lab {
     const host = new LabHost(this.record, {
       name, address, nspawn: options.nspawn ?? [], unprivileged: options.unprivileged ?? false, ...(options.bridge === undefined ? {} : { bridge: options.bridge }),
       ...(options.init === undefined ? {} : { init: options.init }), ...(options.network === undefined ? {} : { network: options.network }),
-      ports: options.ports ?? [],
+      ports: options.ports ?? [], plainFolders: options.plainFolders ?? [],
     });
     this.hosts.set(name, host);
     const base = options.suite === undefined ? this.#base : await ensureBase(options.suite);

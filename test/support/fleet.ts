@@ -45,10 +45,11 @@ export const hosts = labAvailable();
 if (!hosts.ok && process.env['REEVE_NO_SKIP'] !== undefined) throw new Error(`Nothing may be skipped here, but real hosts cannot be booted: ${hosts.reason}`);
 
 /**
- * Boots a hub and the named hosts (in parallel), with packages of Debian on these, sets the fleet up, and joins the hosts unless `join` is false. `resident`: the test is not
+ * Boots a hub and the named hosts (in parallel), with packages of Debian on these, sets the fleet up, and joins the hosts unless `join` is false. `hostOptions`: how hosts
+ * are booted. `resident`: the test is not
  * about the command line and gives so many commands that it stays running.
  */
-export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean; debian?: readonly string[]; resident?: boolean }): Promise<TestFleet> {
+export async function startFleet(options: { name: string; hosts: readonly string[]; packages?: PackageKind; hubPackages?: PackageKind; policy?: string; join?: boolean; debian?: readonly string[]; hostOptions?: Omit<BootOptions, 'layer'>; resident?: boolean }): Promise<TestFleet> {
   const hostFiles = await debs(options.packages ?? 'normal');
   const hubFiles = options.hubPackages === undefined ? hostFiles : await debs(options.hubPackages);
   const extra = options.debian === undefined ? [] : await fetchDebian(options.debian);
@@ -56,7 +57,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
   const boot = async (name: string, files: ReadonlyMap<string, string>, names: readonly string[], bootOptions: Omit<BootOptions, 'layer'> = {}): Promise<LabHost> =>
     lab.boot(name, { ...bootOptions, layer: await ensureLayer(['reeve-runtime', ...names].map((of) => files.get(of) ?? of)) });
   const addHub = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-coordinator', 'reeve-cli']);
-  const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent', ...extra], bootOptions);
+  const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent', ...extra], { ...options.hostOptions, ...bootOptions });
   const addDesk = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-cli']);
   try {
     const [hub] = await Promise.all([addHub('hub'), ...options.hosts.map((name) => addHost(name))]);
