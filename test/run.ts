@@ -2,9 +2,10 @@
  * `npm test`: types, lint, and every test. Packages are built once for all tests that need them. What cannot run here (no root, no systemd-nspawn) is named
  * at the end; with REEVE_NO_SKIP set, as in CI, that is a failure.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { hosts } from './support/fleet.js';
 import { packageFolders } from './support/packages.js';
@@ -30,6 +31,19 @@ function step(what: string, file: string, args: readonly string[]): void {
   process.stdout.write(`--- ${what}: ${result.status === 0 ? 'ok' : 'FAILED'} in ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
 }
 
+/** Begins to build packages, beside whatever else is done; answers how to wait for them. */
+function startPackages(kind: 'normal' | 'test'): () => Promise<void> {
+  const out = join(work, kind);
+  const child = spawn(process.execPath, ['--import', 'tsx', join(top, 'packaging/build.ts'), '--out', out, ...(kind === 'test' ? ['--test-build'] : [])], { cwd: top, stdio: ['ignore', 'inherit', 'inherit'] });
+  const ended = once(child, 'exit');
+  env[packageFolders[kind]] = out;
+  return async () => {
+    const [code] = (await ended) as [number | null];
+    if (code !== 0) throw new Error(`the packages (${kind}) were not built`);
+    process.stdout.write(`--- packages (${kind}): ok\n`);
+  };
+}
+
 /** Runs some of the projects, with what else the caller asked for, and answers what vitest counted. */
 function runTests(what: string, projects: readonly string[], more: readonly string[] = []): Report {
   const report = join(work, `${projects.join('-')}.json`);
@@ -53,18 +67,16 @@ function wasSkipped(test: { readonly status: string }): boolean {
 }
 
 try {
+  const packages = hosts.ok ? (['normal', 'test'] as const).map(startPackages) : [];
   step('types', tool('tsc'), ['-p', '.']);
   step('lint', tool('eslint'), ['.']);
-  if (hosts.ok) {
-    for (const kind of ['normal', 'test'] as const) {
-      process.stdout.write(`\n--- packages (${kind})\n`);
-      const out = join(work, kind);
-      execFileSync(process.execPath, ['--import', 'tsx', join(top, 'packaging/build.ts'), '--out', out, ...(kind === 'test' ? ['--test-build'] : [])], { cwd: top, stdio: 'inherit' });
-      env[packageFolders[kind]] = out;
-    }
-  }
-  // The fast ones first, then real hosts, three files at a time: their tests wait more than they compute, and more would only fight for the same cores.
-  const reports = [runTests('units and rules', ['unit', 'rules']), runTests('real hosts and fleets', ['lab'], ['--maxWorkers=3'])];
+  for (const built of packages) await built();
+  // The fast ones first, one for each core (vitest would leave one idle), then real hosts, three files at a time: their tests wait more than they compute, and more would only
+  // fight for the same cores.
+  const reports = [
+    runTests('units and rules', ['unit', 'rules'], [`--maxWorkers=${String(availableParallelism())}`]),
+    runTests('real hosts and fleets', ['lab'], ['--maxWorkers=3']),
+  ];
   tellSlowest(reports);
   const skipped = reports.flatMap(({ testResults }) => testResults.flatMap((file) => file.assertionResults.filter(wasSkipped).map((test) => test.fullName)));
   const sum = (count: (report: Report) => number): number => reports.reduce((total, report) => total + count(report), 0);
