@@ -3,6 +3,7 @@
 #define REEVE_BACKUP_H
 #include "reeve.h"
 #include "backup_word.h"
+#include "ticket.h"
 
 /* The grammar of fields, again in C: an absolute folder; a pattern that is left out. */
 bool backup_folder(const char *s);
@@ -20,13 +21,7 @@ uint16_t backup_check_target(struct call *c, const struct value *v);
 /* Policy operation backup.send for each folder of a list. */
 uint16_t backup_allow_send(struct call *c, const struct value *folders);
 
-/* A ticket: fields, then the file. */
-struct ticket { struct buf text; };
-void ticket_begin(struct ticket *t, const struct call *c, const char *work);
-void ticket_text(struct ticket *t, const char *key, const struct value *v);
-void ticket_lines(struct ticket *t, const char *key, const struct value *v);
-void ticket_flag(struct ticket *t, const char *key, bool v);
-uint16_t ticket_end(struct ticket *t, struct call *c);
+#define BACKUP_TICKETS "job"  /* folder of tickets for reeve-job */
 
 verb_fn check_backup_inspect, op_backup_inspect, allow_backup_inspect;
 verb_fn check_backup_send, op_backup_send, allow_backup_send;

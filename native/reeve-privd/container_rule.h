@@ -9,7 +9,6 @@ bool spec_missing(struct spec_problem *why, const char *field, const char *rule)
 bool rule_template(const char *s);
 bool rule_storage(const char *s);
 bool rule_address(const char *s);
-bool rule_bracketed(const char *s);
 bool rule_cidr(const char *s);
 bool rule_device(const char *s);
 bool rule_target(const char *s);

@@ -52,11 +52,11 @@ static const char *take_engine(struct spec *s, char *v) {
     return NULL; \
   }
 TAKE_NUMBER(take_id, id, 100, 999999999, "a number from 100 to 999999999 is wanted")
-TAKE_NUMBER(take_cpu, cpu, 1, 100000, "percent of one core, 1 to 100000, are wanted")
-TAKE_NUMBER(take_tasks, tasks, 1, 4194304, "a number from 1 to 4194304 is wanted")
-TAKE_NUMBER(take_disk, disk, 1, 65536, "GiB, 1 to 65536, are wanted")
-TAKE_NUMBER(take_memory_bytes, memory, 1u << 20, 1ull << 46, "bytes, 1048576 (1 MiB) to 70368744177664 (64 TiB), are wanted")
-TAKE_NUMBER(take_swap_bytes, swap, 0, 1ull << 46, "bytes, at most 70368744177664 (64 TiB), are wanted")
+TAKE_NUMBER(take_cpu, cpu, 1, 102400, "percent of one core, 1 to 102400, are wanted")
+TAKE_NUMBER(take_tasks, tasks, 1, 1000000, "a number from 1 to 1000000 is wanted")
+TAKE_NUMBER(take_disk, disk, 1, 1000000, "GiB, 1 to 1000000, are wanted")
+TAKE_NUMBER(take_memory_bytes, memory, 4u << 20, 1ull << 50, "bytes, 4194304 (4 MiB) to 1125899906842624 (1 PiB), are wanted")
+TAKE_NUMBER(take_swap_bytes, swap, 0, 1ull << 50, "bytes, at most 1125899906842624 (1 PiB), are wanted")
 TAKE_NUMBER(take_health_start, health_start, 1, 900, "seconds, 1 to 900, are wanted")
 TAKE_NUMBER(take_stop, stop, 0, 600, "seconds, 0 to 600, are wanted")
 TAKE_NUMBER(take_idle, idle, 1, 86400, "seconds, 1 to 86400, are wanted")
@@ -92,7 +92,7 @@ TAKE_WORD(take_ids, host_ids, "host")
 TAKE_TEXT(take_image, image, container_image, "registry/name@sha256: and 64 hex digits are wanted")
 TAKE_TEXT(take_archive, archive, container_sum, "64 hex digits in lower case are wanted")
 TAKE_TEXT(take_template, template, rule_template, "STORAGE:vztmpl/FILE is wanted")
-TAKE_TEXT(take_storage, storage, rule_storage, "2 to 63 of letters, digits, _, . and -, beginning with a letter, are wanted")
+TAKE_TEXT(take_storage, storage, rule_storage, "1 to 64 of letters, digits, _, . and -, beginning with a letter, are wanted")
 TAKE_TEXT(take_bridge, bridge, container_interface, "the name of an interface is wanted: at most 15 of a-z, 0-9, ., _ and -, beginning with a letter")
 TAKE_TEXT(take_address, address, rule_cidr, "an address and the length of its network, as 10.0.3.5/24, is wanted")
 TAKE_TEXT(take_gateway, gateway, rule_address, "an address in its shortest form is wanted")
@@ -106,7 +106,7 @@ static const char *put_text(struct spec_list *list, char *v, size_t most, const 
 }
 
 static const char *take_arg(struct spec *s, char *v) { return strlen(v) > ARG_MOST ? "at most 1024 bytes are wanted" : put_text(&s->args, v, 64, "at most 64 are wanted"); }
-static const char *take_health_arg(struct spec *s, char *v) { return strlen(v) > ARG_MOST ? "at most 1024 bytes are wanted" : put_text(&s->health_args, v, 32, "at most 32 are wanted"); }
+static const char *take_health_arg(struct spec *s, char *v) { return strlen(v) > ARG_MOST ? "at most 1024 bytes are wanted" : put_text(&s->health_args, v, 64, "at most 64 are wanted"); }
 
 static const char *take_device(struct spec *s, char *v) {
   if (!rule_device(v)) return "a path below /dev is wanted";
@@ -153,7 +153,7 @@ static const char *take_port(struct spec *s, char *v) {
   char *w[4];
   uint64_t port, inside;
   if (!words(v, w, 4) || (strcmp(w[0], "tcp") && strcmp(w[0], "udp"))) return "PROTOCOL ADDRESS PORT INSIDE is wanted, tcp or udp";
-  if (!rule_bracketed(w[1])) return "its address is one of IPv4, or of IPv6 in brackets, in its shortest form";
+  if (!rule_address(w[1])) return "its address is one of IPv4 or IPv6 in its shortest form";
   if (!number(w[2], 1, 65535, &port) || !number(w[3], 1, 65535, &inside)) return "ports are 1 to 65535";
   struct spec_port *item = MORE(s->ports, 64);
   if (!item) return "at most 64 are wanted";
@@ -170,7 +170,7 @@ static const char *take_volume(struct spec *s, char *v) {
   if (!item) return "at most 32 are wanted";
   *item = (struct spec_volume){w[0], w[1], !strcmp(w[2], "ro")};
   s->volumes.n++;
-  return rule_volume_order(s) ? NULL : "they are sorted, each target once";
+  return rule_volume_order(s) ? NULL : "they are sorted by target, each once";
 }
 
 static const char *take_key(struct spec *s, char *v) {

@@ -12,7 +12,7 @@ enum spec_health { SPEC_HEALTH_NONE, SPEC_HEALTH_COMMAND, SPEC_HEALTH_TCP, SPEC_
 
 /* All texts lie in a copy that belongs to the spec. */
 struct spec_list { char **items; size_t n; };
-struct spec_port { bool udp; const char *address; uint32_t port, inside; };  /* address: 192.0.2.1, 0.0.0.0, [::1], [::] */
+struct spec_port { bool udp; const char *address; uint32_t port, inside; };  /* address: 192.0.2.1, 0.0.0.0, ::1, :: */
 struct spec_volume { const char *folder, *target; bool readonly; };
 struct spec_secret { const char *name, *version; };
 struct spec_env { const char *name, *value; };
@@ -60,10 +60,10 @@ bool container_image(const char *s);                     /* NAME@sha256:DIGEST *
 bool container_image_wanted(const char *s);              /* NAME:TAG or NAME@sha256:DIGEST */
 bool container_local_tag(const char *s);                 /* localhost/name:tag */
 bool container_secret(const char *s);
-bool container_snapshot(const char *s);                  /* [a-z][a-z0-9-]{1,30} */
+bool container_snapshot(const char *s);                  /* [a-z0-9][a-z0-9-]{0,31} */
 bool container_env_name(const char *s);
 bool container_path(const char *s);                      /* absolute, components of [A-Za-z0-9._@+-]+ */
 bool container_sum(const char *s);                       /* 64 hex digits */
-bool container_address(const char *s, int *family);      /* canonical; no brackets */
+bool container_address(const char *s, int *family);      /* canonical */
 bool container_interface(const char *s);
 #endif

@@ -73,10 +73,10 @@ bool container_secret(const char *s) {
   return n >= 1 && n <= 64 && all_of(s, n, LOWER DIGITS "._-") && !strchr("._-", s[0]);
 }
 
-/* As pct takes it: it begins with a letter, has two characters at least, and is none of the words of pct's own. */
+/* "current" and "vzdump" are pct's own. */
 bool container_snapshot(const char *s) {
   size_t n = strlen(s);
-  return n >= 2 && n <= 31 && s[0] >= 'a' && s[0] <= 'z' && all_of(s, n, LOWER DIGITS "-") && strcmp(s, "current") && strcmp(s, "vzdump");
+  return n >= 1 && n <= 32 && s[0] != '-' && all_of(s, n, LOWER DIGITS "-") && strcmp(s, "current") && strcmp(s, "vzdump");
 }
 
 /* [A-Z][A-Z0-9_]{0,63}, and nothing by which a program finds or loads another one. */

@@ -22,5 +22,5 @@ uint16_t op_backup_adopt(struct call *c) {
   ticket_text(&t, "from", F(c, FROM));
   ticket_text(&t, "point", F(c, POINT));
   ticket_flag(&t, "plan", F(c, PLAN)->number);
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

@@ -13,5 +13,5 @@ uint16_t op_backup_discard(struct call *c) {
   ticket_begin(&t, c, "discard");
   ticket_text(&t, "folder", F(c, FOLDER));
   ticket_text(&t, "run", F(c, RUN));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

@@ -14,5 +14,5 @@ uint16_t op_backup_dump(struct call *c) {
   ticket_text(&t, "job", F(c, JOB));
   ticket_text(&t, "engine", F(c, ENGINE));
   ticket_text(&t, "database", F(c, DATABASE));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

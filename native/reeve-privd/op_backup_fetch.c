@@ -18,5 +18,5 @@ uint16_t op_backup_fetch(struct call *c) {
   ticket_text(&t, "snapshot", F(c, SNAPSHOT));
   ticket_text(&t, "path", F(c, PATH));
   ticket_text(&t, "bandwidth", F(c, BANDWIDTH));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

@@ -15,5 +15,5 @@ uint16_t op_backup_hash(struct call *c) {
   ticket_begin(&t, c, "hash");
   ticket_lines(&t, "folder", F(c, FOLDERS));
   ticket_text(&t, "job", F(c, JOB));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

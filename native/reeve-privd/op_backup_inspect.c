@@ -27,5 +27,5 @@ uint16_t op_backup_inspect(struct call *c) {
   if (many) ticket_lines(&t, "folder", F(c, FOLDERS));
   else ticket_text(&t, "folder", F(c, FOLDERS));
   ticket_text(&t, "job", F(c, JOB));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

@@ -18,5 +18,5 @@ uint16_t op_backup_load(struct call *c) {
   ticket_text(&t, "snapshot", F(c, SNAPSHOT));
   ticket_text(&t, "engine", F(c, ENGINE));
   ticket_text(&t, "database", F(c, DATABASE));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

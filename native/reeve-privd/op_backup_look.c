@@ -22,5 +22,5 @@ uint16_t op_backup_look(struct call *c) {
   ticket_text(&t, "permille", F(c, PERMILLE));
   ticket_text(&t, "most", F(c, MOST));
   ticket_flag(&t, "all", F(c, ALL)->number);
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

@@ -16,5 +16,5 @@ uint16_t op_backup_prune(struct call *c) {
   ticket_text(&t, "job", F(c, JOB));
   ticket_lines(&t, "name", F(c, SNAPSHOTS));
   ticket_text(&t, "keep", F(c, MIN_KEEP));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

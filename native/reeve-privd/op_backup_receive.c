@@ -20,5 +20,5 @@ uint16_t op_backup_receive(struct call *c) {
   ticket_text(&t, "snapshot", F(c, SNAPSHOT));
   ticket_lines(&t, "basis", F(c, BASIS));
   ticket_text(&t, "seconds", F(c, SECONDS));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

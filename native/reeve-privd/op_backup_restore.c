@@ -25,5 +25,5 @@ uint16_t op_backup_restore(struct call *c) {
   ticket_flag(&t, "device", also(c, REEVE_K_BACKUP_RESTORE_DEVICE));
   ticket_flag(&t, "proof", F(c, PROOF)->number);
   ticket_text(&t, "seconds", F(c, SECONDS));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

@@ -19,5 +19,5 @@ uint16_t op_backup_send(struct call *c) {
   ticket_flag(&t, "system", F(c, SYSTEM)->number);
   ticket_text(&t, "job", F(c, JOB));
   ticket_text(&t, "bandwidth", F(c, BANDWIDTH));
-  return ticket_end(&t, c);
+  return ticket_put(&t, c, BACKUP_TICKETS);
 }

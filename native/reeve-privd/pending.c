@@ -93,7 +93,7 @@ char *small_get(int dir, const char *name, size_t max, size_t *n) {
 
 /* Temporary file beside it, fsync, rename, fsync of the folder. The temporary name begins with a dot: neither sshd nor systemd's glob takes it. */
 bool small_put(int dir, const char *name, const void *p, size_t n, mode_t mode) {
-  char new_name[80];
+  char new_name[256];
   snprintf(new_name, sizeof new_name, ".%s.new", name);
   (void)unlinkat(dir, new_name, 0);
   int fd = openat(dir, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -1,28 +1,28 @@
-/* Tickets for reeve-job: native/job/README.md has their form. */
-#include "backup.h"
+/* Tickets for programs that do long work outside of this sandbox: native/job/README.md has their form. Each program has a folder of its own, so that none takes another one's. */
+#include "ticket.h"
 #include <sys/random.h>
 #include <time.h>
 
 #define TICKET_MOST (192u << 10)
 #define OLD_S 120
-#define FOLDER "job"
-
-void ticket_begin(struct ticket *t, const struct call *c, const char *work) {
-  struct value kind = {.set = true, .text = (char *)work};
-  char id[40], digits[33];
-  hex(digits, c->op, OP_BYTES);
-  snprintf(id, sizeof id, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
-  struct value operation = {.set = true, .text = id};
-  buf_init(&t->text, TICKET_MOST);
-  ticket_text(t, "work", &kind);
-  ticket_text(t, "operation", &operation);
-}
+#define TAG 1  /* of the ticket in the replies of all verbs that give one */
 
 static void put(struct ticket *t, const char *key, const void *p, size_t n) {
   buf_put(&t->text, key, strlen(key));
   buf_put(&t->text, "=", 1);
   buf_put(&t->text, p, n);
   buf_put(&t->text, "", 1);
+}
+
+void ticket_word(struct ticket *t, const char *key, const char *word) { put(t, key, word, strlen(word)); }
+
+void ticket_begin(struct ticket *t, const struct call *c, const char *work) {
+  char id[40], digits[33];
+  hex(digits, c->op, OP_BYTES);
+  snprintf(id, sizeof id, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+  buf_init(&t->text, TICKET_MOST);
+  ticket_word(t, "work", work);
+  ticket_word(t, "operation", id);
 }
 
 void ticket_text(struct ticket *t, const char *key, const struct value *v) {
@@ -52,10 +52,10 @@ static void tidy(int dir) {
   end_names(names, n);
 }
 
-uint16_t ticket_end(struct ticket *t, struct call *c) {
+uint16_t ticket_put(struct ticket *t, struct call *c, const char *folder) {
   uint8_t random[16];
   char name[33];
-  AUTO_FD dir = state_folder(FOLDER);
+  AUTO_FD dir = state_folder(folder);
   uint16_t status = REEVE_OK;
   if (dir < 0 || getrandom(random, sizeof random, 0) != sizeof random) status = io_failed(c, "a ticket cannot be made");
   else {
@@ -65,8 +65,7 @@ uint16_t ticket_end(struct ticket *t, struct call *c) {
     if (t->text.full) status = fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "the request", "rule", "its lists are too long", NULL);
     else if (fd < 0 || !write_whole(fd, t->text.p, t->text.n)) status = io_failed(c, "a ticket cannot be written");
     if (status) (void)unlinkat(dir, name, 0);
-    /* All verbs of the noun answer the same field. */
-    else reply_string(&c->reply, REEVE_R_BACKUP_INSPECT_TICKET, name);
+    else reply_string(&c->reply, TAG, name);
   }
   buf_free(&t->text);
   return status;
