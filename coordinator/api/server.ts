@@ -11,6 +11,7 @@ import { auditService } from './audit.js';
 import { backupService } from './backup.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
 import { certService } from './cert.js';
+import { containerService } from './container.js';
 import { doctorService } from './doctor.js';
 import { fleetService, type FleetAddress } from './fleet.js';
 import { grantService } from './grant.js';
@@ -63,6 +64,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     auditService(office),
     backupService(office),
     certService(office),
+    containerService(office),
     doctorService(office),
     fleetService(office, options.init),
     grantService(office),

@@ -10,6 +10,7 @@ import { retireKeys } from './key-forget.js';
 import { raiseKeys, touchedHosts } from './key-touched.js';
 import { forgetBackups } from './backup-forget.js';
 import { forgetCerts } from './cert-forget.js';
+import { forgetContainers } from './container-forget.js';
 import { forgetNat } from './nat-forget.js';
 import { forgetVhosts } from './vhost-forget.js';
 import { voidTokens } from './token.js';
@@ -230,6 +231,7 @@ export function setHostState(db: Database, id: string, state: 'revoked' | 'retir
     forgetNat(db, id);
     forgetVhosts(db, id);
     forgetCerts(db, id);
+    forgetContainers(db, id);
     forgetBackups(db, id, now);
   }
   db.prepare(`UPDATE host SET state = ?, retired_at_ms = ?, quarantined_at_ms = NULL, quarantine = '' WHERE id = ?`).run(state, state === 'retired' ? now : null, id);

@@ -1,5 +1,6 @@
 import { backupTables } from './migration-backup.js';
 import { certTables } from './migration-cert.js';
+import { containerTables } from './migration-container.js';
 import { keyTables } from './migration-key.js';
 import { natTables } from './migration-nat.js';
 import { revocationTables } from './migration-revocation.js';
@@ -265,4 +266,5 @@ export const migrations: readonly string[] = [
   vhostTables,
   certTables,
   backupTables,
+  containerTables,
 ];

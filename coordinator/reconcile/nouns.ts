@@ -1,4 +1,5 @@
 import { certNoun } from './cert.js';
+import { containerNoun } from './container.js';
 import { hostNoun } from './host.js';
 import { keyNoun } from './key.js';
 import { natNoun } from './nat.js';
@@ -8,7 +9,7 @@ import { userNoun } from './user.js';
 import { vhostNoun } from './vhost.js';
 
 /** All nouns that are managed, in the order in which they are converged and let go of: one import and one row each. */
-export const nouns: readonly Noun[] = [relayNoun, userNoun, keyNoun, natNoun, certNoun, vhostNoun];
+export const nouns: readonly Noun[] = [relayNoun, userNoun, keyNoun, natNoun, certNoun, containerNoun, vhostNoun];
 
 /** What hosts are told of: all nouns, and last the host itself. */
 export const allNouns: readonly Noun[] = [...nouns, hostNoun];

@@ -1,3 +1,4 @@
+import type { ContainerInput } from '../gen/proto/reeve/type/v1/Container.js';
 import type { ContainerSpec as WireSpec, ContainerSpecInput } from '../gen/proto/reeve/type/v1/ContainerSpec.js';
 import {
   mostContainer, parseBridge, parseContainerName, parseDevice, parseOptional, parsePinnedImage, parsePlainPath, parsePublishAddress, parseSecretName, parseVariableName, parseVariableValue, parseWord,
@@ -283,5 +284,18 @@ export function parseContainer(wire: { readonly name: string; readonly presence:
       return { presence: 'released', name };
     default:
       throw fieldMissing('presence', 'PRESENT, ABSENT or RELEASED');
+  }
+}
+
+/** A row as the wire has it. */
+export function formatContainer(container: Container): ContainerInput & { readonly name: string } {
+  const { name } = container;
+  switch (container.presence) {
+    case 'present':
+      return { name, presence: 'CONTAINER_PRESENCE_PRESENT', spec: formatContainerSpec(container.spec), overwrite: container.overwrite, adopt: container.adopt };
+    case 'absent':
+      return { name, presence: 'CONTAINER_PRESENCE_ABSENT', removeVolumes: container.removeVolumes };
+    case 'released':
+      return { name, presence: 'CONTAINER_PRESENCE_RELEASED' };
   }
 }
