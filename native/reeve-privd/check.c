@@ -1,6 +1,7 @@
 /* The grammar of single values, and the floors that no policy can lower (SECURITY.md section 6, R37). */
 #define REEVE_TABLE_DATA
 #include "reeve.h"
+#include "container_spec.h"
 
 bool has_listed_prefix(const char *const *list, const char *s) {
   for (; *list; list++) if (!strncmp(*list, s, strlen(*list))) return true;
@@ -40,7 +41,7 @@ bool uid_forbidden(uint64_t uid) {
 
 #define NAME_RULE "1 to 31 of a-z, 0-9, _ and -, beginning with a letter or _, not ending with -"
 
-/* A field has one grammar, whichever verb it belongs to. */
+/* A field has one grammar, whichever verb it belongs to; but names of containers are others than those of accounts. */
 static const struct { const char *field; bool (*fits)(const char *s); const char *rule; } grammars[] = {
   {"name", grammar_name, NAME_RULE},
   {"group", grammar_name, NAME_RULE},
@@ -49,6 +50,10 @@ static const struct { const char *field; bool (*fits)(const char *s); const char
 };
 
 static uint16_t check_field(struct call *c, const char *name, const char *text) {
+  if (!strcmp(name, "name") && strstr(c->verb->name, "container")) {
+    if (container_name(text)) return REEVE_OK;
+    return fail(c, REEVE_E_FIELD_INVALID, "field", name, "value", text, "rule", "1 to 63 of a-z, 0-9 and -, beginning with a letter or digit, not digits only, and not \"host\" or \"none\"", NULL);
+  }
   for (size_t i = 0; i < sizeof grammars / sizeof *grammars; i++) {
     if (strcmp(grammars[i].field, name) || grammars[i].fits(text)) continue;
     return fail(c, REEVE_E_FIELD_INVALID, "field", name, "value", text, "rule", grammars[i].rule, NULL);

@@ -3,6 +3,7 @@
 #include "vhost.h"
 #include "cert.h"
 #include "backup.h"
+#include "container.h"
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -62,6 +63,22 @@ static const struct row verbs[] = {
   {REEVE_VERB_BACKUP_HASH, check_backup_hash, op_backup_hash, allow_backup_hash},
   {REEVE_VERB_BACKUP_PRUNE, check_backup_prune, op_backup_prune, NULL},
   {REEVE_VERB_BACKUP_ADOPT, check_backup_adopt, op_backup_adopt, NULL},
+
+  {REEVE_VERB_OBSERVE_CONTAINER, NULL, op_observe_container, NULL},
+  {REEVE_VERB_CONTAINER_PUT, check_container_put, op_container_put, allow_container_put},
+  {REEVE_VERB_CONTAINER_SETTLE, NULL, op_container_settle, NULL},
+  {REEVE_VERB_CONTAINER_SECRET, check_container_secret, op_container_secret, NULL},
+  {REEVE_VERB_CONTAINER_BUILD, NULL, op_container_build, NULL},
+  {REEVE_VERB_CONTAINER_CONTROL, NULL, op_container_control, NULL},
+  {REEVE_VERB_CONTAINER_REMOVE, check_container_remove, op_container_remove, NULL},
+  {REEVE_VERB_CONTAINER_SNAPSHOT, check_container_snapshot, op_container_snapshot, NULL},
+  {REEVE_VERB_CONTAINER_LOOK, check_container_look, op_container_look, NULL},
+  {REEVE_VERB_CONTAINER_PULL, check_container_pull, op_container_pull, allow_container_pull},
+  {REEVE_VERB_CONTAINER_IMPORT, check_container_import, op_container_import, NULL},
+  {REEVE_VERB_CONTAINER_PRUNE, NULL, op_container_prune, NULL},
+  {REEVE_VERB_CONTAINER_LOG, check_container_log, op_container_log, NULL},
+  {REEVE_VERB_CONTAINER_ADOPT, check_container_adopt, op_container_adopt, allow_container_adopt},
+  {REEVE_VERB_CONTAINER_RELEASE, NULL, op_container_release, NULL},
 };
 
 static const struct row *row_of(const struct call *c) {
@@ -88,6 +105,11 @@ static void args_text(const struct call *c, char *out, size_t room) {
     if (c->verb->fields[i].type == REEVE_T_BYTES) {
       uint8_t sum[32];
       char text[65];
+      /* A password that somebody chose could be found by its digest. */
+      if (c->verb->number == REEVE_VERB_CONTAINER_SECRET) {
+        n += (size_t)snprintf(out + n, room - n, "%zu", c->f[i].n);
+        continue;
+      }
       sha256_of(c->f[i].text, c->f[i].n, sum);
       hex(text, sum, sizeof sum);
       if (room - n > 96) n += (size_t)snprintf(out + n, room - n, "%zu:%s", c->f[i].n, text);

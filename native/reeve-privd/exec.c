@@ -1,14 +1,17 @@
 /* The closed list of programs that requests start, and what became of them. */
 #include "reeve.h"
 #include "tool.h"
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #define OUTPUT_MAX 65536u
+#define LOCK_TRIES 20
+#define LOCK_WAIT_MS 100
 
 /* The closed list. */
 static const char *const tools[] = {"/usr/sbin/useradd", "/usr/sbin/usermod", "/usr/sbin/userdel", "/usr/sbin/groupdel", "/usr/bin/gpasswd",
-  "/usr/sbin/sshd", "/usr/bin/journalctl", "/usr/sbin/iptables-nft-save", "/usr/sbin/ip6tables-nft-save", NULL};  /* and /usr/sbin/nft, see nat_nft.c */
+  "/usr/sbin/sshd", "/usr/bin/journalctl", "/usr/bin/systemctl", "/usr/sbin/iptables-nft-save", "/usr/sbin/ip6tables-nft-save", NULL};  /* and /usr/sbin/nft, see nat_nft.c */
 
 /* Exit codes of useradd(8), usermod(8), userdel(8), groupdel(8), and of a child that could not start one. */
 enum { CANNOT_UPDATE_PASSWD = 1, BAD_SYNTAX = 2, BAD_ARGUMENT = 3, UID_IN_USE = 4, ABSENT = 6, LOGGED_IN = 8,
@@ -49,6 +52,13 @@ static void log_output(const char *name, int status, char *output, size_t n) {
   log_line("%s ended with %d: %.*s", name, WIFEXITED(status) ? WEXITSTATUS(status) : -1, (int)n, output);
 }
 
+/* Tools for accounts wait for .pwd.lock, but not for passwd.lock: somebody else may have it for a moment. One that was killed while it had it counts as alive until init has
+ * waited for it. */
+static bool lost_the_lock(const char *name, int status) {
+  if (!WIFEXITED(status) || (strncmp(name, "user", 4) && strcmp(name, "groupdel"))) return false;
+  return WEXITSTATUS(status) == CANNOT_UPDATE_PASSWD || WEXITSTATUS(status) == CANNOT_UPDATE_GROUP;
+}
+
 static const char *path_of(const char *name) {
   for (const char *const *path = tools; *path; path++) if (!strcmp(strrchr(*path, '/') + 1, name)) return *path;
   return NULL;
@@ -60,6 +70,11 @@ uint16_t run_tool_text(struct call *c, const char *const *argv, char **text) {
   struct tool t = {.path = path_of(argv[0]), .argv = argv, .in = -1, .most = OUTPUT_MAX, .within_ms = TOOL_DEADLINE_MS};
   if (!t.path) return io_failed(c, "a program cannot be started");
   enum tool_end end = tool_run(&t);
+  for (int tries = 0; end == TOOL_ENDED && lost_the_lock(argv[0], t.status) && tries < LOCK_TRIES; tries++) {
+    tool_free(&t);
+    (void)poll(NULL, 0, LOCK_WAIT_MS);
+    end = tool_run(&t);
+  }
   uint16_t result = REEVE_OK;
   if (end == TOOL_ABSENT) result = tool_failed(c, argv[0], "it cannot be started");
   else if (end == TOOL_LATE) result = fail(c, REEVE_E_TOOL_TIMEOUT, "value", argv[0], NULL);

@@ -52,10 +52,16 @@ struct span { const char *p; size_t n; };
 bool json_element(struct span text, size_t *at, struct span *whole, struct span *kind, struct span *value);
 bool json_get(struct span object, const char *key, struct span *value);
 bool json_is(struct span object, const char *key, const char *text);
+bool json_item(struct span list, size_t *at, struct span *value);
 bool json_number(struct span object, const char *key, uint64_t *out);
 struct nat_counter { char name[12]; uint64_t packets, bytes; };
 bool nat_counter_next(const struct buf *text, size_t *at, struct nat_counter *counter);
 void nat_without_ours(struct buf *text);
+
+/* TCP ports that lead to this host's own administration, and why; an interface of this host. Asks sshd. */
+struct nat_reserved { const char *why[65536]; };
+uint16_t nat_reserved_fill(struct call *c, struct nat_reserved *reserved);
+bool nat_interface_there(const char *name);
 
 /* nft(8). */
 #define NFT "/usr/sbin/nft"

@@ -8,9 +8,6 @@
 #define RTF_DEFAULT 0x00010000u
 #define RTF_ADDRCONF 0x00040000u
 
-/* Ports that are not forwarded, and why. */
-struct reserved { const char *why[65536]; };
-
 static const struct nat_forward *meets(const struct nat_rules *r, unsigned port) {
   for (size_t i = 0; i < r->nforwards; i++) {
     const struct nat_forward *f = &r->forwards[i];
@@ -20,7 +17,7 @@ static const struct nat_forward *meets(const struct nat_rules *r, unsigned port)
 }
 
 /* Ports on which a process of these users listens. */
-static void add_sockets(struct reserved *reserved, const char *path, uint32_t agent, uint32_t coordinator) {
+static void add_sockets(struct nat_reserved *reserved, const char *path, uint32_t agent, uint32_t coordinator) {
   FILE *file = fopen(path, "re");
   AUTO_TEXT line = NULL;
   size_t room = 0;
@@ -32,7 +29,7 @@ static void add_sockets(struct reserved *reserved, const char *path, uint32_t ag
   if (file) fclose(file);
 }
 
-static uint16_t fill(struct call *c, struct reserved *reserved) {
+uint16_t nat_reserved_fill(struct call *c, struct nat_reserved *reserved) {
   AUTO_TEXT text = NULL;
   char line[SSHD_LINE];
   uint64_t port;
@@ -53,8 +50,8 @@ static uint16_t guard_ports(struct call *c, const struct nat_rules *r) {
   bool any = false;
   for (size_t i = 0; i < r->nforwards; i++) any = any || !r->forwards[i].udp;
   if (!any) return REEVE_OK;
-  struct reserved *reserved = calloc(1, sizeof *reserved);
-  uint16_t status = reserved ? fill(c, reserved) : io_failed(c, "out of memory");
+  struct nat_reserved *reserved = calloc(1, sizeof *reserved);
+  uint16_t status = reserved ? nat_reserved_fill(c, reserved) : io_failed(c, "out of memory");
   for (unsigned port = 1; !status && port < 65536; port++) {
     if (!reserved->why[port] || !meets(r, port)) continue;
     snprintf(text, sizeof text, "%u", port);
@@ -65,7 +62,7 @@ static uint16_t guard_ports(struct call *c, const struct nat_rules *r) {
 }
 
 /* Each interface has a folder there, in the network namespace of who asks; names come from a checked form. */
-static bool interface_there(const char *name) {
+bool nat_interface_there(const char *name) {
   char path[64];
   if (!strcmp(name, "all") || !strcmp(name, "default")) return false;
   snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s", name);
@@ -77,7 +74,7 @@ static bool interface_there(const char *name) {
 static uint16_t guard_interfaces(struct call *c, const struct nat_rules *r) {
   for (size_t i = 0; i < r->nforwards; i++) {
     const char *name = r->forwards[i].interface;
-    if (name && !interface_there(name)) return fail(c, REEVE_E_NAT_INTERFACE, "value", name, NULL);
+    if (name && !nat_interface_there(name)) return fail(c, REEVE_E_NAT_INTERFACE, "value", name, NULL);
   }
   return REEVE_OK;
 }

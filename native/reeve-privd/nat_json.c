@@ -78,6 +78,18 @@ bool json_number(struct span object, const char *key, uint64_t *out) {
   return json_get(object, key, &value) && parse_number(value.p, value.n, INT64_MAX, out);
 }
 
+/* The next value of a list; `at` is 0 at first. */
+bool json_item(struct span list, size_t *at, struct span *value) {
+  if (*at == 0 && (list.n < 2 || list.p[0] != '[')) return false;
+  size_t from = skip_space(list, *at == 0 ? 1 : *at);
+  if (from < list.n && list.p[from] == ',') from = skip_space(list, from + 1);
+  size_t stop = from < list.n && list.p[from] != ']' ? skip_value(list, from) : 0;
+  if (stop == 0) return false;
+  *value = (struct span){list.p + from, stop - from};
+  *at = stop;
+  return true;
+}
+
 /* The next element {"KIND": VALUE} of the list {"nftables": [...]}; `at` is 0 at first. */
 bool json_element(struct span text, size_t *at, struct span *whole, struct span *kind, struct span *value) {
   struct span list;

@@ -1,0 +1,34 @@
+/* container.adopt: a container of others gets a record and a unit, as the spec says; reeve-container does the rest. */
+#include "container.h"
+
+#define F(c, field) (&(c)->f[REEVE_F_CONTAINER_ADOPT_##field])
+
+uint16_t check_container_adopt(struct call *c) {
+  AUTO_SPEC s = {0};
+  uint16_t status = container_parse(c, F(c, SPEC), &s);
+  if (status || s.adopted == (s.engine != SPEC_PODMAN)) return status;
+  return fail(c, REEVE_E_FIELD_INVALID, "field", "adopted", "value", s.adopted ? "yes" : "no", "rule", "one of lxc or pct is taken over with adopted=yes", NULL);
+}
+
+uint16_t allow_container_adopt(struct call *c) { return container_allow(c, F(c, NAME)->text, F(c, SPEC)); }
+
+static uint16_t is_there(struct call *c, const char *name, enum spec_engine engine) {
+  char where[256];
+  AUTO_CONTAINER k = {0};
+  (void)container_read(name, &k);
+  if (k.there || container_foreign(name, engine, where)) return REEVE_OK;
+  return fail(c, REEVE_E_CONTAINER_UNKNOWN, "value", name, NULL);
+}
+
+uint16_t op_container_adopt(struct call *c) {
+  struct ticket t;
+  bool changed;
+  AUTO_SPEC s = {0};
+  uint16_t status = container_parse(c, F(c, SPEC), &s);
+  if (!status) status = is_there(c, F(c, NAME)->text, s.engine);
+  if (!status) status = container_write(c, F(c, NAME)->text, F(c, SPEC), true, &changed);
+  if (status) return status;
+  ticket_begin(&t, c, "adopt");
+  ticket_text(&t, "name", F(c, NAME));
+  return ticket_put(&t, c, CONTAINER_TICKETS);
+}
