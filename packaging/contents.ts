@@ -46,7 +46,7 @@ function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackag
 
 async function agentPackage(options: BuildOptions, native: NativeOptions): Promise<DebPackage> {
   const units = [
-    'reeve-agent.service', 'reeve-agent-upgrade.service', 'reeve-cert-reload.path', 'reeve-cert-reload.service', 'reeve-deadman-boot.service', 'reeve-deadman.path', 'reeve-deadman.service',
+    'reeve-agent.service', 'reeve-agent-upgrade.service', 'reeve-cert-reload.path', 'reeve-cert-reload.service', 'reeve-container.socket', 'reeve-container@.service', 'reeve-deadman-boot.service', 'reeve-deadman.path', 'reeve-deadman.service',
     'reeve-job.socket', 'reeve-job@.service', 'reeve-nat.service', 'reeve-privd.service', 'reeve-privd.socket', 'reeve-sshd-check.path', 'reeve-sshd-check.service',
     'reeve-vhost-check.path', 'reeve-vhost-check.service',
   ];
@@ -64,7 +64,7 @@ async function agentPackage(options: BuildOptions, native: NativeOptions): Promi
       { kind: 'link', path: 'usr/lib/reeve-agent/node', to: '../reeve/node' },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-upgrade', from: compileProgram('reeve-upgrade', native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-privd', from: compileProgram('reeve-privd', native), mode: 0o755 },
-      ...(['reeve-cert-reload', 'reeve-deadman', 'reeve-job', 'reeve-nat', 'reeve-sshd-check', 'reeve-vhost-check'] as const).map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-agent/${name}`, from: compileProgram(name, native), mode: 0o755 })),
+      ...(['reeve-cert-reload', 'reeve-container', 'reeve-deadman', 'reeve-job', 'reeve-nat', 'reeve-sshd-check', 'reeve-vhost-check'] as const).map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-agent/${name}`, from: compileProgram(name, native), mode: 0o755 })),
       ...PRESETS.map((name): Content => ({ kind: 'file', path: `usr/share/reeve/policy/${name}`, from: preset(options, name) })),
       ...units.map((name) => unit(options, name)),
       manualPage(options, 'reeve-agent', 8),

@@ -34,6 +34,7 @@ const PROGRAMS = {
   'reeve-sshd-check': { normal: { folder: 'sshd', file: 'reeve-sshd-check' } },
   'reeve-vhost-check': { normal: { folder: 'vhost-check', file: 'reeve-vhost-check' } },
   'reeve-cert-reload': { normal: { folder: 'cert', file: 'reeve-cert-reload' } },
+  'reeve-container': { normal: { folder: 'container', file: 'reeve-container' } },
   'reeve-job': { normal: { folder: 'job', file: 'reeve-job' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;

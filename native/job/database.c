@@ -1,20 +1,6 @@
-/* What is known of database servers and accounts of this machine. */
+/* What is known of database servers of this machine. */
 #include "program.h"
 #include <dirent.h>
-#include <pwd.h>
-
-bool account_ids(const char *name, uid_t *uid, gid_t *gid) {
-  FILE *file = fopen("/etc/passwd", "re");
-  bool found = false;
-  for (struct passwd *p; file && !found && (p = fgetpwent(file));) {
-    if (strcmp(p->pw_name, name)) continue;
-    *uid = p->pw_uid;
-    *gid = p->pw_gid;
-    found = true;
-  }
-  if (file) fclose(file);
-  return found;
-}
 
 bool newest_postgres(const char *program, char folder[64]) {
   DIR *all = opendir("/usr/lib/postgresql");

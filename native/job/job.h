@@ -36,6 +36,8 @@ size_t frame_length(const uint8_t head[4]);
 bool agent_gone(void);                                                                     /* without waiting: long loops ask now and then */
 int64_t job_now_ms(void);
 
+/* Takes the ticket that the caller names, in a folder of the state folder; false: there is none, or it is somebody else who calls. */
+bool job_ticket(const char *folder, struct fields *t);
 /* The end of a piece of work: why it failed (format), or ok with more fields. Each sends the result and answers the exit code. */
 int job_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int job_done(struct buf *more);                                                            /* NULL: only ok=1 */

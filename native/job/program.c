@@ -32,7 +32,7 @@ _Noreturn static void start(const struct program *p, int errors, pid_t parent) {
   umask(077);
   ok = ok && (p->uid == SAME_ACCOUNT || become(p->uid, p->gid));
   ok = ok && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_PDEATHSIG, SIGKILL) && getppid() == parent;
-  if (ok) execve(p->argv[0], (char *const *)p->argv, env);
+  if (ok) execve(p->argv[0], (char *const *)p->argv, p->env ? (char *const *)p->env : env);
   _exit(127);
 }
 

@@ -8,11 +8,12 @@
 
 enum program_end { PROGRAM_OK, PROGRAM_FAILED, PROGRAM_LATE, PROGRAM_GONE };
 
-/* `in` and `out` -1: nothing comes, and what it prints is kept with its errors. The environment is PATH, HOME, TMPDIR and LC_ALL. */
+/* `in` and `out` -1: nothing comes, and what it prints is kept with its errors. */
 struct program {
   const char *const *argv;
   int in, out;
   uid_t uid; gid_t gid;                  /* what it becomes, with no right of root; SAME_ACCOUNT: it stays what we are */
+  const char *const *env;                /* NULL: PATH, LC_ALL, and HOME and TMPDIR of the root that a view makes */
   int64_t deadline_ms;
   struct pace *pace;
   int grows;                             /* its size is told as progress; -1: as far as `in` was read */

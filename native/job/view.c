@@ -27,14 +27,6 @@ static void lack(const char *what) {
 
 const char *view_sandbox(void) { return *lacks ? lacks : "full"; }
 
-int open_in(int dir, const char *path, int flags) { return open_beneath(dir, path, flags, 0); }
-
-int open_plain(const char *path, int flags) {
-  AUTO_FD top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (top < 0 || *path != '/') return -1;
-  return open_in(top, path[1] ? path + 1 : ".", flags);
-}
-
 /* Without ABI 2 a file could not be linked from one folder to another, which snapshots are made of: 0 then, as without Landlock. */
 static long landlock_abi(void) {
   long abi = job.landlock ? syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) : 0;
