@@ -42,13 +42,14 @@ void record_unit(const struct record *r, char out[UNIT_ROOM]);
 void record_port_unit(const struct record *r, const struct spec_port *port, const char *kind, char out[UNIT_ROOM]);
 
 /* Programs. `argv` is fixed and absolute; `in` -1: none; what it prints comes to `out`, ended by NUL, unless that is NULL. */
-struct tool { const char *const *argv; int in; int seconds; struct buf *out; struct program p; enum program_end end; };
+struct tool { const char *const *argv; int in; int seconds; struct buf *out; const char *skip; size_t met; struct program p; enum program_end end; };
 bool tool_run(struct tool *t);                                      /* true: it ended with 0 */
 /* Tells the agent why it did not; answers the exit code. `what`: "podman cannot import it". */
 int tool_failed(const struct tool *t, const char *what);
 /* The last line it printed, or how it ended; without control characters. */
 const char *tool_said(const struct tool *t, char out[400]);
-/* Passes all it prints on, as output; true: it ended with 0. It ends with the agent. `seconds` 0: no other end. */
+/* Passes all it prints on, as output; true: it ended with 0. Lines that are `skip` are left out.
+ * It ends with the agent; `seconds` 0: no other end. */
 bool tool_pass(struct tool *t);
 /* Text of somebody else's for a sentence: what is not plain is written as \xHH. */
 void plain(char *out, size_t room, const char *s, size_t n);
@@ -59,7 +60,7 @@ const char *last_line(const char *s, size_t n, size_t *length);
 struct unit_state { char active[16], sub[24], result[24], invocation[40], group[200]; uint64_t restarts; int status; bool stale; };
 bool unit_show(const char *unit, struct unit_state *s);
 /* Its last line in the journal since a moment (CLOCK_REALTIME, s), or what systemd says of its end. */
-void unit_reason(const char *unit, const struct unit_state *s, int64_t since_s, char out[WHY]);
+void unit_reason(const struct record *r, const struct unit_state *s, int64_t since_s, char out[WHY]);
 
 /* Starts a container of podman or lxc, or the sockets of one that sleeps, and sees that it stays for a second. False and `why`. */
 bool container_up(const struct record *r, char why[WHY]);

@@ -49,9 +49,8 @@ static bool reload(const struct record *r) {
 }
 
 static bool not_started(const struct record *r, const struct unit_state *s, int64_t since, char why[WHY]) {
-  char unit[UNIT_ROOM], reason[WHY];
-  record_unit(r, unit);
-  unit_reason(unit, s, since, reason);
+  char reason[WHY];
+  unit_reason(r, s, since, reason);
   bool again = r->spec.restart != SPEC_RESTART_NO && strcmp(s->active, "inactive") && strcmp(s->active, "failed");
   snprintf(why, WHY, "%s%s", reason, again ? "; systemd starts it again every 2 s" : "");
   return false;

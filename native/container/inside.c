@@ -35,11 +35,24 @@ static int complain(const char *what) {
   return COULD_NOT;
 }
 
+/* The same folder among the mounts of this process's own; another one would be taken for it only by somebody who can write there as root. */
+static bool bind(struct view *v, int fd, const char *at, bool write, char why[300]) {
+  char link[64], path[PATH_ROOM];
+  struct stat here, there;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  path[n > 0 ? n : 0] = 0;
+  AUTO_FD again = open_plain(path, O_RDONLY | O_DIRECTORY);
+  if (again >= 0 && !fstat(fd, &here) && !fstat(again, &there) && here.st_ino == there.st_ino && here.st_dev == there.st_dev) return view_bind(v, again, at, write, why);
+  snprintf(why, 300, "a folder is not where it was");
+  return false;
+}
+
 /* `ready` says that the ids may be mapped, `go` that they are. */
 static int child(const struct inside *i, int ready, int go) {
   static struct view v;
   char why[300] = "", byte = 0;
-  if (!view_begin(&v, why) || (i->from >= 0 && !view_bind(&v, i->from, "/from", false, why)) || (i->to >= 0 && !view_bind(&v, i->to, "/to", true, why)) || !view_build(&v, why)) return complain(why);
+  if (!view_begin(&v, why) || (i->from >= 0 && !bind(&v, i->from, "/from", false, why)) || (i->to >= 0 && !bind(&v, i->to, "/to", true, why)) || !view_build(&v, why)) return complain(why);
   if (i->base && (unshare(CLONE_NEWUSER) || write(ready, "", 1) != 1 || read(go, &byte, 1) != 1)) return complain("this machine does not let root map ids");
   if (dup2(i->in >= 0 ? i->in : open("/dev/null", O_RDONLY | O_CLOEXEC), 0) < 0 || !view_enter(&v, 0, 0, i->caps, i->to >= 0 ? "/to" : NULL, i->devices)) return complain("it cannot be confined");
   umask(022);

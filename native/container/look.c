@@ -15,7 +15,8 @@ int container_log(const struct fields *t) {
   snprintf(match, sizeof match, "_SYSTEMD_UNIT=%s", unit);
   snprintf(lines, sizeof lines, "--lines=%llu", (unsigned long long)n);
   const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--all", "--output=cat", lines, match, field_flag(t, "follow") ? "--follow" : NULL, NULL};
-  struct tool tool = {.argv = argv, .in = -1};
+  /* What podman(1) says when it ended one. */
+  struct tool tool = {.argv = argv, .in = -1, .skip = r.name};
   return tool_pass(&tool) ? job_done(NULL) : tool_failed(&tool, "the journal cannot be read");
 }
 

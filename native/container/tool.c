@@ -68,13 +68,33 @@ static void keep(struct program *p, const char *part, size_t n) {
   p->nsaid += n - over;
 }
 
+/* Leaves out lines that are `skip`. How much of it the line so far has is `met`; more than all of it: the line is another one. `out` has room for what was met, too. */
+static size_t without(struct tool *t, const char *part, size_t n, char *out) {
+  size_t length = strlen(t->skip), at = 0;
+  for (size_t i = 0; i < n; i++) {
+    bool end = part[i] == '\n';
+    if (t->met < length && part[i] == t->skip[t->met]) {
+      t->met++;
+      continue;
+    }
+    if (!(end && t->met == length)) {
+      if (t->met <= length) memcpy(out + at, t->skip, t->met), at += t->met;
+      out[at++] = part[i];
+    }
+    t->met = end ? 0 : length + 1;
+  }
+  return at;
+}
+
 /* Some of what is there; false: it is at its end, or the agent has gone. */
-static bool pass_some(struct program *p) {
-  static char part[SAID_KEPT];
-  ssize_t n = read(p->errors, part, sizeof part);
+static bool pass_some(struct tool *t) {
+  static char part[SAID_KEPT], rest[SAID_KEPT + 128];
+  ssize_t n = read(t->p.errors, part, sizeof part);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
-  if (n > 0) keep(p, part, (size_t)n);
-  return n > 0 && put_frame(F_OUTPUT, part, (size_t)n);
+  if (n > 0) keep(&t->p, part, (size_t)n);
+  if (!t->skip) return n > 0 && put_frame(F_OUTPUT, part, (size_t)n);
+  size_t left = without(t, part, (size_t)n, rest);
+  return n > 0 && (left == 0 || put_frame(F_OUTPUT, rest, left));
 }
 
 bool tool_pass(struct tool *t) {
@@ -85,7 +105,7 @@ bool tool_pass(struct tool *t) {
     struct pollfd wait[2] = {{t->p.errors, POLLIN, 0}, {CONN, POLLRDHUP, 0}};
     int64_t left = t->seconds ? t->p.deadline_ms - job_now_ms() : 60000;
     late = t->seconds && left <= 0;
-    if (late || (poll(wait, 2, (int)left) < 0 && errno != EINTR) || wait[1].revents || (wait[0].revents && !pass_some(&t->p))) break;
+    if (late || (poll(wait, 2, (int)left) < 0 && errno != EINTR) || wait[1].revents || (wait[0].revents && !pass_some(t))) break;
   }
   t->end = program_stop(&t->p, SIGTERM);
   if (agent_gone()) t->end = PROGRAM_GONE;

@@ -32,21 +32,29 @@ bool unit_show(const char *unit, struct unit_state *s) {
   return ok && *s->active;
 }
 
-void unit_reason(const char *unit, const struct unit_state *s, int64_t since_s, char out[WHY]) {
-  char match[UNIT_ROOM + 20], since[40], line[400] = "";
+/* The last line that is not podman's word of what it ended. */
+static void last_words(const struct record *r, const char *text, size_t n, char line[400]) {
+  size_t length = 0;
+  for (const char *last; *line == 0 && n > 0; n = (size_t)(last - text)) {
+    last = last_line(text, n, &length);
+    if (length == 0) break;
+    if (length != strlen(r->name) || memcmp(last, r->name, length)) plain(line, 400, last, length);
+  }
+}
+
+void unit_reason(const struct record *r, const struct unit_state *s, int64_t since_s, char out[WHY]) {
+  char unit[UNIT_ROOM], match[UNIT_ROOM + 20], since[40], line[400] = "";
+  record_unit(r, unit);
   snprintf(match, sizeof match, "_SYSTEMD_UNIT=%s", unit);
   snprintf(since, sizeof since, "--since=@%lld", (long long)since_s);
-  const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", "--lines=1", since, match, NULL};
+  const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", "--lines=5", since, match, NULL};
   struct buf text;
   buf_init(&text, 1u << 20);
   struct tool t = {.argv = argv, .in = -1, .seconds = SHORT_S, .out = &text};
-  if (tool_run(&t)) {
-    size_t n;
-    const char *last = last_line((const char *)text.p, text.n - 1, &n);
-    plain(line, sizeof line, last, n);
-  }
+  if (tool_run(&t)) last_words(r, (const char *)text.p, text.n - 1, line);
   buf_free(&text);
-  const char *how = !strcmp(s->result, "exit-code") ? "it ended with exit code" : "systemd says";
-  if (!strcmp(s->result, "exit-code")) snprintf(out, WHY, "%s %d%s%s", how, s->status, *line ? "; its last line: " : "", line);
-  else snprintf(out, WHY, "%s: %s%s%s", how, *s->result ? s->result : "?", *line ? "; its last line: " : "", line);
+  const char *more = *line ? "; its last line: " : "";
+  if (!strcmp(s->result, "exit-code")) snprintf(out, WHY, "it ended with exit code %d%s%s", s->status, more, line);
+  else if (!strcmp(s->result, "success")) snprintf(out, WHY, "it ended by itself%s%s", more, line);
+  else snprintf(out, WHY, "systemd says: %s%s%s", *s->result ? s->result : "?", more, line);
 }
