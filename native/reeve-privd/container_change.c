@@ -26,6 +26,10 @@ static uint16_t guard_fixed(struct call *c, const struct container *old, const s
 static uint16_t guard_fresh(struct call *c, const char *name, const struct spec *s, bool adopting) {
   char where[256];
   bool foreign = container_foreign(name, s->engine, where);
+  if (s->engine == SPEC_PCT && !adopting) {
+    snprintf(where, sizeof where, "/etc/pve/lxc/%u.conf", s->id);
+    foreign = foreign || !access(where, F_OK);
+  }
   if (!adopting && s->adopted) return fail(c, REEVE_E_FIELD_INVALID, "field", "adopted", "value", "yes", "rule", "container.adopt takes over what others made", NULL);
   return !adopting && foreign ? fail(c, REEVE_E_CONTAINER_FOREIGN, "value", name, "rule", where, NULL) : REEVE_OK;
 }

@@ -12,11 +12,12 @@ uint16_t check_container_adopt(struct call *c) {
 
 uint16_t allow_container_adopt(struct call *c) { return container_allow(c, F(c, NAME)->text, F(c, SPEC)); }
 
-static uint16_t is_there(struct call *c, const char *name, enum spec_engine engine) {
+static uint16_t is_there(struct call *c, const char *name, const struct spec *s) {
   char where[256];
   AUTO_CONTAINER k = {0};
   (void)container_read(name, &k);
-  if (k.there || container_foreign(name, engine, where)) return REEVE_OK;
+  snprintf(where, sizeof where, "/etc/pve/lxc/%u.conf", s->id);
+  if (k.there || (s->engine == SPEC_PCT ? !access(where, F_OK) : container_foreign(name, s->engine, where))) return REEVE_OK;
   return fail(c, REEVE_E_CONTAINER_UNKNOWN, "value", name, NULL);
 }
 
@@ -25,7 +26,7 @@ uint16_t op_container_adopt(struct call *c) {
   bool changed;
   AUTO_SPEC s = {0};
   uint16_t status = container_parse(c, F(c, SPEC), &s);
-  if (!status) status = is_there(c, F(c, NAME)->text, s.engine);
+  if (!status) status = is_there(c, F(c, NAME)->text, &s);
   if (!status) status = container_write(c, F(c, NAME)->text, F(c, SPEC), true, &changed);
   if (status) return status;
   ticket_begin(&t, c, "adopt");

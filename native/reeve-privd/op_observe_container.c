@@ -170,6 +170,7 @@ static void put_seen(struct buf *b, const struct seen *s) {
   put_text(b, TAG(BRIDGE), spec->bridge);
   reply_u32(b, TAG(ID), spec->id);
   put_text(b, TAG(UNIT), s->unit);
+  reply_bool(b, TAG(FRESH), s->k.fresh);
   reply_end(b, at);
 }
 
@@ -207,6 +208,7 @@ static bool put_foreign(const struct foreign *found, void *data) {
   put_text(b, TAG(BRIDGE), found->bridge);
   reply_u32(b, TAG(ID), found->id);
   put_text(b, TAG(UNIT), "");
+  reply_bool(b, TAG(FRESH), false);
   reply_end(b, at);
   return true;
 }

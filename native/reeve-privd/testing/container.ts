@@ -1,0 +1,60 @@
+/** What the tests of noun container share: a host with programs that are only there, and specs. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { startPrivd, type Privd } from './namespace.js';
+
+/** The policy of these tests. */
+export const containerPolicy = `version 1
+allow observe.container
+allow container.write
+allow container.image image=localhost/*,docker.io/library/*
+allow container.import
+allow container.port port=80,1024-65535
+allow container.volume folder=/srv/container/*
+allow container.bridge
+allow container.control
+allow container.log
+allow container.snapshot
+allow container.remove
+allow container.prune
+allow container.adopt
+allow container.release
+deny container.write name=zz-*
+`;
+
+/** A digest. */
+export const sum = 'ab'.repeat(32);
+/** Where units are. */
+export const units = '/etc/systemd/system';
+
+const order = ['engine', 'id', 'state', 'boot', 'adopted', 'image', 'archive', 'template', 'storage', 'arg', 'env', 'secret', 'port', 'volume', 'device', 'network', 'bridge', 'address', 'gateway', 'ids', 'key',
+  'restart', 'memory', 'swap', 'cpu', 'tasks', 'disk', 'health', 'health-arg', 'health-start', 'stop', 'idle'];
+
+/** A text in the order that specs have; undefined: without that key. */
+export function specText(values: Record<string, string | readonly string[] | undefined>): Buffer {
+  const lines = order.flatMap((key) => {
+    const value = values[key];
+    return value === undefined ? [] : (typeof value === 'string' ? [value] : value).map((item) => `${key}=${item}`);
+  });
+  return Buffer.from(['container 1', ...lines, ''].join('\n'));
+}
+
+/** A container of podman. */
+export const podman = (more: Parameters<typeof specText>[0] = {}): Buffer => specText({ engine: 'podman', state: 'running', boot: 'yes', image: `localhost/web@sha256:${sum}`, ...more });
+/** A container of lxc. */
+export const lxc = (more: Parameters<typeof specText>[0] = {}): Buffer => specText({ engine: 'lxc', state: 'running', boot: 'yes', archive: sum, bridge: 'lxcbr0', ...more });
+
+/** A host whose podman and lxc-start only exist, with a bridge, an empty /srv and control groups of its own. */
+export async function startContainerHost(): Promise<Privd> {
+  const privd = await startPrivd({ network: true });
+  for (const program of ['podman', 'lxc-start']) writeFileSync(`${privd.root}/usr/bin/${program}`, '#!/bin/false\n', { mode: 0o755 });
+  privd.inside('mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', '/srv');
+  privd.inside('mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', '/sys/fs/cgroup');
+  writeFileSync(`${privd.root}/sys/fs/cgroup/cgroup.controllers`, 'cpu memory pids\n');
+  mkdirSync(`${privd.root}/var/lib/lxc`, { mode: 0o755 });
+  privd.inside('ip', 'link', 'add', 'lxcbr0', 'type', 'bridge');
+  return privd;
+}
+
+/** A version of a secret. */
+export const version = (): string => randomUUID();
