@@ -2,9 +2,11 @@ import { ReeveError } from '../../shared/errors/error.js';
 import type { ChangeEvent } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
 import type { ChangeFinished } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeFinished.js';
 import type { ChangeOptionsInput } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeOptions.js';
+import type { ChangeProgress } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeProgress.js';
 import type { HostResult } from '../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
 import type { Change } from '../../shared/gen/proto/reeve/type/v1/Change.js';
 import { newId } from '../../shared/kit/id.js';
+import { vis } from '../../shared/model/vis.js';
 import { renderInventory, renderResults, renderSummary, type Stage } from './change-text.js';
 import { confirm, requireAnswerer } from './confirm.js';
 import type { Api } from './connect.js';
@@ -12,6 +14,7 @@ import type { Context } from './context.js';
 import { exitOfHost, exitOfOutcome, worstExit } from './exit.js';
 import { failureJson, formatJson, toJson } from './json.js';
 import { createProgress } from './progress.js';
+import { formatBytes } from './size.js';
 import { createWaits, type Wait } from './wait.js';
 
 /** How far a command goes, as its options say. */
@@ -106,6 +109,8 @@ async function follow(context: Context, events: AsyncIterable<ChangeEvent>, oper
         waits.waiting(event.waiting);
       } else if (event.confirmed) {
         waits.confirmed(event.confirmed);
+      } else if (event.progress) {
+        progress.show(fetchText(event.progress));
       } else if (event.finished) {
         finished = event.finished;
       }
@@ -120,6 +125,13 @@ async function follow(context: Context, events: AsyncIterable<ChangeEvent>, oper
   }
   const merged = mergeResults(planned, results, broken !== undefined);
   return { planId, operationId: finished?.operationId ?? operationId, results: sorted(merged), inventory, finished, answered: results.size, waits: waits.all(), outlook: waits.outlook(), broken };
+}
+
+/** What a host does before a change: `web1: fetching layer 2 of 5, 12.0 MiB of 40.0 MiB`. */
+function fetchText({ hostName, progress }: ChangeProgress): string {
+  const bytes = progress?.bytes ?? 0;
+  const total = progress?.total ?? 0;
+  return vis(`${hostName}: ${progress?.text ?? ''}${bytes === 0 ? '' : `, ${formatBytes(bytes)}`}${total === 0 ? '' : ` of ${formatBytes(total)}`}`);
 }
 
 /** What every host said last. Where others were told or the call ended early, a planned change without an answer is unknown: nobody said it was made. */

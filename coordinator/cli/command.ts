@@ -1,7 +1,7 @@
 import type { Context } from './context.js';
 
-/** What the completion asks the coordinator for: names of hosts or backup jobs, or the forwards, sites or certificates of the host that stands before them in the line. */
-export type Names = 'hosts' | 'backups' | 'forwards' | 'vhosts' | 'certs';
+/** What the completion asks the coordinator for: names of hosts or backup jobs, or the forwards, sites, certificates or containers of the host that stands before them in the line. */
+export type Names = 'hosts' | 'backups' | 'forwards' | 'vhosts' | 'certs' | 'containers';
 
 /** An option that takes a value. */
 interface ValueOption {
@@ -13,6 +13,8 @@ interface ValueOption {
   /** The only values it may have. */
   readonly choices?: readonly string[];
   readonly names?: Names;
+  /** A letter that stands for it. */
+  readonly short?: string;
 }
 
 /** An option that may be given several times. */
@@ -29,6 +31,8 @@ interface FlagOption {
   readonly kind: 'flag';
   readonly text: string;
   readonly required?: false;
+  /** A letter that stands for it. */
+  readonly short?: string;
 }
 
 /** One option of a command, as data: the parser, the help, the man page and the completions are made from it. */
@@ -43,6 +47,8 @@ export interface Positional {
   readonly optional?: boolean;
   /** Whether it is the last one and takes all that is left; it is optional then. */
   readonly many?: boolean;
+  /** Whether it is what stands behind `--`, as it is; it is optional then. */
+  readonly rest?: boolean;
   readonly names?: Names;
 }
 
@@ -50,7 +56,7 @@ export interface Positional {
 type OptionValue<O> = O extends { kind: 'flag' } ? boolean : O extends { kind: 'list' } ? readonly string[] : O extends { required: true } ? string : string | undefined;
 
 /** What `run` gets for a positional. */
-type PositionalValue<P> = P extends { many: true } ? readonly string[] : P extends { optional: true } ? string | undefined : string;
+type PositionalValue<P> = P extends { many: true } | { rest: true } ? readonly string[] : P extends { optional: true } ? string | undefined : string;
 
 /** What was given for options, by the names that declare them. */
 export type Options<O> = { readonly [K in keyof O]: OptionValue<O[K]> };
@@ -99,9 +105,14 @@ export function defineCommand<const P extends Readonly<Record<string, Positional
   return definition as unknown as Command;
 }
 
-/** The positionals of a command as a line of usage has them: `NAME`, `[NAME]`, `[NAME]...`. */
+/** The positionals of a command as a line of usage has them: `NAME`, `[NAME]`, `[NAME]...`; without what stands behind `--`, which comes after the options. */
 export function positionalNames(positionals: Readonly<Record<string, Positional>>): string[] {
-  return Object.entries(positionals).map(([name, { optional, many }]) => (many === true ? `[${name.toUpperCase()}]...` : optional === true ? `[${name.toUpperCase()}]` : name.toUpperCase()));
+  return Object.entries(positionals).filter(([, { rest }]) => rest !== true).map(([name, { optional, many }]) => (many === true ? `[${name.toUpperCase()}]...` : optional === true ? `[${name.toUpperCase()}]` : name.toUpperCase()));
+}
+
+/** What stands behind `--` as the end of a line of usage has it, `[-- NAME...]`; empty: nothing does. */
+export function restName(positionals: Readonly<Record<string, Positional>>): string {
+  return Object.entries(positionals).filter(([, { rest }]) => rest === true).map(([name]) => ` [-- ${name.toUpperCase()}...]`).join('');
 }
 
 /** Options of every command. */

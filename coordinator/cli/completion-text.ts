@@ -25,6 +25,12 @@ function freeOptions(nouns: readonly Noun[]): string[] {
   return [...new Set(all)].filter((name) => !closed.includes(name)).sort();
 }
 
+/** Letters that stand for options with a value. */
+function shortOptions(nouns: readonly Noun[]): string[] {
+  const all = nouns.flatMap((noun) => noun.commands.flatMap((command) => Object.values<Option>(command.options).flatMap((option) => (option.kind === 'value' && option.short !== undefined ? [`-${option.short}`] : []))));
+  return [...new Set(all)].sort();
+}
+
 function verbsOf(noun: Noun): string[] {
   return noun.commands.flatMap((command) => (command.path === noun.name ? [] : [command.path.slice(noun.name.length + 1)]));
 }
@@ -50,7 +56,7 @@ export function renderBash(nouns: readonly Noun[]): string {
     '  esac',
     '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
     '    if [[ $skip ]]; then skip=; continue; fi',
-    `    case $word in ${['socket', ...choicesOf(nouns).map(([name]) => name), ...namedOptions(nouns), ...freeOptions(nouns)].map((name) => `--${name}`).join('|')}) skip=1 ;; -*) ;; *) path="$path$word " ;; esac`,
+    `    case $word in ${['socket', ...choicesOf(nouns).map(([name]) => name), ...namedOptions(nouns), ...freeOptions(nouns)].map((name) => `--${name}`).concat(shortOptions(nouns)).join('|')}) skip=1 ;; -*) ;; *) path="$path$word " ;; esac`,
     '  done',
     '  case $path in',
     `    '') words='${nouns.map((noun) => noun.name).join(' ')} --help --version' ;;`,
@@ -63,6 +69,7 @@ export function renderBash(nouns: readonly Noun[]): string {
     '    forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;',
     '    vhosts) words="$words $(reeve completion vhosts "${said[${#said[@]}-1]}" 2>/dev/null)" ;;',
     '    certs) words="$words $(reeve completion certs "${said[${#said[@]}-1]}" 2>/dev/null)" ;;',
+    '    containers) words="$words $(reeve completion containers "${said[${#said[@]}-1]}" 2>/dev/null)" ;;',
     '  esac; fi',
     '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
     '}',
@@ -87,6 +94,7 @@ export function renderZsh(nouns: readonly Noun[]): string {
     "_reeve_forwards() { local -a found=(${(f)\"$(reeve completion forwards $line[1] 2>/dev/null)\"}); _describe forward found }",
     "_reeve_vhosts() { local -a found=(${(f)\"$(reeve completion vhosts $words[CURRENT-1] 2>/dev/null)\"}); _describe site found }",
     "_reeve_certs() { local -a found=(${(f)\"$(reeve completion certs $words[CURRENT-1] 2>/dev/null)\"}); _describe certificate found }",
+    "_reeve_containers() { local -a found=(${(f)\"$(reeve completion containers $words[CURRENT-1] 2>/dev/null)\"}); _describe container found }",
     '_reeve() {',
     "  local context state state_descr line ret=1",
     '  typeset -A opt_args',
@@ -119,7 +127,7 @@ function zshNoun(noun: Noun): string[] {
 }
 
 function zshArguments(command: Command): string {
-  const positionals = Object.entries<Positional>(command.positionals).map(([name, { choices, optional, many, names }]) => zshQuote(`${many === true ? '*' : optional === true ? ':' : ''}:${name}:${zshAction(choices, names)}`));
+  const positionals = Object.entries<Positional>(command.positionals).map(([name, { choices, optional, many, rest, names }]) => zshQuote(`${many === true || rest === true ? '*' : optional === true ? ':' : ''}:${name}:${zshAction(choices, names)}`));
   return [...Object.entries<Option>(command.options).map(([name, option]) => zshOption(name, option)), ...positionals].join(' ').trim();
 }
 

@@ -4,15 +4,15 @@ import { defineCommand, type Noun } from './command.js';
 import { renderBash, renderZsh } from './completion-text.js';
 import type { Context } from './context.js';
 import { protocolText } from './nat-rule-text.js';
-import { backupService, certService, hostService, natService, vhostService } from './service.js';
+import { backupService, certService, containerService, hostService, natService, vhostService } from './service.js';
 
 /** `reeve completion`, for the nouns that the tree has. */
 export function completionNoun(nouns: () => readonly Noun[]): Noun {
   const completion = defineCommand({
     path: 'completion',
     summary: 'Print a completion script for a shell',
-    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, backups, forwards, vhosts or certs it prints the names that the scripts offer, a line each.',
-    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'backups', 'forwards', 'vhosts', 'certs'] }, host: { text: 'With forwards, vhosts or certs: the host', optional: true } },
+    text: 'The Debian package installs both scripts; this is for shells elsewhere. With hosts, backups, forwards, vhosts, certs or containers it prints the names that the scripts offer, a line each.',
+    positionals: { what: { text: 'The shell, or what a script asks for', choices: ['bash', 'zsh', 'hosts', 'backups', 'forwards', 'vhosts', 'certs', 'containers'] }, host: { text: 'With forwards, vhosts, certs or containers: the host', optional: true } },
     options: {},
     examples: [
       { line: 'source <(reeve completion bash)', text: 'Complete in this shell' },
@@ -47,6 +47,10 @@ async function textOf(context: Context, nouns: readonly Noun[], { what, host }: 
     case 'certs': {
       const { rows } = await (await context.api()).call(certService, 'ListCerts', { selector: parseHostName(host ?? '') });
       return wordLines(rows.flatMap(({ cert }) => (cert === null ? [] : [cert.name])));
+    }
+    case 'containers': {
+      const { rows } = await (await context.api()).call(containerService, 'ListContainers', { selector: parseHostName(host ?? ''), stored: true });
+      return wordLines(rows.map(({ name }) => name));
     }
     default: {
       if (host === undefined) throw fieldMissing('the host', 'the one whose forwards are printed');

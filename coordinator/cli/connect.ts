@@ -25,6 +25,12 @@ export interface Api {
     method: M,
     request: RequestInputOf<Definition[M & keyof Definition]>,
   ): AsyncGenerator<ResponseOf<Definition[M & keyof Definition]>>;
+  /** A call in which both sides stream. */
+  duplex<Definition, M extends MethodName<Definition>>(
+    service: ServiceName<Definition>,
+    method: M,
+    messages: AsyncIterable<RequestInputOf<Definition[M & keyof Definition]>>,
+  ): AsyncGenerator<ResponseOf<Definition[M & keyof Definition]>>;
   /** What is still to be done when the command is over, quietly: a login that is past half its life is renewed. */
   settle?(): Promise<void>;
   close(): void;
@@ -49,6 +55,7 @@ export function apiOf(channel: Channel, signal: AbortSignal): Omit<Api, 'where'>
   return {
     call: (service, method, request) => channel.unary(service, method, request, { deadlineMs, signal }),
     stream: (service, method, request) => channel.stream(service, method, request, { signal }),
+    duplex: (service, method, messages) => channel.duplex(service, method, messages, { signal }),
     close: () => channel.close(),
   };
 }

@@ -30,6 +30,9 @@ const lines: readonly (readonly string[])[] = [
   ['backup', 'add', 'shop', '--from', 'web1:/srv', '--to', 'big1:/srv', '--yes'], ['backup', 'remove', 'shop', '--plan'], ['backup', 'list'], ['backup', 'show', 'shop'], ['backup', 'run', 'shop'], ['backup', 'run', 'shop', '--detach'], ['backup', 'log', 'shop'],
   ['backup', 'log', 'shop', '--list'], ['backup', 'log', 'shop', '--follow'], ['backup', 'cancel', 'shop'], ['backup', 'snapshots', 'shop'], ['backup', 'ls', 'shop'], ['backup', 'find', 'shop', '*'], ['backup', 'restore', 'shop', '--to', 'web1:/srv/x', '--yes'],
   ['backup', 'restore', 'shop', '--to', 'web1:/srv/x', '--plan'], ['backup', 'verify', 'shop'], ['backup', 'prune', 'shop', '--plan'], ['backup', 'adopt', 'shop', '--rsnapshot', '/srv/r', '--point', 'web1', '--yes'],
+  ['container', 'add', 'web1', 'shop', '--image', 'localhost/a:1', '--yes'], ['container', 'restart', 'web1', 'shop'], ['container', 'remove', 'web1', 'shop', '--plan'], ['container', 'adopt', 'web1', 'shop', '--yes'], ['container', 'list'],
+  ['container', 'show', 'web1', 'shop'], ['container', 'stats', '--once'], ['container', 'snapshot', 'create', 'web1', 'shop', 'a'], ['container', 'snapshot', 'list', 'web1', 'shop'], ['container', 'image', 'list', 'web1'],
+  ['container', 'image', 'pull', 'web1', 'example.org/a:1'], ['container', 'image', 'prune', 'web1', '--plan'],
   ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
   ['operator', 'list'], ['operator', 'add', 'ada', '--role', 'viewer'], ['whoami'], ['audit', 'list'], ['audit', 'verify'],
 ];

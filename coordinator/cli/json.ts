@@ -26,8 +26,16 @@ const paths: ReadonlySet<string> = new Set(['path', 'target', 'different']);
 
 /** One JSON document with a newline. What a terminal or a reader could take for something else (control, bidirectional, invisible) is escaped. */
 export function formatJson(value: Json): string {
-  const text = JSON.stringify(value, undefined, 2);
-  return `${text.replace(/[\u007f-\u{10ffff}]/gu, (char) => (vis(char) === char ? char : escapeUnits(char)))}\n`;
+  return `${escapeJson(JSON.stringify(value, undefined, 2))}\n`;
+}
+
+/** One JSON document on a line of its own, for answers that go on. */
+export function formatJsonLine(value: Json): string {
+  return `${escapeJson(JSON.stringify(value))}\n`;
+}
+
+function escapeJson(text: string): string {
+  return text.replace(/[\u007f-\u{10ffff}]/gu, (char) => (vis(char) === char ? char : escapeUnits(char)));
 }
 
 function escapeUnits(text: string): string {

@@ -1,7 +1,7 @@
 import yargs, { type Argv, type Options } from 'yargs';
 import { reeveError } from '../../shared/errors/error.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
-import { exitCodes, globalOptions, positionalNames, type Command, type Noun, type Option } from './command.js';
+import { exitCodes, globalOptions, positionalNames, restName, type Command, type Noun, type Option } from './command.js';
 
 /** What a command line asks for: a text to show (help, version), or a command to run. Mistakes are thrown. */
 export type Parsed =
@@ -29,7 +29,8 @@ export function parseLine(nouns: readonly Noun[], version: string, line: readonl
   if (selected === undefined) return { kind: 'text', text: text.endsWith('\n') ? text : `${text}\n` };
   const { command, values } = selected;
   const [surplus] = positionalRest(command, values);
-  if (surplus !== undefined) throw usageError(`Unknown argument: ${surplus}`, line, nouns);
+  const takesRest = Object.values(command.positionals).some(({ rest }) => rest === true);
+  if (surplus !== undefined && !takesRest) throw usageError(`Unknown argument: ${surplus}`, line, nouns);
   const args = readValues(command, values);
   const all = readOptions(globalOptions, values);
   return { kind: 'run', command, args, json: all['json'] === true, socket: typeof all['socket'] === 'string' ? all['socket'] : undefined };
@@ -83,7 +84,7 @@ function verbsOf(noun: Noun): string[] {
 }
 
 function addCommand(parser: Argv, command: Command, select: (command: Command) => (values: Readonly<Record<string, unknown>>) => void): Argv {
-  const positionals = Object.entries(command.positionals);
+  const positionals = Object.entries(command.positionals).filter(([, { rest }]) => rest !== true);
   const shape = positionals.map(([name, { optional, many }]) => (many === true ? `[${name}..]` : optional === true ? `[${name}]` : `<${name}>`)).join(' ');
   const verb = command.path.split(' ').at(-1) ?? '';
   const names = positionalNames(command.positionals).join(' ');
@@ -92,7 +93,7 @@ function addCommand(parser: Argv, command: Command, select: (command: Command) =
     command.summary,
     (nested) => {
       const text = command.text === undefined ? '' : `\n\n${command.text}`;
-      let built = nested.usage(`Usage: $0 ${`${command.path} ${names}`.trim()} [OPTION]...\n\n${command.summary}.${text}`).options(mapOptions(command.options));
+      let built = nested.usage(`Usage: $0 ${`${command.path} ${names}`.trim()} [OPTION]...${restName(command.positionals)}\n\n${command.summary}.${text}`).options(mapOptions(command.options));
       for (const [name, positional] of positionals) {
         built = built.positional(name, { type: 'string', describe: describeChoices(positional.text, positional.choices), ...(positional.many === true ? { defaultDescription: 'none' } : positional.optional === true ? {} : { demandOption: true }) });
       }
@@ -111,12 +112,16 @@ function mapOptions(options: Readonly<Record<string, Option>>): Record<string, O
 function mapOption(option: Option): Options {
   switch (option.kind) {
     case 'flag':
-      return { type: 'boolean', describe: option.text };
+      return { type: 'boolean', describe: option.text, ...aliasOf(option) };
     case 'list':
       return { type: 'string', array: true, nargs: 1, requiresArg: true, describe: `${option.value}: ${option.text}` };
     case 'value':
-      return { type: 'string', requiresArg: true, describe: describeChoices(`${option.value}: ${option.text}`, option.choices), ...(option.required === true ? { demandOption: true } : {}) };
+      return { type: 'string', requiresArg: true, describe: describeChoices(`${option.value}: ${option.text}`, option.choices), ...aliasOf(option), ...(option.required === true ? { demandOption: true } : {}) };
   }
+}
+
+function aliasOf({ short }: { readonly short?: string }): { alias?: string } {
+  return short === undefined ? {} : { alias: short };
 }
 
 function describeChoices(text: string, choices: readonly string[] | undefined): string {
@@ -124,14 +129,14 @@ function describeChoices(text: string, choices: readonly string[] | undefined): 
 }
 
 function readValues(command: Command, values: Readonly<Record<string, unknown>>): Record<string, Value> {
-  const positionals = Object.entries(command.positionals).map(([name, positional]) => [name, positional.many === true ? several(values[name]) : checkChoice(name, single(name, values[name]), positional.choices)] as const);
+  const positionals = Object.entries(command.positionals).map(([name, positional]) => [name, positional.rest === true ? positionalRest(command, values) : positional.many === true ? several(values[name]) : checkChoice(name, single(name, values[name]), positional.choices)] as const);
   for (const [first, second] of command.exclusive ?? []) {
     if (isGiven(values[first]) && isGiven(values[second])) throw fieldInvalid(`--${second}`, 'given', `it cannot stand with --${first}`);
   }
   return { ...Object.fromEntries(positionals), ...readOptions(command.options, values) };
 }
 
-/** What stands behind the words of a command and its positionals; yargs does not refuse it behind `--`. */
+/** What stands behind `--`: all that yargs leaves behind the words of a command. */
 function positionalRest(command: Command, values: Readonly<Record<string, unknown>>): string[] {
   return Array.isArray(values['_']) ? values['_'].map(String).slice(command.path.split(' ').length) : [];
 }

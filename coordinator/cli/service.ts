@@ -2,6 +2,7 @@ import type { AccessServiceDefinition } from '../../shared/gen/proto/reeve/coord
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
 import type { CertServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/CertService.js';
+import type { ContainerServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/ContainerService.js';
 import type { DoctorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/DoctorService.js';
 import type { EnrolServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/EnrolService.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
@@ -28,6 +29,7 @@ export const accessService = named<AccessServiceDefinition>('reeve.coordinator.v
 export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
 export const backupService = named<BackupServiceDefinition>('reeve.coordinator.v1.BackupService');
 export const certService = named<CertServiceDefinition>('reeve.coordinator.v1.CertService');
+export const containerService = named<ContainerServiceDefinition>('reeve.coordinator.v1.ContainerService');
 export const doctorService = named<DoctorServiceDefinition>('reeve.coordinator.v1.DoctorService');
 export const enrolService = named<EnrolServiceDefinition>('reeve.coordinator.v1.EnrolService');
 export const fleetService = named<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');

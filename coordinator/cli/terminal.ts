@@ -16,6 +16,8 @@ export interface Terminal {
   readonly columns: number;
   /** All that comes on standard input; undefined when a person would have to type it. Errors: LIMIT_EXCEEDED. */
   input(mostBytes: number): Promise<string | undefined>;
+  /** What comes on standard input, part by part; undefined when a person would have to type it. */
+  inputParts(): AsyncIterable<Buffer> | undefined;
   /** Puts a question and gives the answer, without white space around it; empty when the input ends. Rejects when the signal ends it. */
   ask(question: string, signal: AbortSignal): Promise<string>;
   /** The same for a secret: what is typed is not shown, and nothing is cut off it. */
@@ -47,6 +49,7 @@ export function systemTerminal(environment: Readonly<Record<string, string | und
       }
       return Buffer.concat(chunks).toString('utf8');
     },
+    inputParts: () => (stdin.isTTY ? undefined : (stdin as AsyncIterable<Buffer>)),
     ask: async (question, signal) => (await askLine(question, signal, stdout)).trim(),
     askSecret: async (question, signal) => {
       stdout.write(question);

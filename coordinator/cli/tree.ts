@@ -4,6 +4,7 @@ import { backupNoun } from './backup.js';
 import { certNoun } from './cert.js';
 import type { Command, Noun } from './command.js';
 import { completionNoun } from './completion.js';
+import { containerNoun } from './container.js';
 import { doctorNoun } from './doctor.js';
 import { fleetNoun } from './fleet.js';
 import { grantNoun } from './grant.js';
@@ -45,6 +46,7 @@ export const nouns: readonly Noun[] = [
   proxyNoun,
   certNoun,
   backupNoun,
+  containerNoun,
   planNoun,
   applyNoun,
   policyNoun,

@@ -1,4 +1,4 @@
-import { changeOptions, exitCodes, globalOptions, positionalNames, type Command, type Noun, type Option, type Positional } from '../../coordinator/cli/command.js';
+import { changeOptions, exitCodes, globalOptions, positionalNames, restName, type Command, type Noun, type Option, type Positional } from '../../coordinator/cli/command.js';
 
 /** reeve(1) in the language of man(7), from the command tree and the prose below. */
 export function renderManual(nouns: readonly Noun[]): string {
@@ -72,7 +72,7 @@ function commandLines(command: Command): string[] {
   const free = options.some(([, option]) => option.required !== true) ? ' [OPTION]...' : '';
   const names = positionalNames(command.positionals).map((name) => ` ${name}`).join('');
   return [
-    `.SS ${escapeText(`reeve ${command.path}${names}${required}${free}${changing}`)}`,
+    `.SS ${escapeText(`reeve ${command.path}${names}${required}${free}${changing}${restName(command.positionals)}`)}`,
     escapeLine(`${command.summary}.`),
     ...(command.text === undefined ? [] : [escapeLine(`${command.text}${command.text.endsWith('.') ? '' : '.'}`)]),
     ...positionals.flatMap(([name, { text, choices }]) => ['.TP', `.I ${escapeText(name.toUpperCase())}`, escapeLine(sentence(text, choices))]),
@@ -85,7 +85,8 @@ function commandLines(command: Command): string[] {
 
 function optionLines(name: string, option: Option): string[] {
   const value = option.kind === 'flag' ? '' : ` " " ${option.value}`;
-  const head = value === '' ? `.B ${escapeText(`--${name}`)}` : `.BI ${escapeText(`--${name}`)}${escapeText(value)}`;
+  const named = `${option.kind !== 'list' && option.short !== undefined ? `-${option.short}, ` : ''}--${name}`;
+  const head = value === '' ? `.B ${escapeText(named)}` : `.BI ${named.includes(' ') ? `"${escapeText(named)}"` : escapeText(named)}${escapeText(value)}`;
   return ['.TP', head, escapeLine(sentence(option.text, option.kind === 'value' ? option.choices : undefined))];
 }
 

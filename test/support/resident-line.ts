@@ -23,6 +23,7 @@ async function run({ id, args }: Order): Promise<void> {
     progress: false,
     columns: 80,
     input: nobody,
+    inputParts: () => undefined,
     ask: nobody,
     askSecret: nobody,
   };

@@ -6,6 +6,7 @@ import type { HoldInput } from '../../../shared/gen/proto/reeve/type/v1/Hold.js'
 import { toTimestamp } from '../../../shared/rpc/time.js';
 import { backupAnswers } from './answer-backup.js';
 import { certAnswers } from './answer-cert.js';
+import { containerAnswers } from './answer-container.js';
 import { vhostAnswers } from './answer-vhost.js';
 import type { Handlers } from './coordinator.js';
 import { nowMs } from './terminal.js';
@@ -266,6 +267,7 @@ export const answers: Handlers = {
   }),
   ...vhostAnswers(changeEvents),
   ...certAnswers(changeEvents),
+  ...containerAnswers(changeEvents),
   ...backupAnswers,
   'PlanService.Reconcile': changeEvents([created, removed]),
   'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),

@@ -7,8 +7,8 @@ import { systemClock } from '../../../shared/kit/clock.js';
 import { createRpcServer, type Caller, type Service } from '../../../shared/rpc/server.js';
 import { serviceDefinition } from '../../../shared/rpc/load.js';
 import {
-  accessService, auditService, backupService, certService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService, packageService,
-  personService, planService, policyService, userService, vhostService,
+  accessService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService,
+  packageService, personService, planService, policyService, userService, vhostService,
 } from '../service.js';
 
 /** Answers of a method: gets the request, gives the response or the events of a stream, or throws. */
@@ -28,8 +28,8 @@ export interface CannedCoordinator {
 }
 
 const services = [
-  accessService, auditService, backupService, certService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService, packageService,
-  personService, planService, policyService, userService, vhostService,
+  accessService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService,
+  packageService, personService, planService, policyService, userService, vhostService,
 ];
 
 /** Starts one on a socket in a temporary folder, behind the real RPC server. */
@@ -59,8 +59,8 @@ export async function startCoordinator(): Promise<CannedCoordinator> {
 
 function cannedService(name: string, coordinator: CannedCoordinator): Service<Caller> {
   const short = name.split('.').at(-1) ?? '';
-  const rows = Object.entries(serviceDefinition(name)).map(([method, { responseStream }]) => {
-    const handle = (request: unknown): unknown => {
+  const rows = Object.entries(serviceDefinition(name)).map(([method, { requestStream, responseStream }]) => {
+    const handle = (request: unknown, _context: unknown, rest: AsyncIterable<unknown>): unknown => {
       const key = `${short}.${method}`;
       coordinator.requests.push({ method: key, request });
       const handler = coordinator.answers[key];
@@ -68,6 +68,7 @@ function cannedService(name: string, coordinator: CannedCoordinator): Service<Ca
         if (handler === undefined) throw new Error(`no canned answer for ${key}`);
         return handler(request as never);
       };
+      if (requestStream) return streamOf(answer, key, coordinator, rest);
       return responseStream ? streamOf(answer) : Promise.resolve().then(answer);
     };
     return [method, { roles: ['admin'], risk: 'read', rate: { perSecond: 1000, burst: 1000 }, maxBytes: 1_000_000, deadlineMs: 30_000, handle }] as const;
@@ -75,6 +76,8 @@ function cannedService(name: string, coordinator: CannedCoordinator): Service<Ca
   return { name, rows: Object.fromEntries(rows) as unknown as Service<Caller>['rows'] };
 }
 
-async function* streamOf(answer: () => unknown): AsyncGenerator {
+/** The events of a stream, after all that the caller says. */
+async function* streamOf(answer: () => unknown, method = '', coordinator?: CannedCoordinator, rest?: AsyncIterable<unknown>): AsyncGenerator {
+  if (rest !== undefined) for await (const request of rest) coordinator?.requests.push({ method, request });
   yield* answer() as Iterable<unknown> | AsyncIterable<unknown>;
 }

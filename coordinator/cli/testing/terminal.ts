@@ -49,6 +49,7 @@ export async function runCaptured(socket: string, line: readonly string[], optio
     progress: options.progress ?? false,
     columns: options.columns ?? 120,
     input: () => Promise.resolve(options.input),
+    inputParts: () => (options.input === undefined ? undefined : partsOf(options.input)),
     ask: (question, signal) => {
       asked.push(question);
       options.onAsk?.();
@@ -64,6 +65,10 @@ export async function runCaptured(socket: string, line: readonly string[], optio
   const signal = options.signal ?? new AbortController().signal;
   const exit = await runLine({ terminal, clock, signal, environment: options.environment ?? { REEVE_SOCKET: socket, HOME: '/nonexistent' }, version: '1.2.3' }, line);
   return { out, err, exit, asked };
+}
+
+async function* partsOf(text: string): AsyncGenerator<Buffer> {
+  for (let at = 0; at < text.length; at += 1000) yield await Promise.resolve(Buffer.from(text.slice(at, at + 1000)));
 }
 
 /** What a command line did as one text, for golden files. */
