@@ -6,6 +6,10 @@ import type { Coordinator } from './access.js';
 import { certWork, modelOf as certModel } from './cert/apply.js';
 import { observeCerts } from './cert/observe.js';
 import { certService } from './cert/service.js';
+import { containerWork } from './container/apply.js';
+import { containerService } from './container/service.js';
+import { createSettler } from './container/settle.js';
+import { containerWatch } from './container/watch.js';
 import { createDataPort, type DataPortOptions } from './backup/data-port.js';
 import { openGrantBook } from './backup/grant.js';
 import { backupService } from './backup/service.js';
@@ -117,6 +121,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const { host, hostName, hostId, log, release, trust } = options;
   const journal = await openJournal({ file: options.file, clock: host.clock, log, hostName });
   const engine = createEngine({ host, journal, hostName, log, onChanged: (noun, seen) => operated(noun, seen), admit: (noun, intent) => admitIntent(release, noun, intent) });
+  const stopping = new AbortController();
   const users = userWork(host, hostName);
   const operated: EngineOptions['onChanged'] = (noun, seen) => {
     hub.operated(noun, seen);
@@ -134,6 +139,10 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
   const front: FrontOptions = { host, hostName, web: nginx(host.hasIpv6()), store: options.vhosts, limits: probeLimits, ends: new Map() };
   const sites = vhostWatch(front, () => journal.generation('vhost') > 0 || options.vhosts.present);
   const vhosts = vhostWork(front, sites.seen);
+  const place = { host, hostName };
+  const seenContainers = containerWatch(host, () => journal.generation('container') > 0);
+  const settler = createSettler({ place, log, signal: stopping.signal, between: (task) => engine.read('container', task) });
+  const containers = containerWork(place, () => void settler.run());
   const nouns: readonly ObservedNoun[] = [
     {
       noun: 'relay', operation: 'relay', part: 'own',
@@ -158,11 +167,12 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       observe: (id) => engine.read('cert', async () => certModel(await observeCerts(host.helper, id))),
     },
     { ...sites.noun, observe: (id) => engine.read('vhost', () => sites.observe(id)) },
+    { ...seenContainers, observe: (id) => engine.read('container', () => seenContainers.observe(id)) },
   ];
   const { copies } = options;
   const data = copies === undefined ? undefined : createDataPort({ ...copies, now: () => host.clock.now() });
   const releases = releaseWork({ state: release, hostName, clock: host.clock, nouns, onReleased: () => options.onReleased?.() });
-  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, certs as NounWork, vhosts as NounWork, releases as NounWork];
+  const works = [relays as NounWork, users as NounWork, keys as NounWork, forwards as NounWork, certs as NounWork, vhosts as NounWork, containers as NounWork, releases as NounWork];
   assertNouns(nouns.map(({ noun }) => noun));
   const hub = createStatusHub({
     trust,
@@ -175,7 +185,6 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
     instanceId: options.instanceId,
     relay: () => relay.status(),
   });
-  const stopping = new AbortController();
   let recovered: Promise<void> = Promise.resolve();
   return {
     hub,
@@ -195,11 +204,12 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(natService({ engine, work: forwards, host, hostName }), release),
       whileManaged(certService({ engine, work: certs, host, hostName }), release),
       whileManaged(vhostService({ front, engine, work: vhosts }), release),
-      ...(copies === undefined || data === undefined ? [] : [whileManaged(backupService({ place: { host, hostName }, identity: copies.identity, port: data, book: openGrantBook(copies.stateDir, host.clock.now()) }), release)]),
+      whileManaged(containerService({ engine, work: containers, place }), release),
+      ...(copies === undefined || data === undefined ? [] : [whileManaged(backupService({ place, identity: copies.identity, port: data, book: openGrantBook(copies.stateDir, host.clock.now()) }), release)]),
       whileManaged(reachService({ host, hostName }), release),
     ],
     recover() {
-      recovered = engine.recover(works, stopping.signal);
+      recovered = engine.recover(works, stopping.signal).then(() => settler.run());
       return recovered;
     },
     async drain() {

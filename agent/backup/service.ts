@@ -22,12 +22,13 @@ import { chunkBytes } from '../../shared/rpc/bytes.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
 import { keyFingerprint } from '../../shared/rpc/tls.js';
 import type { Coordinator } from '../access.js';
+import { beginWork, resultOf, type WorkPlace } from '../engine/ticket.js';
 import { fieldNumber, fieldText, type Job } from '../host/job.js';
 import type { AgentIdentity } from '../identity/identity.js';
 import type { DataPort } from './data-port.js';
 import { checkGrant, type Granted, type GrantBook } from './grant.js';
 import { runSession } from './session.js';
-import { beginWork, resultOf, runWork, type WorkPlace } from './work.js';
+import { runWork } from './work.js';
 
 /** What BackupService needs. */
 export interface BackupServiceOptions {

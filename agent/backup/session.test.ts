@@ -5,7 +5,7 @@ import type { Job, JobEvent } from '../host/job.js';
 import type { DataPort } from './data-port.js';
 import type { Granted } from './grant.js';
 import { runSession } from './session.js';
-import type { WorkPlace } from './work.js';
+import type { WorkPlace } from '../engine/ticket.js';
 
 const nothing = (): never => {
   throw new Error('nobody asks for that');

@@ -8,12 +8,12 @@ import { createOutbox, type Outbox } from '../../shared/kit/outbox.js';
 import { fieldMissing } from '../../shared/model/field.js';
 import { chunkBytes } from '../../shared/rpc/bytes.js';
 import { withHost } from '../engine/apply.js';
+import type { WorkPlace } from '../engine/ticket.js';
 import { fieldNumber, fieldText, type Job, type JobFields } from '../host/job.js';
 import type { DataPort } from './data-port.js';
 import { problemOf, progressOf } from './event.js';
 import type { Granted } from './grant.js';
 import { passOn } from './pass.js';
-import type { WorkPlace } from './work.js';
 
 /** How many messages wait for the coordinator before what is read from rsync waits. */
 const roomOfOutbox = 16;

@@ -1,42 +1,12 @@
-import { reeveError } from '../../shared/errors/error.js';
 import type { BackupWorkInput } from '../../shared/gen/proto/reeve/agent/v1/BackupWork.js';
 import type { PrivdRequest } from '../../shared/gen/privd.js';
-import { fieldNumber, fieldText, type Job, type JobEvent, type JobFields } from '../host/job.js';
-import type { Host } from '../host/host.js';
 import { withHost } from '../engine/apply.js';
+import { beginWork, type BackupTicket, type WorkPlace } from '../engine/ticket.js';
+import { fieldNumber, fieldText, type JobFields } from '../host/job.js';
 import { entryOf, progressOf, snapshotOf } from './event.js';
 
-/** Verbs of the helper that give a ticket. */
-export type TicketVerb =
-  | 'backup.inspect' | 'backup.send' | 'backup.receive' | 'backup.fetch' | 'backup.restore' | 'backup.discard' | 'backup.dump' | 'backup.load' | 'backup.look' | 'backup.hash' | 'backup.prune' | 'backup.adopt';
-
-/** Where work of backups is done. */
-export interface WorkPlace {
-  readonly host: Host;
-  readonly hostName: string;
-}
-
-/** Asks the helper for a ticket and begins its work. Errors: what the helper refuses, HELPER_UNREACHABLE. */
-export async function beginWork<V extends TicketVerb>({ host, hostName }: WorkPlace, verb: V, operationId: string, request: PrivdRequest<V>): Promise<Job> {
-  try {
-    const { ticket } = (await host.helper.call(verb, operationId, request)) as { readonly ticket: string };
-    return await host.openJob(ticket);
-  } catch (error) {
-    throw withHost(error, hostName);
-  }
-}
-
-/** What a job has to say that is no result, and its result. Errors: HELPER_UNREACHABLE. */
-export async function resultOf(job: Job, hear: (event: Exclude<JobEvent, { kind: 'result' }>) => void = () => undefined): Promise<JobFields> {
-  for await (const event of job.events) {
-    if (event.kind === 'result') return event.fields;
-    hear(event);
-  }
-  throw reeveError('HELPER_UNREACHABLE', { reason: 'the work of a backup ended without a result' });
-}
-
 /** A piece of work from its ticket to its result, as the stream of its events. It ends when the caller goes. */
-export async function* runWork<V extends TicketVerb>(
+export async function* runWork<V extends BackupTicket>(
   place: WorkPlace,
   what: { readonly verb: V; readonly operationId: string; readonly request: PrivdRequest<V>; readonly phase: string; readonly rows: 'entry' | 'snapshot'; readonly input?: readonly Uint8Array[] },
   signal: AbortSignal,

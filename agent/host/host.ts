@@ -34,8 +34,19 @@ export type PolicyFile =
 /** The file of local holds as it is on disk. */
 export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; readonly text: string } | { readonly kind: 'fault'; readonly reason: string };
 
+/** A program that does long work: reeve-job, or reeve-container. */
+export type JobProgram = 'job' | 'container';
+
+/** A socket of the host that takes connections, or with UDP packets. */
+export interface ListeningSocket {
+  readonly protocol: 'tcp' | 'udp';
+  /** 0.0.0.0 or ::: all. */
+  readonly address: string;
+  readonly port: number;
+}
+
 /** Which part of the host was touched; `own`: the agent's own state, which nobody else writes. */
-export type HostPart = 'accounts' | 'keys' | 'nat' | 'certs' | 'vhost' | 'policy' | 'hold' | 'own';
+export type HostPart = 'accounts' | 'keys' | 'nat' | 'certs' | 'vhost' | 'container' | 'policy' | 'hold' | 'own';
 
 /** A folder that Reeve writes below. */
 export interface Volume {
@@ -53,8 +64,8 @@ export interface Helper {
 export interface Host {
   readonly clock: Clock;
   readonly helper: Helper;
-  /** Takes up the work of a ticket that the helper gave. Errors: HELPER_UNREACHABLE. */
-  openJob(ticket: string): Promise<Job>;
+  /** Takes up the work of a ticket that the helper gave; `program`: who does it. Errors: HELPER_UNREACHABLE. */
+  openJob(ticket: string, program: JobProgram): Promise<Job>;
   /** Reads the policy file; the answer is never older than the call. */
   readPolicy(): PolicyFile;
   /** Reads the file of local holds; the answer is never older than the call. */
@@ -75,6 +86,8 @@ export interface Host {
   readBootFiles(): readonly BootFile[];
   /** TCP ports on which Reeve's own programs listen here; starts no process. */
   readOwnPorts(): readonly number[];
+  /** Sockets that programs of the host listen with; starts no process. */
+  readListening(): readonly ListeningSocket[];
   /** Interfaces that lose their IPv6 default route when the host begins to forward IPv6; starts no process. */
   readAdvertised(): readonly string[];
   /** Opens a TCP connection and closes it again; empty: it was made, else why not. */

@@ -1,6 +1,6 @@
 /**
- * The agent's side of reeve-job (native/job/README.md): one connection for each piece of long work. Bytes of rsync's protocol come and go as a stream; everything
- * else it says comes as events. The work ends with the connection.
+ * The agent's side of reeve-job and reeve-container (native/job/README.md, native/container/README.md): one connection for each piece of long work. Bytes, of rsync's
+ * protocol or of an image, come and go as a stream; everything else it says comes as events. The work ends with the connection.
  */
 import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -25,14 +25,14 @@ const mostWaiting = 256;
 /** Values by key; a key may come again. Texts are bytes: names of files are in them. */
 export type JobFields = ReadonlyMap<string, readonly Buffer[]>;
 
-/** What a job says beside the bytes of rsync. */
+/** What a job says beside bytes. */
 export type JobEvent =
   | { readonly kind: 'ready' | 'progress' | 'problem' | 'row' | 'result'; readonly fields: JobFields }
   | { readonly kind: 'output'; readonly bytes: Buffer };
 
 /** One piece of work. Destroy it to end the work. */
 export interface Job {
-  /** rsync's protocol. What is written is given away: its memory is not the writer's any more. */
+  /** rsync's protocol, or what is taken in. What is written is given away: its memory is not the writer's any more. */
   readonly data: Duplex;
   /** In order; ends after `result`, or with HELPER_UNREACHABLE when the connection breaks before. */
   readonly events: AsyncIterable<JobEvent>;
@@ -71,7 +71,7 @@ export function fieldNumber(fields: JobFields, key: string): number {
 }
 
 function broken(reason: string): Error {
-  return reeveError('HELPER_UNREACHABLE', { reason: `the work of a backup: ${reason}` });
+  return reeveError('HELPER_UNREACHABLE', { reason: `the program that does the work: ${reason}` });
 }
 
 /**

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { formatAddress } from '../nat/foreign/address.js';
+import type { ListeningSocket } from './host.js';
 
-/** State LISTEN in /proc/net/tcp (proc(5), include/net/tcp_states.h). */
+/** States LISTEN in /proc/net/tcp, and of an unconnected socket in /proc/net/udp (proc(5), include/net/tcp_states.h). */
 const listenState = '0A';
+const unconnectedState = '07';
 
 /** Uids of the accounts whose programs listen on a TCP port of this host, on any address. */
 export function listeningUids(port: number): readonly number[] {
@@ -24,6 +27,38 @@ export function listeningPorts(uids: readonly number[]): readonly number[] {
     }
   });
   return [...new Set(lines.filter(({ uid }) => uids.includes(uid)).map(({ port }) => port))].sort((a, b) => a - b);
+}
+
+/** All sockets that programs of the host listen with. */
+export function listeningSockets(): readonly ListeningSocket[] {
+  return (['tcp', 'tcp6', 'udp', 'udp6'] as const).flatMap((file) => {
+    try {
+      return parseListeningSockets(file.startsWith('tcp') ? 'tcp' : 'udp', readFileSync(`/proc/net/${file}`, 'utf8'));
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** The listening sockets of a file of /proc/net, with their addresses. */
+export function parseListeningSockets(protocol: 'tcp' | 'udp', text: string): readonly ListeningSocket[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const columns = line.trim().split(/\s+/);
+      const [hex = '', portHex = ''] = columns[1]?.split(':') ?? [];
+      const port = parseInt(portHex, 16);
+      if (columns[3] !== (protocol === 'tcp' ? listenState : unconnectedState) || !(port > 0) || !/^(?:[0-9A-F]{8}|[0-9A-F]{32})$/.test(hex)) return [];
+      return [{ protocol, address: parseProcAddress(hex), port }];
+    });
+}
+
+/** An address of /proc/net: words of 32 bits, each with its bytes backwards. */
+function parseProcAddress(hex: string): string {
+  const words = (hex.match(/.{8}/g) ?? []).map((word) => (word.match(/../g) ?? []).reverse().join(''));
+  const value = BigInt(`0x${words.join('')}`);
+  return formatAddress({ family: hex.length === 8 ? 4 : 6, value });
 }
 
 /** Uids of listening sockets of a port, from the lines of /proc/net/tcp: slot, local address:port, remote, state, queues, timer, retransmits, uid. */

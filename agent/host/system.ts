@@ -10,7 +10,7 @@ import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
 import { openJob } from './job.js';
-import { listeningPorts } from './listening.js';
+import { listeningPorts, listeningSockets } from './listening.js';
 import { checkReach, readAdvertised, readBootFiles, readNetwork } from './network.js';
 import { createPrivdClient } from './privd.js';
 import { sitePaths, watchSites, type SiteFolders, type SiteWatch } from './site-files.js';
@@ -37,6 +37,10 @@ const keyFolders = ['reeve-keys.d', 'sshd_config.d'] as const;
 /** The file by which sshd knows of the key files. */
 const dropInFile = '00-reeve-keys.conf';
 
+/** Where units of containers are, and what their names begin with. */
+const unitFolder = '/etc/systemd/system';
+const containerUnit = 'reeve-container-';
+
 /** Where the web server's files are. */
 const siteFolders: SiteFolders = { engine: '/etc/nginx' };
 
@@ -62,7 +66,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
   return {
     clock: systemClock,
     helper,
-    openJob: (ticket) => openJob(join(dirname(options.helperSocket), 'job.sock'), ticket),
+    openJob: (ticket, program) => openJob(join(dirname(options.helperSocket), `${program}.sock`), ticket),
     readPolicy: () => readPolicyFile(options.policyPath, options.policyOwners),
     readHolds: () => readHoldFile(options.holdPath, options.policyOwners),
     readAccounts,
@@ -73,6 +77,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     hasIpv6: () => existsSync('/proc/net/if_inet6'),
     readBootFiles,
     readOwnPorts: () => listeningPorts(readAccounts().passwd.filter(({ name }) => reeveAccounts.includes(name)).map(({ uid }) => uid)),
+    readListening: listeningSockets,
     readAdvertised,
     checkReach,
     askSite,
@@ -168,6 +173,8 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
       return certPaths();
     case 'vhost':
       return sitePaths(siteFolders);
+    case 'container':
+      return [unitFolder];
     // The kernel's tables are no files: who manages them asks for their generation.
     case 'nat':
     case 'own':
@@ -250,6 +257,11 @@ function watchFolders(options: SystemHostOptions, onTouched: (part: HostPart) =>
   watchFolder(dirname(options.holdPath), [basename(options.holdPath)], 'hold');
   watchKeys(watchFolder);
   watchCerts(watchFolder);
+  if (existsSync(unitFolder)) {
+    watchFolder(unitFolder, [], 'container', (name) => {
+      if (name?.startsWith(containerUnit) === true) onTouched('container');
+    });
+  }
   return {
     close() {
       for (const watcher of watchers) watcher.close();

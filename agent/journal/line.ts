@@ -4,7 +4,7 @@ import type { PrivdVerbName } from '../../shared/gen/privd.js';
 
 /** A helper verb with its arguments, or something that the agent does itself, as it is kept for undoing. */
 export interface StoredStep {
-  readonly verb: PrivdVerbName | 'relay.keep' | 'key.store' | 'key.forget' | 'cert.make';
+  readonly verb: PrivdVerbName | 'relay.keep' | 'key.store' | 'key.forget' | 'cert.make' | 'container.make';
   readonly request: Readonly<Record<string, string | number | boolean>>;
 }
 

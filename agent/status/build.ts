@@ -11,7 +11,7 @@ import type { Journal } from '../journal/journal.js';
 import { readHostPolicy } from '../policy/policy.js';
 
 /** Abilities beyond the first release. */
-const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'cert', 'vhost', 'reach', 'backup'];
+const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'cert', 'vhost', 'reach', 'backup', 'container'];
 
 /** What can be read at any time. */
 export interface StatusSources {

@@ -70,6 +70,12 @@ export const vhostPoints = {
   release: ['vhost.left', 'vhost.released'],
 } as const;
 
+/** Points that a change of a container passes in the agent, besides those that every change passes; `returned`: of one that goes back. */
+export const agentContainerPoints = {
+  make: ['agent.container.written', 'agent.container.built', 'agent.container.acted', 'agent.container.healthy', 'agent.container.settled', 'agent.container.step'],
+  back: ['agent.container.returned'],
+} as const;
+
 /** Points of joining, by the program that dies. */
 export const joinPoints = {
   agent: ['agent.identity.key', 'agent.enrol.sent', 'agent.identity.staged', 'agent.identity.swapped'],

@@ -10,6 +10,7 @@ import { staleness } from '../../agent/key/stamp.js';
 import { parseKeyLine, rsaBits } from '../../shared/model/key.js';
 import { formatEndpoint } from '../../shared/model/host.js';
 import { answerCertVerb, createSimulatedCerts, type SimulatedCerts } from './simulated-cert.js';
+import { answerContainerVerb, createSimulatedContainers, openSimulatedContainerJob, type SimulatedContainers } from './simulated-container.js';
 import { answerNatVerb, createSimulatedNat, pendingNat, type SimulatedNat } from './simulated-nat.js';
 import { answerKeyVerb, createSimulatedKeys, type SimulatedKeys } from './simulated-key.js';
 import { answerSite, answerVhostVerb, createSimulatedVhosts, type SimulatedVhosts } from './simulated-vhost.js';
@@ -38,6 +39,7 @@ export interface SimulatedHost extends Host {
   readonly nat: SimulatedNat;
   readonly certs: SimulatedCerts;
   readonly vhosts: SimulatedVhosts;
+  readonly containers: SimulatedContainers;
   /** Every verb that was called, oldest first, with the name it was about. */
   readonly calls: string[];
   setPolicy(text: string): void;
@@ -88,6 +90,20 @@ allow vhost.adopt
 allow vhost.release
 allow proxy.reload
 allow reach.check
+allow observe.container
+allow container.write
+allow container.image
+allow container.import
+allow container.port port=1-65535
+allow container.volume folder=/srv/*
+allow container.bridge bridge=br0,lxcbr0
+allow container.control
+allow container.log
+allow container.snapshot
+allow container.remove volumes=no,yes
+allow container.prune
+allow container.adopt
+allow container.release
 `;
 
 /** A new simulated host. */
@@ -103,12 +119,14 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   const nat = createSimulatedNat();
   const certs = createSimulatedCerts();
   const vhosts = createSimulatedVhosts();
+  const containers = createSimulatedContainers();
   const clock = options.clock ?? systemClock;
   let policyText = options.policy ?? openPolicy;
   let version = 0;
   let keyVersion = 0;
   let certVersion = 0;
   let siteVersion = 0;
+  let containerVersion = 0;
   let policyVersion = 0;
   let holdText: string | undefined;
   let holdVersion = 0;
@@ -119,10 +137,11 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     else if (part === 'keys') keyVersion += 1;
     else if (part === 'certs') certVersion += 1;
     else if (part === 'vhost') siteVersion += 1;
+    else if (part === 'container') containerVersion += 1;
     else version += 1;
     for (const onTouched of watchers) onTouched(part);
   };
-  const machine: Machine = { users, groups, homes, usedUids, keys, nat, certs, vhosts, clock, policy: () => policyText };
+  const machine: Machine = { users, groups, homes, usedUids, keys, nat, certs, vhosts, containers, clock, policy: () => policyText };
 
   return {
     users,
@@ -132,6 +151,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     nat,
     certs,
     vhosts,
+    containers,
     calls,
     clock,
     helper: {
@@ -144,6 +164,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
         const before = JSON.stringify([...users.values()]);
         const reply = answer(machine, { verb, operationId, request });
         if (verb.startsWith('cert.')) touch('certs');
+        if (/^container\.(?:put|settle|release)$/.test(verb)) touch('container');
         if (/^vhost\.(?:apply|settle|release)$/.test(verb)) touch('vhost');
         if (/^(?:key|pending\.confirm|session\.end)/.test(verb)) touch('keys');
         if (!verb.startsWith('observe') && verb !== 'status.get' && JSON.stringify([...users.values()]) !== before) touch('accounts');
@@ -164,15 +185,17 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     hasIpv6: () => true,
     readBootFiles: () => nat.bootFiles,
     readOwnPorts: () => nat.ownPorts,
+    readListening: () => containers.listening,
     readAdvertised: () => nat.advertised,
     checkReach: (address, port) => Promise.resolve(nat.reachable.has(formatEndpoint({ address, port })) ? '' : 'refused'),
-    openJob: () => Promise.reject(reeveError('HELPER_UNREACHABLE', { reason: 'a simulated host copies nothing' })),
+    openJob: (ticket, program) =>
+      program === 'container' ? openSimulatedContainerJob(containers, ticket) : Promise.reject(reeveError('HELPER_UNREACHABLE', { reason: 'a simulated host copies nothing' })),
     askSite: (ask) => Promise.resolve(answerSite(vhosts, ask)),
     freePorts: (count) => Promise.resolve(Array.from({ length: count }, (_none, n) => 40_001 + n)),
     bootId: () => '00000000-0000-4000-8000-000000000000',
     bootMark: () => 'this boot',
     monotonicMs: () => Math.round(clock.monotonic()),
-    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, certs: certVersion, vhost: siteVersion, nat: 0, own: 0 }[part]),
+    stamp: (part) => String({ policy: policyVersion, hold: holdVersion, accounts: version, keys: keyVersion, certs: certVersion, vhost: siteVersion, container: containerVersion, nat: 0, own: 0 }[part]),
     watch(onTouched) {
       watchers.add(onTouched);
       return { close: () => void watchers.delete(onTouched) };
@@ -202,6 +225,7 @@ interface Machine {
   readonly nat: SimulatedNat;
   readonly certs: SimulatedCerts;
   readonly vhosts: SimulatedVhosts;
+  readonly containers: SimulatedContainers;
   readonly clock: Clock;
   readonly policy: () => string;
 }
@@ -217,6 +241,8 @@ function answer<V extends PrivdVerbName>(machine: Machine, { verb, operationId, 
   if (nat !== undefined) return nat as PrivdReply<V>;
   const sites = answerVhostVerb(machine, verb, operationId, asked);
   if (sites !== undefined) return sites as PrivdReply<V>;
+  const containers = answerContainerVerb(machine.containers, verb, asked);
+  if (containers !== undefined) return containers as PrivdReply<V>;
   const certs = answerCertVerb(machine, verb, asked);
   if (certs !== undefined) return certs as PrivdReply<V>;
   const keys = answerKeyVerb({ keys: machine.keys, exists, now: () => machine.clock.now() }, verb, operationId, asked);
@@ -298,6 +324,11 @@ function addUser(machine: Machine, asked: Readonly<Record<string, string | numbe
 /** Verbs that work under any policy. */
 const unasked: readonly PrivdVerbName[] = ['pending.get', 'pending.confirm', 'vhost.settle'];
 
+/** Policy words of verbs of containers that are not the verb itself. */
+const containerOperations: Readonly<Record<string, string>> = {
+  'container.put': 'container.write', 'container.settle': 'container.write', 'container.secret': 'container.write', 'container.build': 'container.write', 'container.look': 'observe.container', 'container.pull': 'container.image',
+};
+
 /** The helper asks the policy for every verb. */
 function checkPolicy(machine: Machine, verb: PrivdVerbName, asked: Readonly<Record<string, string | number | boolean | undefined>>, user: ObservedUser | undefined): void {
   if (unasked.includes(verb)) return;
@@ -307,7 +338,7 @@ function checkPolicy(machine: Machine, verb: PrivdVerbName, asked: Readonly<Reco
   const system = user !== undefined && user.uid < userFloors.minUid ? 'yes' : 'no';
   const rootKeys = asked['name'] === 'root' ? 'yes' : 'no';
   const stale = verb === 'key.put' ? String(staleness(linesOf(asked['content']), machine.clock.now())) : undefined;
-  const operation = verb === 'observe.sshd' || verb === 'observe.session' ? 'observe.key' : /^cert\.(?:key|put|remove)$/.test(verb) ? 'cert.write' : /^vhost\.(?:check|apply)$/.test(verb) ? 'vhost.write' : verb;
+  const operation = verb === 'observe.sshd' || verb === 'observe.session' ? 'observe.key' : /^cert\.(?:key|put|remove)$/.test(verb) ? 'cert.write' : /^vhost\.(?:check|apply)$/.test(verb) ? 'vhost.write' : (containerOperations[verb] ?? verb);
   const values = { name: text('name') ?? text('cert'), uid: text('uid'), shell: text('shell'), kind: text('kind'), group: text('group'), system, 'root-keys': rootKeys, 'max-stale': stale };
   const verdict = evaluatePolicy(parsed.policy, operation, values);
   if (verdict.kind !== 'allow') throw reeveError('POLICY_DENIED', { op: verb, args: '', line: verdict.wanted });
