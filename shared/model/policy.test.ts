@@ -85,7 +85,7 @@ describe('presets', () => {
     }
   });
   test('observe has no writing operation', () => {
-    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'observe.backup', 'reach.check']);
+    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'observe.backup', 'observe.container', 'reach.check']);
   });
   test('none of them leads to root', () => {
     for (const name of presets) {
@@ -99,6 +99,10 @@ describe('presets', () => {
       expect(evaluatePolicy(policy, 'vhost.snippet', { name: 'a', sha256: 'ab'.repeat(32) }).kind).toBe('none');
       expect(evaluatePolicy(policy, 'vhost.serve', { folder: '/home/a' }).kind).toBe('none');
       expect(evaluatePolicy(policy, 'cert.write', { name: 'a', group: 'shadow' }).kind).toBe('none');
+      for (const operation of ['container.host-ids', 'container.host-network']) expect(evaluatePolicy(policy, operation, { name: 'a' }).kind).toBe('none');
+      expect(evaluatePolicy(policy, 'container.device', { name: 'a', path: '/dev/sda' }).kind).toBe('none');
+      expect(evaluatePolicy(policy, 'container.socket', { name: 'a', path: '/run/docker.sock' }).kind).toBe('none');
+      for (const folder of ['/', '/etc', '/srv', '/home/a']) expect(evaluatePolicy(policy, 'container.volume', { folder }).kind).toBe('none');
     }
   });
 });

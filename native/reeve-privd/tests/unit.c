@@ -1,4 +1,5 @@
 /* Unit tests of the parts that touch no machine, and the table of policy cases that the TypeScript tests read too. Runs under ASan and UBSan. */
+#define REEVE_TABLE_DATA
 #include "globals.h"
 #include "nat.h"
 #include "cert.h"
@@ -30,13 +31,6 @@ static void collect(void *data, int line, const char *text) {
 static bool ask(const struct policy *p, char *request, struct verdict *v) {
   const char *args[REEVE_MAX_KEYS] = {0};
   char *name = strsep(&request, " ");
-  static const char *const keys[][REEVE_MAX_KEYS] = {
-    [REEVE_P_RELAY] = {"address", "port"}, [REEVE_P_USER_ADD] = {"name", "uid", "shell", "kind"}, [REEVE_P_USER_SET] = {"name", "shell"}, [REEVE_P_USER_LOCK] = {"name"}, [REEVE_P_USER_UNLOCK] = {"name"},
-    [REEVE_P_USER_REMOVE] = {"name"}, [REEVE_P_USER_ADOPT] = {"name", "system"}, [REEVE_P_USER_RELEASE] = {"name"}, [REEVE_P_GROUP_MEMBER] = {"name", "group"},
-    [REEVE_P_KEY_PUT] = {"name", "root-keys", "max-stale"}, [REEVE_P_KEY_REMOVE] = {"name"}, [REEVE_P_KEY_PURGE] = {"name"}, [REEVE_P_SESSION_END] = {"name"},
-    [REEVE_P_NAT_FORWARD] = {"to", "port", "protocol"}, [REEVE_P_NAT_MASQUERADE] = {"source"}, [REEVE_P_REACH_CHECK] = {"address", "port"},
-    [REEVE_P_VHOST_WRITE] = {"name", "port", "wildcard"}, [REEVE_P_VHOST_SERVE] = {"folder"}, [REEVE_P_VHOST_PROXY] = {"to", "port"}, [REEVE_P_VHOST_SOCKET] = {"path"},
-    [REEVE_P_VHOST_SNIPPET] = {"name", "sha256"}, [REEVE_P_CERT_WRITE] = {"name", "group"}, [REEVE_P_CERT_UNIT] = {"unit"}};
   int op = policy_operation(name, strlen(name));
   if (op < 0) return false;
   for (char *word; (word = strsep(&request, " "));) {
@@ -44,8 +38,8 @@ static bool ask(const struct policy *p, char *request, struct verdict *v) {
     if (!value) return false;
     *value++ = 0;
     size_t k = 0;
-    while (k < REEVE_MAX_KEYS && (!keys[op][k] || strcmp(keys[op][k], word))) k++;
-    if (k == REEVE_MAX_KEYS || args[k]) return false;
+    while (k < reeve_operations[op].nkeys && strcmp(reeve_operations[op].keys[k].name, word)) k++;
+    if (k == reeve_operations[op].nkeys || args[k]) return false;
     args[k] = value;
   }
   *v = policy_evaluate(p, op, args);
