@@ -122,25 +122,40 @@ export function importImage(office: Office, context: Context, first: ImportImage
   if (kind !== 'rootfs' && start.image !== '') throw fieldInvalid('image', start.image, 'only of a root file system: other archives have names of their own');
   const image = kind === 'rootfs' ? parseImage(start.image) : '';
   if (image !== '' && !/^localhost\/[^@]*$/.test(image)) throw fieldInvalid('image', image, 'localhost/NAME:TAG');
-  const work = (operationId: string): AsyncIterable<WorkEvent> =>
+  const said: Said = {};
+  const events = (operationId: string): AsyncIterable<WorkEvent> =>
     workOn(office.fleet, host, {
       what: 'The import', signal: context.signal,
-      open: (channel, signal) => channel.duplex<ContainerServiceDefinition, 'ImportImage'>(agentContainers, 'ImportImage', importMessages({ operationId, kind, image }, rest), { signal }),
+      open: (channel, signal) => channel.duplex<ContainerServiceDefinition, 'ImportImage'>(agentContainers, 'ImportImage', importMessages({ operationId, kind, image }, rest, said), { signal }),
     });
+  async function* work(operationId: string): AsyncGenerator<WorkEvent> {
+    try {
+      yield* events(operationId);
+    } catch (error) {
+      // To the host that is a call that was cancelled, and no more.
+      throw said.mistake ?? error;
+    }
+  }
   return formatWork(auditedWork(office, context, { host, action: 'container image import', detail: { kind, image }, work }));
 }
 
-async function* importMessages(start: NonNullable<AgentImport['start']>, rest: AsyncIterable<ImportImageRequest>): AsyncGenerator<AgentImport> {
+/** What was wrong with what the caller said. */
+interface Said {
+  mistake?: Error;
+}
+
+async function* importMessages(start: NonNullable<AgentImport['start']>, rest: AsyncIterable<ImportImageRequest>, said: Said): AsyncGenerator<AgentImport> {
+  const mistaken = (mistake: Error): Error => (said.mistake = mistake);
   yield { start };
   for await (const { start: again, data, end } of rest) {
-    if (again) throw fieldInvalid('start', 'given', 'only in the first message');
+    if (again) throw mistaken(fieldInvalid('start', 'given', 'only in the first message'));
     if (end === true) {
       yield { end: true };
       return;
     }
     if (data) yield { data };
   }
-  throw fieldMissing('end', 'the word that all of it came');
+  throw mistaken(fieldMissing('end', 'the word that all of it came'));
 }
 
 /** Takes away what no container of a host needs, or only tells what that is. */

@@ -1,3 +1,4 @@
+import type { ContainerSpec } from '../../shared/model/container.js';
 import { formatContainerText } from '../../shared/model/container-text.js';
 import type { ContainerRow, PresentContainer } from './container.js';
 import type { ObservedContainer } from './container-observed.js';
@@ -47,12 +48,16 @@ function judgePresent({ hostName, name }: JudgedContainer, { spec }: PresentCont
   if (!observed.managed) return drift(`somebody else made one of this name; to take it over: reeve container adopt ${hostName} ${name}`);
   if (observed.edited !== '') return drift(`${observed.edited} was altered by hand; to write over it: reeve container set ${hostName} ${name} --overwrite`);
   if (observed.pending) return drift(`a change of it was neither kept nor taken back; to settle it: ${apply}`);
-  if (observed.spec === undefined || formatContainerText(observed.spec) !== formatContainerText(spec)) return drift(`its host has it otherwise; to make it so: ${apply}`);
+  if (observed.spec === undefined || !isSame(observed.spec, spec)) return drift(`its host has it otherwise; to make it so: ${apply}`);
   if (observed.state === 'failed') return drift(`it failed${because(observed.reason)}; see: reeve container logs ${hostName} ${name}; to start it: ${apply}`);
-  // One that is not to be started again when it ends has done its work.
-  if (spec.running && observed.state === 'stopped') return spec.restart === 'always' ? drift(`it was stopped by hand; to start it: ${apply}`) : { status: 'ok', reason: 'it has ended by itself' };
+  if (spec.running && observed.state === 'stopped') return drift(`${spec.restart === 'always' ? 'it was stopped by hand' : 'it has ended'}; to start it: ${apply}`);
   if (!spec.running && !['stopped', 'stopping'].includes(observed.state)) return drift(`it was started by hand; to stop it: ${apply}`);
   return { status: 'ok', reason: observed.health === 'unhealthy' ? `it is not healthy; see: reeve container logs ${hostName} ${name}` : '' };
+}
+
+/** First keys are used when a container is made: what became of them later is nothing that is wanted. */
+function isSame(one: ContainerSpec, other: ContainerSpec): boolean {
+  return formatContainerText({ ...one, sshKeys: [] }) === formatContainerText({ ...other, sshKeys: [] });
 }
 
 /** One that nobody wants: it is a host of its own, or could be taken over. */
