@@ -12,8 +12,9 @@ void lxc_state(const char *name, char out[24]) {
   struct buf text;
   buf_init(&text, 4096);
   struct tool t = {.argv = argv, .in = -1, .seconds = SHORT_S, .out = &text};
-  *out = 0;
-  if (tool_run(&t)) snprintf(out, 24, "%.*s", (int)strcspn((char *)text.p, "\n"), (char *)text.p);
+  /* Where there is no lxc, none runs. */
+  snprintf(out, 24, "%s", access(LXC_INFO, X_OK) ? "stopped" : "");
+  if (!*out && tool_run(&t)) snprintf(out, 24, "%.*s", (int)strcspn((char *)text.p, "\n"), (char *)text.p);
   for (char *at = out; *at; at++) *at = (char)tolower((unsigned char)*at);
   buf_free(&text);
 }

@@ -3,7 +3,7 @@
 
 #define WORD "{{json .}}\n{{end}}"
 #define ABOUT_IMAGE "entrypoint{{range .Config.Entrypoint}} {{.}}{{end}}\nuser {{json .Config.User}}\nfolder {{json .Config.WorkingDir}}\n{{range .Config.Cmd}}arg " WORD "{{range .Config.Env}}env " WORD
-#define ABOUT "entrypoint {{.Config.Entrypoint}}\nuser {{json .Config.User}}\nfolder {{json .Config.WorkingDir}}\n{{range .Config.Cmd}}arg " WORD "{{range .Config.Env}}env " WORD \
+#define ABOUT "entrypoint{{if .Config.Entrypoint}} {{.Config.Entrypoint}}{{end}}\nuser {{json .Config.User}}\nfolder {{json .Config.WorkingDir}}\n{{range .Config.Cmd}}arg " WORD "{{range .Config.Env}}env " WORD \
   "{{range .Mounts}}mount {{json .Type}} {{json .Source}} {{json .Destination}} {{json .RW}}\n{{end}}" \
   "{{range $p, $b := .HostConfig.PortBindings}}{{range $b}}port {{json $p}} {{json .HostIP}} {{json .HostPort}}\n{{end}}{{end}}" \
   "{{range .HostConfig.Devices}}device {{json .PathOnHost}} {{json .PathInContainer}}\n{{end}}{{range .HostConfig.CapAdd}}capability " WORD "{{range .HostConfig.SecurityOpt}}security " WORD \
@@ -97,6 +97,13 @@ static bool has(const struct lines *l, const char *key, const char *line) {
   return false;
 }
 
+/* podman writes "/" where the image says nothing. */
+static bool same_folder(const struct lines *c, const struct lines *image) {
+  char copy[8192], other[8192];
+  const char *here = only(c, "folder", copy), *there = only(image, "folder", other);
+  return !strcmp(*here ? here : "/", *there ? there : "/");
+}
+
 static void take_words(struct found *f, const struct lines *c, const struct lines *image) {
   char copy[8192], *w[WORDS_MOST];
   if (!same(c, image, "arg")) {
@@ -117,8 +124,9 @@ static void take_words(struct found *f, const struct lines *c, const struct line
     if (container_env_name(w[0]) && text_plain(value)) found_line(f, AT_ENV, "env=%s=%s", w[0], value);
     else found_problem(f, "variable \"%.64s\" of its environment is none that a spec can have", text_plain(w[0]) ? w[0] : "?");
   }
-  static const struct { const char *key, *what; } others[] = {{"entrypoint", "entry point"}, {"user", "user"}, {"folder", "working folder"}};
-  for (size_t i = 0; i < 3; i++) if (!same(c, image, others[i].key)) found_problem(f, "its %s is another than that of its image", others[i].what);
+  static const struct { const char *key, *what; } others[] = {{"entrypoint", "entry point"}, {"user", "user"}};
+  if (!same_folder(c, image)) found_problem(f, "its working folder is another than that of its image");
+  for (size_t i = 0; i < 2; i++) if (!same(c, image, others[i].key)) found_problem(f, "its %s is another than that of its image", others[i].what);
 }
 
 static void take_places(struct found *f, const struct lines *c) {

@@ -78,12 +78,12 @@ static int make_in(const struct record *r, int dir, int all, const char *name) {
   else if (copy_tree(r, root, to, why)) {
     (void)walk(to, add_bytes, &bytes);
     clock_gettime(CLOCK_REALTIME, &now);
-    int n = snprintf(info, sizeof info, "created-ms=%lld\nbytes=%llu\nconsistent=%d\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, (unsigned long long)bytes, strcmp(state, "running") != 0);
+    int n = snprintf(info, sizeof info, "created-ms=%lld\nbytes=%llu\nconsistent=%d\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, (unsigned long long)bytes, strcmp(state, "stopped") == 0);
     if (put_file(fresh, "info", info, (size_t)n, 0600) && !syncfs(fresh) && !renameat2(all, FRESH, all, name, RENAME_NOREPLACE) && !fsync(all)) {
       struct buf more;
       buf_init(&more, 1024);
       say_number(&more, "bytes", bytes);
-      say(&more, "consistent", strcmp(state, "running") ? "1" : "0");
+      say(&more, "consistent", strcmp(state, "stopped") ? "0" : "1");
       int code = job_done(&more);
       buf_free(&more);
       return code;
@@ -148,7 +148,7 @@ int container_rollback(const struct fields *t) {
   if (r.spec.engine == SPEC_PCT) code = pct_snapshot(&r, "rollback", name);
   else if (dir < 0) code = job_failed("there is no folder of a container of lxc");
   else if (snapshot < 0) code = job_failed("there is no snapshot \"%s\"", name);
-  else if (*state && strcmp(state, "stopped")) code = job_failed("the container is %s: stop it first", state);
+  else if (strcmp(state, "stopped")) code = job_failed("the container is %s: stop it first", *state ? state : "in a state that lxc-info does not tell");
   else code = roll_back(&r, dir, snapshot);
   record_close(&r);
   return code;
