@@ -44,7 +44,7 @@ export const stats = defineCommand({
       }
     } catch (error) {
       // Whoever stops it has seen enough.
-      if (!(error instanceof ReeveError && error.code === 'CANCELLED' && context.signal.aborted && last !== undefined)) throw error;
+      if (!(error instanceof ReeveError && error.code === 'CANCELLED' && context.signal.aborted)) throw error;
     }
     if (args.once && last !== undefined) show(last);
     return 0;

@@ -48,6 +48,20 @@ describe('the command line', () => {
     expect(parse('whoami --socket /x')).toMatchObject({ socket: '/x', json: false });
   });
 
+  it('takes a lone dash for what it is', () => {
+    expect(parse('key add ada -')).toMatchObject({ args: { person: 'ada', file: '-' } });
+    expect(parse('key add ada - --plan')).toMatchObject({ args: { file: '-', plan: true } });
+    expect(parseLine(nouns, '1', ['key', 'add', 'ada', ''])).toMatchObject({ args: { file: '' } });
+  });
+
+  it('takes letters for options, and what stands behind -- as it is', () => {
+    expect(parse('container logs web1 shop -f -n 5')).toMatchObject({ args: { follow: true, lines: '5' } });
+    expect(parse('container add web1 shop --yes -- sh -f --yes -- 01')).toMatchObject({ args: { yes: true, command: ['sh', '-f', '--yes', '--', '01'] } });
+    expect(parse('container add web1 shop')).toMatchObject({ args: { command: [] } });
+    expect(codeOf('container add web1 shop sh')).toContain('FIELD_UNKNOWN: "sh" is not known here');
+    expect(codeOf('container logs web1 shop -x')).toContain('FIELD_UNKNOWN: "x" is not known');
+  });
+
   it('gives a positional that may be repeated all that is left', () => {
     expect(parse('nat adopt web1')).toMatchObject({ args: { host: 'web1', which: [] } });
     expect(parse('nat adopt web1 tcp/1 --all tcp/2 --json')).toMatchObject({ args: { host: 'web1', which: ['tcp/1', 'tcp/2'], all: true }, json: true });

@@ -31,7 +31,7 @@ export function parseLine(nouns: readonly Noun[], version: string, line: readonl
   const [surplus] = positionalRest(command, values);
   const takesRest = Object.values(command.positionals).some(({ rest }) => rest === true);
   if (surplus !== undefined && !takesRest) throw usageError(`Unknown argument: ${surplus}`, line, nouns);
-  const args = readValues(command, values);
+  const args = readValues(command, values, line);
   const all = readOptions(globalOptions, values);
   return { kind: 'run', command, args, json: all['json'] === true, socket: typeof all['socket'] === 'string' ? all['socket'] : undefined };
 }
@@ -128,8 +128,8 @@ function describeChoices(text: string, choices: readonly string[] | undefined): 
   return choices === undefined ? text : `${text}; one of ${choices.join(', ')}`;
 }
 
-function readValues(command: Command, values: Readonly<Record<string, unknown>>): Record<string, Value> {
-  const positionals = Object.entries(command.positionals).map(([name, positional]) => [name, positional.rest === true ? positionalRest(command, values) : positional.many === true ? several(values[name]) : checkChoice(name, single(name, values[name]), positional.choices)] as const);
+function readValues(command: Command, values: Readonly<Record<string, unknown>>, line: readonly string[]): Record<string, Value> {
+  const positionals = Object.entries(command.positionals).map(([name, positional]) => [name, positional.rest === true ? positionalRest(command, values) : positional.many === true ? several(values[name]) : checkChoice(name, dashed(single(name, values[name]), line), positional.choices)] as const);
   for (const [first, second] of command.exclusive ?? []) {
     if (isGiven(values[first]) && isGiven(values[second])) throw fieldInvalid(`--${second}`, 'given', `it cannot stand with --${first}`);
   }
@@ -169,6 +169,11 @@ function several(value: unknown): readonly string[] {
 function single(name: string, value: unknown): string | undefined {
   if (Array.isArray(value)) throw fieldInvalid(name, value.map(String).join(' '), 'it can be given once');
   return typeof value === 'string' ? value : undefined;
+}
+
+/** A positional that is a lone `-`, which yargs takes for an empty one. */
+function dashed(value: string | undefined, line: readonly string[]): string | undefined {
+  return value === '' && line.includes('-') && !line.includes('') ? '-' : value;
 }
 
 function checkChoice(name: string, value: string | undefined, choices: readonly string[] | undefined): string | undefined {

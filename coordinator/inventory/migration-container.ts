@@ -1,6 +1,6 @@
 /**
  * The step of the schema that brings containers. A spec is the canonical text of shared/model/container-text.ts, which names secrets by version and has no value of
- * one. A row that asks for removal or release stays until its host has done it.
+ * one. A row that asks for removal or release stays until its host has done it. What is kept is what its host has made last: where a change was taken back, so is the row.
  */
 export const containerTables = `
   CREATE TABLE container (
@@ -16,7 +16,11 @@ export const containerTables = `
     by TEXT NOT NULL CHECK (length(by) BETWEEN 1 AND 255),
     added_at_ms INTEGER NOT NULL,
     generation INTEGER NOT NULL CHECK (generation >= 1),
+    kept_spec TEXT,
+    kept_tag TEXT,
+    kept_generation INTEGER CHECK (kept_generation BETWEEN 1 AND generation),
     PRIMARY KEY (host_id, name),
+    CHECK ((kept_spec IS NULL) = (kept_tag IS NULL) AND (kept_spec IS NULL) = (kept_generation IS NULL)),
     CHECK ((presence = 'present') = (spec IS NOT NULL) AND (spec IS NULL) = (engine IS NULL))
   ) STRICT;
   `;

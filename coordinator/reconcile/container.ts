@@ -6,7 +6,7 @@ import { parseHeld } from '../../shared/rpc/hold.js';
 import { messageCodec } from '../../shared/rpc/load.js';
 import { desiredContainers } from '../desired/container.js';
 import { forgetContainers } from '../inventory/container-forget.js';
-import { containersOf, settleContainers } from '../inventory/container.js';
+import { containersOf, settleContainers, takeBackContainers } from '../inventory/container.js';
 import { setReverted } from '../inventory/generation.js';
 import { sendAnnounced } from './container-secret.js';
 import type { Applied, Noun } from './noun.js';
@@ -34,6 +34,8 @@ export const containerNoun: Noun = {
     return [];
   },
   failed({ db }, part, errors) {
+    const { hostId, generation } = part;
+    takeBackContainers(db, { hostId, generation, names: errors.flatMap(({ fields }) => fields['container'] ?? []) });
     // What took a container down when it was tried is tried again when somebody asks for it.
     if (errors.some(({ code }) => code === 'CONTAINER_UNHEALTHY' || code === 'CONTAINER_FAILED')) setReverted(db, part);
   },
