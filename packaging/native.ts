@@ -24,7 +24,7 @@ interface NativeProgram {
   readonly file: string;
 }
 
-/** How each C program is made; the helper alone has a second form, with failpoints. */
+/** How each C program is made; the helper and reeve-container have a second form, with failpoints. */
 const PROGRAMS = {
   'reeve-privd': { normal: { folder: 'reeve-privd', file: 'reeve-privd' }, test: { folder: 'reeve-privd', target: 'test-build', file: 'reeve-privd-test' } },
   peercred: { normal: { folder: 'peercred', file: 'reeve-peercred' } },
@@ -34,7 +34,7 @@ const PROGRAMS = {
   'reeve-sshd-check': { normal: { folder: 'sshd', file: 'reeve-sshd-check' } },
   'reeve-vhost-check': { normal: { folder: 'vhost-check', file: 'reeve-vhost-check' } },
   'reeve-cert-reload': { normal: { folder: 'cert', file: 'reeve-cert-reload' } },
-  'reeve-container': { normal: { folder: 'container', file: 'reeve-container' } },
+  'reeve-container': { normal: { folder: 'container', file: 'reeve-container' }, test: { folder: 'container', target: 'test-build', file: 'reeve-container-test' } },
   'reeve-job': { normal: { folder: 'job', file: 'reeve-job' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;

@@ -51,7 +51,8 @@ static int adopt_podman(const struct record *r) {
   struct tool t;
   snprintf(aside, sizeof aside, "%s" ASIDE, r->name);
   snprintf(stop, sizeof stop, "--time=%u", r->spec.stop);
-  bool again = exists(aside), ran = !again && runs(r->name);
+  /* Cut off before: what ran is what its record says of it. */
+  bool again = exists(aside), ran = again ? r->spec.running : runs(r->name);
   if (!again) {
     if (!podman("stop", stop, r->name, NULL, (int)r->spec.stop + SHORT_S, &t)) return tool_failed(&t, "podman cannot stop it");
     if (!podman("rename", NULL, r->name, aside, SHORT_S, &t)) {

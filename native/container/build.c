@@ -102,6 +102,7 @@ static int fill(const struct record *r, int archive, int fresh, uint64_t *device
   struct inside i = {.base = record_base(r), .from = -1, .to = fresh, .in = archive, .caps = file_caps, .work = unpack, .data = (void *)option};
   buf_init(&said, SAID_MOST);
   int code = inside_run(&i, &said, why);
+  FAILPOINT("container.build.unpacked");
   buf_put(&said, "", 1);
   if (code >= 0 && !only_devices((char *)said.p, devices, why)) code = -1;
   else if (code > 0 && (code != 2 || *devices == 0)) snprintf(why, WHY, "the archive cannot be unpacked: tar ended with exit code %d", code), code = -1;
@@ -150,6 +151,7 @@ static int build_lxc(const struct record *r) {
     (void)remove_tree(dir, FRESH, &pace);
     return agent_gone() ? 1 : job_failed("%s", why);
   }
+  FAILPOINT("container.build.complete");
   if (syncfs(fresh) || renameat2(dir, FRESH, dir, "rootfs", RENAME_NOREPLACE) || fsync(dir)) return job_failed("the root file system cannot be put in its place (%s)", error_word());
   struct buf more;
   buf_init(&more, 1024);

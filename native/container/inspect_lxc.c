@@ -59,7 +59,7 @@ int inspect_lxc(const char *name) {
   bool running = !strcmp(state, "running");
   found_line(&f, AT_ENGINE, "engine=lxc");
   found_line(&f, AT_STATE, "state=%s", running ? "running" : "stopped");
-  if (running) found_line(&f, AT_BOOT, "boot=%s", boot ? "yes" : "no");
+  found_line(&f, AT_BOOT, "boot=%s", running && boot ? "yes" : "no");
   found_line(&f, AT_ADOPTED, "adopted=yes");
   tell_network(&f, &net);
   if (!mapped) found_line(&f, AT_NET, "ids=host");
@@ -86,7 +86,7 @@ static int tell_pct(uint32_t id, const struct pct_config *c, bool running) {
   found_line(&f, AT_ENGINE, "engine=pct");
   found_line(&f, AT_ID, "id=%u", id);
   found_line(&f, AT_STATE, "state=%s", running ? "running" : "stopped");
-  if (running) found_line(&f, AT_BOOT, "boot=%s", boot && !strcmp(boot, "1") ? "yes" : "no");
+  found_line(&f, AT_BOOT, "boot=%s", running && boot && !strcmp(boot, "1") ? "yes" : "no");
   found_line(&f, AT_ADOPTED, "adopted=yes");
   if (net0) {
     (void)pct_property(net0, "bridge", net.bridge, sizeof net.bridge);

@@ -209,7 +209,7 @@ int inspect_podman(const char *name) {
     found_begin(&f);
     found_line(&f, AT_ENGINE, "engine=podman");
     found_line(&f, AT_STATE, "state=%s", running ? "running" : "stopped");
-    if (running) found_line(&f, AT_BOOT, "boot=%s", strcmp(only(&c, "restart", copy), "always") ? "no" : "yes");
+    found_line(&f, AT_BOOT, "boot=%s", running && !strcmp(only(&c, "restart", copy), "always") ? "yes" : "no");
     take_image(&f, &c);
     take_words(&f, &c, &image);
     take_places(&f, &c);

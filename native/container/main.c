@@ -18,6 +18,15 @@ static const struct { const char *name; int (*run)(const struct fields *t); } wo
   {"inspect", container_inspect}, {"pull", container_pull}, {"import", container_import}, {"prune", container_prune}, {"log", container_log}, {"adopt", container_adopt}, {NULL, NULL},
 };
 
+#ifdef REEVE_TEST
+/* Armed by the file <state>/failpoint.<name>, for the next one. */
+void failpoint(const char *name) {
+  char path[400];
+  snprintf(path, sizeof path, "%s/failpoint.%s", job.state, name);
+  if (!unlink(path)) kill(getpid(), SIGKILL);
+}
+#endif
+
 static bool parse_options(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     char *end;

@@ -110,7 +110,7 @@ describe.skipIf(!isRoot)('containers of Proxmox VE', () => {
 
   test('one of somebody else is told as a spec, and with what has no place there', async () => {
     const said = await host.work('inspect', [['name', 'web'], ['engine', 'pct']]);
-    expect(said.list('spec')).toEqual(['engine=pct', 'id=101', 'state=stopped', 'adopted=yes', 'bridge=vmbr0', 'address=192.0.2.10/24', 'gateway=192.0.2.1', 'memory=536870912', 'swap=268435456', 'cpu=200']);
+    expect(said.list('spec')).toEqual(['engine=pct', 'id=101', 'state=stopped', 'boot=no', 'adopted=yes', 'bridge=vmbr0', 'address=192.0.2.10/24', 'gateway=192.0.2.1', 'memory=536870912', 'swap=268435456', 'cpu=200']);
     expect(said.list('problem')).toEqual([]);
     host.pct.prints('status', 'status: running\n');
     host.pct.prints('config', 'hostname: web\nlock: backup\nnet0: name=eth0,bridge=vmbr0,ip=dhcp,ip6=auto\nnet1: name=eth1,bridge=vmbr1\n');

@@ -60,13 +60,16 @@ static int drop(const struct record *r, bool volumes) {
   bool pct = r->there && r->spec.engine == SPEC_PCT;
   if (r->there && (!pct || r->spec.idle) && !container_down(r, why)) return agent_gone() ? 1 : job_failed("%s", why);
   int code = pct ? pct_remove(r) : 0;
+  FAILPOINT("container.remove.ended");
   if (code) return code;
   if (!drop_units(r) || (r->there && (!pct || r->spec.idle) && !reload())) return job_failed("its units cannot be removed (%s)", error_word());
+  FAILPOINT("container.remove.units");
   if (r->there && r->spec.engine == SPEC_LXC && !drop_lxc(r, &pace)) return agent_gone() ? 1 : job_failed("its root file system cannot be removed (%s)", error_word());
   if (!drop_below("snapshot", r->name, &pace)) return agent_gone() ? 1 : job_failed("its snapshots cannot be removed (%s)", error_word());
   for (size_t i = 0; volumes && i < r->spec.volumes.n; i++) {
     if (!drop_volume(r->spec.volumes.items[i].folder, &pace)) return agent_gone() ? 1 : job_failed("volume %s cannot be removed (%s)", r->spec.volumes.items[i].folder, error_word());
   }
+  FAILPOINT("container.remove.files");
   if (!drop_below("container", r->name, &pace)) return agent_gone() ? 1 : job_failed("its record cannot be removed (%s)", error_word());
   return job_done(NULL);
 }

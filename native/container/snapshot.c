@@ -79,6 +79,7 @@ static int make_in(const struct record *r, int dir, int all, const char *name) {
     (void)walk(to, add_bytes, &bytes);
     clock_gettime(CLOCK_REALTIME, &now);
     int n = snprintf(info, sizeof info, "created-ms=%lld\nbytes=%llu\nconsistent=%d\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, (unsigned long long)bytes, strcmp(state, "stopped") == 0);
+    FAILPOINT("container.snapshot.copied");
     if (put_file(fresh, "info", info, (size_t)n, 0600) && !syncfs(fresh) && !renameat2(all, FRESH, all, name, RENAME_NOREPLACE) && !fsync(all)) {
       struct buf more;
       buf_init(&more, 1024);
@@ -127,9 +128,11 @@ static int roll_back(const struct record *r, int dir, int snapshot) {
     errno = problem;
     return agent_gone() ? 1 : job_failed("%s", *why ? why : "the root file system cannot be given to the container");
   }
+  FAILPOINT("container.rollback.copied");
   /* One that was taken over has no other config than its own. */
   if (r->spec.adopted && !copy_file(snapshot, dir, "config")) return job_failed("the config of the container cannot be written (%s)", error_word());
   if (renameat2(dir, "rootfs.new", dir, "rootfs", RENAME_EXCHANGE) || fsync(dir)) return job_failed("the root file system cannot be exchanged (%s)", error_word());
+  FAILPOINT("container.rollback.exchanged");
   if (!remove_tree(dir, "rootfs.new", &pace) && errno != EPIPE) return job_failed("it is as in the snapshot, but what was there before cannot be removed (%s)", error_word());
   return job_done(NULL);
 }
@@ -154,6 +157,13 @@ int container_rollback(const struct fields *t) {
   return code;
 }
 
+/* What is half gone is no snapshot any more. */
+static bool drop_in(int all, const char *name, const char *gone, struct pace *p) {
+  if (!remove_tree(all, gone, p) || (renameat(all, name, all, gone) && errno != ENOENT)) return false;
+  FAILPOINT("container.drop.renamed");
+  return remove_tree(all, gone, p);
+}
+
 int container_drop(const struct fields *t) {
   struct record r;
   struct pace pace;
@@ -167,8 +177,7 @@ int container_drop(const struct fields *t) {
   snprintf(gone, sizeof gone, ".gone-%s", name);
   if (r.spec.engine == SPEC_PCT) code = pct_snapshot(&r, "delsnapshot", name);
   else if (all < 0) code = job_done(NULL);
-  /* What is half gone is no snapshot any more. */
-  else if (!remove_tree(all, gone, &pace) || (renameat(all, name, all, gone) && errno != ENOENT) || !remove_tree(all, gone, &pace)) code = agent_gone() ? 1 : job_failed("it cannot be removed (%s)", error_word());
+  else if (!drop_in(all, name, gone, &pace)) code = agent_gone() ? 1 : job_failed("it cannot be removed (%s)", error_word());
   else code = job_done(NULL);
   record_close(&r);
   return code;

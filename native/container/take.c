@@ -50,6 +50,7 @@ static int keep_archive(int dir, int fd, const uint8_t sum[32], uint64_t bytes) 
   struct buf more;
   hex(name, sum, 32);
   snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  FAILPOINT("container.import.received");
   if (fsync(fd) || (linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) && errno != EEXIST) || fsync(dir)) return job_failed("the archive cannot be kept (%s)", error_word());
   buf_init(&more, 4096);
   say(&more, "digest", name);

@@ -1,12 +1,12 @@
 /** What stands before a container that sleeps waits until it takes connections. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { binary, sources } from './testing/host.js';
+import { binary, compile } from './testing/host.js';
 
 const servers: Server[] = [];
-beforeAll(() => { if (process.env['REEVE_CONTAINER_TEST'] === undefined) execFileSync('flock', [sources, 'make', '-s', '-C', sources], { stdio: ['ignore', 'ignore', 'inherit'] }); }, 120_000);
+beforeAll(() => { compile(); }, 120_000);
 afterEach(() => { for (const server of servers.splice(0)) server.close(); });
 
 async function wait(...args: string[]): Promise<{ readonly exit: unknown; readonly error: string; readonly ms: number }> {

@@ -64,9 +64,14 @@ function makePct(dir: string): PctRecord & { readonly path: string } {
   };
 }
 
-/** A host without containers. */
-export function makeHost(): TestHost {
-  if (given === undefined) execFileSync('flock', [sources, 'make', '-s', '-C', sources], { stdio: ['ignore', 'ignore', 'inherit'] });
+/** Compiles it, or its form with failpoints; its path. */
+export function compile(target: 'all' | 'test-build' = 'all'): string {
+  if (given === undefined) execFileSync('flock', [sources, 'make', '-s', '-C', sources, target], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return target === 'all' ? binary : `${binary}-test`;
+}
+
+/** A host without containers; `program`: what is run in the place of reeve-container. */
+export function makeHost(program = compile()): TestHost {
   const dir = mkdtempSync(join(tmpdir(), 'container-'));
   const [state, lxc] = [join(dir, 'state'), join(dir, 'lxc')];
   chmodSync(dir, 0o755);
@@ -81,8 +86,8 @@ export function makeHost(): TestHost {
       writeFileSync(join(folder, 'slot'), `${String(slot)}\n`);
     },
     work: (name, ticket = [], options = {}) => {
-      const program = [binary, '--state', state, '--lxc', lxc, '--pct', pct.path, '--caller-uid', '0'];
-      const command = options.wrap === undefined ? program : ['unshare', '-m', 'sh', '-c', options.wrap, 'sh', ...program];
+      const run = [program, '--state', state, '--lxc', lxc, '--pct', pct.path, '--caller-uid', '0'];
+      const command = options.wrap === undefined ? run : ['unshare', '-m', 'sh', '-c', options.wrap, 'sh', ...run];
       return talk(command, join(state, 'container-job'), ticketOf([['work', name], ['operation', operation], ...ticket]), options);
     },
     close: () => { rmSync(dir, { recursive: true, force: true }); },
