@@ -43,8 +43,9 @@ export function changeOf(place: WorkPlace, operationId: string, { request }: Sto
 }
 
 /**
- * Makes a container what is wanted: writes its record, does what that takes, and keeps the record once it is healthy; otherwise all is as it was before. Can be repeated at any
- * point of it. Errors: CONTAINER_UNHEALTHY, CONTAINER_IMAGE, CONTAINER_ADOPT, CONTAINER_FAILED, what the helper refuses; with HELPER_UNREACHABLE it is pending.
+ * Makes a container what is wanted: writes its record, does what that takes, and keeps the record once it is healthy; otherwise all is as it was before, and the error names it
+ * in its field `container`. Can be repeated at any point of it. Errors: CONTAINER_UNHEALTHY, CONTAINER_IMAGE, CONTAINER_ADOPT, CONTAINER_FAILED, what the helper refuses; with
+ * HELPER_UNREACHABLE it is pending.
  */
 export async function makeContainer(change: ContainerChange): Promise<void> {
   const { place, operationId, name } = change;
@@ -64,7 +65,9 @@ export async function makeContainer(change: ContainerChange): Promise<void> {
     // Nobody answers: it is taken back, or made, when somebody does.
     if (isUnreachable(error)) throw error;
     const left = await takeBack(change, stage);
-    throw new ReeveError([...withHost(error, place.hostName).items, ...left], { cause: error });
+    // With its name the coordinator takes back what it wanted of it, too.
+    const back = left.length === 0 ? { container: name } : {};
+    throw new ReeveError([...withHost(error, place.hostName).items.map(({ code, fields }) => ({ code, fields: { ...fields, ...back } })), ...left], { cause: error });
   }
   await place.host.helper.call('container.settle', operationId, { name, keep: true });
   failpoint('agent.container.settled');

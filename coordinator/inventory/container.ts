@@ -120,7 +120,7 @@ export function takeBackContainers(db: Database, taken: { readonly hostId: strin
   db.prepare(`DELETE FROM container WHERE ${which} AND kept_spec IS NULL`).run(...args);
   db.prepare(`UPDATE container SET spec = kept_spec, tag = kept_tag, generation = kept_generation, overwrite = 0, adopt = 0 WHERE ${which}`).run(...args);
   db.prepare(
-    `UPDATE generation SET applied = wanted, reason = '' WHERE host_id = @hostId AND noun = 'container' AND wanted = @generation AND applied > 0 AND released = 0
+    `UPDATE generation SET applied = wanted, reason = '' WHERE host_id = @hostId AND noun = 'container' AND wanted = @generation AND released = 0
      AND NOT EXISTS (SELECT 1 FROM container WHERE host_id = @hostId AND generation > applied)`,
   ).run({ hostId, generation });
 }
