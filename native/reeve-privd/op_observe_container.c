@@ -21,6 +21,7 @@ struct all {
   size_t n, foreign;
   bool truncated;
   const char *only;
+  struct listening *listening;             /* NULL: not looked at yet */
 };
 
 static bool is_full(struct all *a) {
@@ -72,7 +73,13 @@ static void look_links(struct seen *s) {
   }
 }
 
-static void look_state(struct seen *s, const struct listening *l) {
+/* The kernel looks through all connections for it: only where one sleeps. */
+static bool wakes(struct all *a, uint32_t port) {
+  if (!a->listening && (a->listening = malloc(sizeof *a->listening))) listening_read(a->listening);
+  return a->listening && a->listening->ports[port];
+}
+
+static void look_state(struct all *a, struct seen *s) {
   const struct spec *spec = &s->k.spec;
   char path[256];
   bool gone, running = runs(s);
@@ -94,10 +101,10 @@ static void look_state(struct seen *s, const struct listening *l) {
   s->asked = spec->running && !spec->idle && spec->engine != SPEC_PCT;
   if (!spec->running || !spec->idle) return;
   s->state = "sleeping";
-  for (size_t i = 0; i < spec->ports.n; i++) if (!l->ports[spec->ports.items[i].port]) say(s, "stopped", "nothing listens on port %u, which would wake it", spec->ports.items[i].port);
+  for (size_t i = 0; i < spec->ports.n; i++) if (!wakes(a, spec->ports.items[i].port)) say(s, "stopped", "nothing listens on port %u, which would wake it", spec->ports.items[i].port);
 }
 
-static void look(struct all *a, const char *name, const struct listening *l) {
+static void look(struct all *a, const char *name) {
   struct seen *s = &a->seen[a->n];
   *s = (struct seen){.state = "missing"};
   if (!container_read(name, &s->k) || (!s->k.there && !s->k.damaged)) {
@@ -112,7 +119,7 @@ static void look(struct all *a, const char *name, const struct listening *l) {
   }
   if (s->k.spec.engine != SPEC_PCT || s->k.spec.idle) container_unit_name(s->unit, name);
   look_links(s);
-  look_state(s, l);
+  look_state(a, s);
 }
 
 /* sd_bus properties of a service, in words. CLD_EXITED is 1, CLD_KILLED 2, CLD_DUMPED 3. */
@@ -223,11 +230,8 @@ static void put_host(struct buf *b) {
 }
 
 static void look_all(struct all *a, struct dirent **names, int n) {
-  struct listening *l = malloc(sizeof *l);
-  if (!l) return;
-  listening_read(l);
-  for (int i = 0; i < n; i++) if (!a->only || !strcmp(a->only, names[i]->d_name)) look(a, names[i]->d_name, l);
-  free(l);
+  for (int i = 0; i < n; i++) if (!a->only || !strcmp(a->only, names[i]->d_name)) look(a, names[i]->d_name);
+  free(a->listening);
   ask(a);
 }
 

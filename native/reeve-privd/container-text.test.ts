@@ -1,0 +1,114 @@
+/** The text of a container: the helper and the model take the same ones, and what systemd reads of a unit is what the text said. */
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseContainerText } from '../../shared/model/container-text.js';
+import { lxc, podman, specText, startContainerHost, sum, units } from './testing/container.js';
+import { isRoot, type Privd } from './testing/namespace.js';
+
+const policy = ['version 1', 'allow observe.container', 'allow container.write', 'allow container.image', 'allow container.port port=1-65535', 'allow container.volume folder=*', 'allow container.bridge bridge=lxcbr0',
+  'allow container.host-ids name=x', 'allow container.host-network name=x', 'allow container.device name=x path=/dev/fuse,/dev/null', ''].join('\n');
+
+/** Words of a command line in a unit file, by systemd.syntax(7) and "COMMAND LINES" of systemd.service(5). */
+function systemdWords(line: string): string[] {
+  const words: string[] = [];
+  for (let at = 0; at < line.length;) {
+    if (line[at] === ' ' || line[at] === '\t') {
+      at++;
+      continue;
+    }
+    let word = '';
+    let quote = '';
+    for (; at < line.length && (quote !== '' || (line[at] !== ' ' && line[at] !== '\t')); at++) {
+      const char = line[at] ?? '';
+      if (char === quote) quote = '';
+      else if (quote === '' && (char === '"' || char === "'")) quote = char;
+      else if (char === '\\') {
+        const next = line[++at] ?? '';
+        if (!['\\', '"', "'"].includes(next)) throw new Error(`an escape that is not told: ${next}`);
+        word += next;
+      } else word += char;
+    }
+    if (/%(?!%)|\$(?!\$)/.test(word.replace(/%%|\$\$/g, ''))) throw new Error(`a specifier or variable: ${word}`);
+    words.push(word.replace(/%%/g, '%').replace(/\$\$/g, '$'));
+  }
+  return words;
+}
+
+describe.skipIf(!isRoot)('texts of containers', () => {
+  let privd: Privd;
+  beforeAll(async () => {
+    privd = await startContainerHost();
+    privd.writePolicy(policy);
+    privd.inside('mkdir', '-p', '/dev/shm');
+  }, 120_000);
+  afterAll(() => privd.close(), 60_000);
+
+  /** Whether the helper takes a text, as far as its form is concerned. */
+  const takes = async (spec: Buffer): Promise<boolean> => {
+    try {
+      await privd.call('container.put', { name: 'x', spec });
+      await privd.call('container.settle', { name: 'x', keep: false });
+      return true;
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? '';
+      if (code === 'FIELD_INVALID' || code === 'FIELD_MISSING') return false;
+      if (!/^(?:CONTAINER_|POLICY_DENIED)/.test(code)) throw error;
+      return true;
+    }
+  };
+  const parses = (spec: Buffer): boolean => {
+    try {
+      parseContainerText(spec.toString());
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  test('what the helper takes the model reads, whatever is put together', async () => {
+    const pools: Record<string, readonly string[]> = {
+      state: ['running', 'stopped', ''], boot: ['yes', 'no'], arg: ['', 'a b', '\u001b', 'ä'], env: ['A=1', 'A=', 'B=x=y', 'LD_X=1', 'PATH=1', '=x'], port: ['tcp 0.0.0.0 8080 80', 'tcp 0.0.0.0 9 80', 'tcp :: 8080 80', 'udp 127.0.0.1 53 53', 'tcp [::] 1 1', 'tcp 0.0.0.0 08 8'],
+      volume: ['/srv/a /a rw', '/srv/b /b ro', '/srv/a /etc/x rw', '/srv/../a /c rw', '/srv/a /proc rw'], device: ['/dev/fuse', '/dev/null', '/etc'], network: ['host', 'bridge'], ids: ['host', 'own'], restart: ['no', 'always', 'on-failure'],
+      memory: ['4194304', '1', '9007199254740993', '67108864'], swap: ['0', '1'], cpu: ['150', '0', '102401'], tasks: ['9', '0'], health: ['command', 'tcp 8080', 'http 8080 /x', 'http 8080 x', 'tcp 0'], 'health-arg': ['/x', 'y'], 'health-start': ['60', '5', '901'],
+      stop: ['10', '0', '601'], idle: ['5', '0'], bridge: ['lxcbr0', 'lo'], address: ['10.0.3.5/24', '10.0.3.5', 'fd00::5/64'], gateway: ['10.0.3.1', '10.9.9.9'], image: [`localhost/web@sha256:${sum}`, 'localhost/web:1', `docker.io/a/b_c@sha256:${sum}`], archive: [sum, 'x'], id: ['101', '99'],
+    };
+    const values = fc.record(Object.fromEntries(Object.entries(pools).map(([key, words]) => [key, fc.option(['arg', 'env', 'port', 'volume', 'device', 'health-arg'].includes(key) ? fc.subarray([...words], { maxLength: 2 }) : fc.constantFrom(...words), { nil: undefined, freq: 1 })])), { requiredKeys: [] });
+    let both = 0;
+    await fc.assert(fc.asyncProperty(fc.boolean(), values, fc.nat(4), async (system, more, few) => {
+      const some = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined).slice(0, few + 1));
+      const spec = system ? lxc(some) : podman(some);
+      const [helper, model] = [await takes(spec), parses(spec)];
+      if (helper) expect(model, spec.toString()).toBe(true);
+      both += helper && model ? 1 : 0;
+    }), { numRuns: 300 });
+    expect(both).toBeGreaterThan(30);
+  }, 120_000);
+
+  test('what systemd reads of a unit is what the text said', async () => {
+    const text = fc.array(fc.constantFrom('a', ' ', '"', "'", '\\', '%', '$', '{', '}', ';', '#', '-', '=', 'ä', '%n', '${A}', '\\x41', '&&', '*'), { minLength: 1, maxLength: 8 }).map((parts) => parts.join('')).filter((word) => word !== '');
+    await fc.assert(fc.asyncProperty(fc.array(text, { maxLength: 5 }), text, async (words, value) => {
+      await privd.call('container.put', { name: 'x', spec: podman({ arg: words, env: [`V=${value}`] }) });
+      const line = /^ExecStart=((?:.*\\\n)*.*)$/m.exec(readFileSync(`${privd.root}${units}/reeve-container-x.service`, 'utf8'))?.[1] ?? '';
+      const read = systemdWords(line.replace(/\\\n/g, ' '));
+      const end = read.indexOf('--');
+      expect(read.slice(end + 1)).toEqual([`localhost/web@sha256:${sum}`, ...words]);
+      expect(read.slice(0, end)).toContain(`--env=V=${value}`);
+    }), { numRuns: 100 });
+  }, 60_000);
+
+  test('a hundred are told in a few milliseconds', async () => {
+    await privd.call('container.settle', { name: 'x', keep: false });
+    for (let n = 0; n < 100; n++) await privd.call('container.put', { name: `c${String(n)}`, spec: specText({ engine: 'podman', state: 'stopped', boot: 'no', image: `localhost/web@sha256:${sum}` }) });
+    const times: number[] = [];
+    for (let n = 0; n < 20; n++) {
+      const began = performance.now();
+      expect((await privd.call('observe.container', { scope: 'all' })).container).toHaveLength(100);
+      times.push(performance.now() - began);
+    }
+    const median = times.sort((a, b) => a - b)[10] ?? Infinity;
+    process.stdout.write(`observe.container of 100: ${median.toFixed(1)} ms\n`);
+    // Generous: this machine may be busy.
+    expect(median).toBeLessThan(200);
+  }, 60_000);
+});
