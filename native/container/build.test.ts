@@ -34,11 +34,11 @@ describe.skipIf(!isRoot)('building a container of lxc', () => {
   test('owners, modes, links and set-id bits are those of the archive, within ids of its own', async () => {
     const said = await build(tar([
       ...init, { name: 'etc', kind: 'folder', mode: 0o750, gid: 8 }, { name: 'etc/shadow', uid: 0, gid: 42, mode: 0o640, content: 'x' }, { name: 'su', mode: 0o4755, content: 'su' },
-      { name: 'link', kind: 'symlink', target: '/etc/shadow' }, { name: 'hard', kind: 'hardlink', target: 'su' }, { name: 'fifo', kind: 'fifo' },
+      { name: 'link', kind: 'symlink', target: '/etc/shadow' }, { name: 'hard', kind: 'hardlink', target: 'su' }, { name: 'fifo', kind: 'fifo' }, { name: 'proc', kind: 'folder', mode: 0o555 }, { name: 'proc/below', kind: 'folder' },
     ]));
     expect(said).toMatchObject({ exit: 0, result: { ok: '1', skipped: '0' } });
-    expect([statSync(root), statSync(join(root, 'etc')), statSync(join(root, 'etc/shadow')), statSync(join(root, 'su'))].map(({ uid, gid, mode }) => [uid - own, gid - own, (mode & 0o7777).toString(8)]))
-      .toEqual([[0, 0, '755'], [0, 8, '750'], [0, 42, '640'], [0, 0, '4755']]);
+    expect([statSync(root), statSync(join(root, 'proc')), statSync(join(root, 'etc')), statSync(join(root, 'etc/shadow')), statSync(join(root, 'su'))].map(({ uid, gid, mode }) => [uid - own, gid - own, (mode & 0o7777).toString(8)]))
+      .toEqual([[0, 0, '755'], [0, 0, '555'], [0, 8, '750'], [0, 42, '640'], [0, 0, '4755']]);
     expect(statSync(join(root, 'hard')).ino).toBe(statSync(join(root, 'su')).ino);
     expect(readlinkSync(join(root, 'link'))).toBe('/etc/shadow');
     expect(lstatSync(join(root, 'fifo')).isFIFO()).toBe(true);

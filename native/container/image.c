@@ -4,7 +4,7 @@
 
 #define NAMES_MOST 8192u
 /* Names of images have no spaces; what podman does not know of an image stays empty. */
-#define ABOUT "{{.Id}} {{.Size}} {{.Created.UnixMilli}} {{.Digest}}{{range .RepoTags}} t={{.}}{{end}}{{range .RepoDigests}} d={{.}}{{end}}"
+#define ABOUT "{{.Id}} {{.Size}} {{if .Created}}{{.Created.UnixMilli}}{{else}}0{{end}} {{.Digest}}{{range .RepoTags}} t={{.}}{{end}}{{range .RepoDigests}} d={{.}}{{end}}"
 
 static bool add_word(struct spec_list *list, char *word) {
   char **grown = realloc(list->items, (list->n + 1) * sizeof *grown);

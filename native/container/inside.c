@@ -52,7 +52,10 @@ static bool bind(struct view *v, int fd, const char *at, bool write, char why[30
 static int child(const struct inside *i, int ready, int go) {
   static struct view v;
   char why[300] = "", byte = 0;
-  if (!view_begin(&v, why) || (i->from >= 0 && !bind(&v, i->from, "/from", false, why)) || (i->to >= 0 && !bind(&v, i->to, "/to", true, why)) || !view_build(&v, why)) return complain(why);
+  if (!view_begin(&v, why)) return complain(why);
+  /* Before Linux 6.6 a program sets the mode of what it will not follow by /proc/self/fd. */
+  AUTO_FD proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (proc < 0 || !view_bind(&v, proc, "/proc", false, why) || (i->from >= 0 && !bind(&v, i->from, "/from", false, why)) || (i->to >= 0 && !bind(&v, i->to, "/to", true, why)) || !view_build(&v, why)) return complain(why);
   if (i->base && (unshare(CLONE_NEWUSER) || write(ready, "", 1) != 1 || read(go, &byte, 1) != 1)) return complain("this machine does not let root map ids");
   if (dup2(i->in >= 0 ? i->in : open("/dev/null", O_RDONLY | O_CLOEXEC), 0) < 0 || !view_enter(&v, 0, 0, i->caps, i->to >= 0 ? "/to" : NULL, i->devices)) return complain("it cannot be confined");
   umask(022);

@@ -20,7 +20,7 @@ describe.skipIf(!isRoot)('snapshots of a container of lxc', () => {
     root = join(host.lxc, 'sys/rootfs');
     mkdirSync(join(root, 'etc/deep'), { recursive: true });
     writeFileSync(join(host.lxc, 'sys/config'), 'lxc.uts.name = sys\n');
-    execFileSync('sh', ['-c', 'cd "$1" && echo one >etc/file && ln etc/file hard && cp /bin/true su && mkfifo fifo && ln -s /etc/passwd link && truncate -s 20M sparse && chown -hR "$2:$2" . && chown "$(($2 + 33))" etc/file && chmod 4755 su', 'sh', root, String(own)]);
+    execFileSync('sh', ['-c', 'cd "$1" && echo one >etc/file && ln etc/file hard && cp /bin/true su && mkfifo fifo && ln -s /etc/passwd link && truncate -s 20M sparse && mkdir -p sys/below && chmod 0555 sys && chown -hR "$2:$2" . && chown "$(($2 + 33))" etc/file && chmod 4755 su', 'sh', root, String(own)]);
     host.record('sys', lxc(), 1);
   }, 120_000);
   afterEach(() => { host.close(); });

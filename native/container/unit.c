@@ -32,13 +32,16 @@ bool unit_show(const char *unit, struct unit_state *s) {
   return ok && *s->active;
 }
 
-/* The last line that is not podman's word of what it ended. */
+/* The last line that is not podman's word of what it ended. Of lines of lxc-start, the first: it says what was wrong, the others that this was so. */
 static void last_words(const struct record *r, const char *text, size_t n, char line[400]) {
+  static const char lxc[] = "lxc-start: ";
   size_t length = 0;
-  for (const char *last; *line == 0 && n > 0; n = (size_t)(last - text)) {
+  for (const char *last; n > 0; n = (size_t)(last - text)) {
     last = last_line(text, n, &length);
-    if (length == 0) break;
-    if (length != strlen(r->name) || memcmp(last, r->name, length)) plain(line, 400, last, length);
+    bool ours = length == strlen(r->name) && !memcmp(last, r->name, length), more = length >= strlen(lxc) && !memcmp(last, lxc, strlen(lxc));
+    if (length == 0 || (*line && !more)) break;
+    if (!ours) plain(line, 400, last, length);
+    if (*line && !more) break;
   }
 }
 
@@ -47,7 +50,7 @@ void unit_reason(const struct record *r, const struct unit_state *s, int64_t sin
   record_unit(r, unit);
   snprintf(match, sizeof match, "_SYSTEMD_UNIT=%s", unit);
   snprintf(since, sizeof since, "--since=@%lld", (long long)since_s);
-  const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", "--lines=5", since, match, NULL};
+  const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", "--lines=20", since, match, NULL};
   struct buf text;
   buf_init(&text, 1u << 20);
   struct tool t = {.argv = argv, .in = -1, .seconds = SHORT_S, .out = &text};
