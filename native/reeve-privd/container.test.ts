@@ -178,16 +178,18 @@ describe.skipIf(!isRoot)('containers of a host', () => {
     expect(await put('web', podman(more))).toEqual({ changed: true });
   });
 
-  test('sockets of the host need a line of their own, by name and path', async () => {
-    const listener = privd.spawnAs(0, 'socat', 'UNIX-LISTEN:/srv/s.sock', '/dev/null');
-    try {
-      await expect.poll(() => existsSync(at('/srv/s.sock')) || listener.exitCode !== null).toBe(true);
-      if (!existsSync(at('/srv/s.sock'))) privd.inside('python3', '-c', 'import socket; socket.socket(socket.AF_UNIX).bind("/srv/s.sock")');
-      privd.writePolicy(`${containerPolicy}allow container.volume folder=*\n`);
-      await failsWith(put('web', podman({ volume: '/srv/s.sock /s.sock rw' })), 'POLICY_DENIED', { line: 'allow container.socket name=web path=/srv/s.sock' });
-    } finally {
-      listener.kill('SIGKILL');
-    }
+  test('sockets of the host need a line of their own, by name and path, and lie where only root puts them', async () => {
+    const make = (path: string): string => privd.inside('python3', '-c', 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])', path);
+    privd.inside('mkdir', '-p', '-m', '777', '/srv/theirs');
+    for (const path of ['/srv/s.sock', '/srv/theirs/s.sock', '/run/reeve/x.sock']) make(path);
+    const volume = (path: string): Promise<unknown> => put('web', podman({ volume: `${path} /s.sock rw` }));
+    privd.writePolicy(`${containerPolicy}allow container.volume folder=*\n`);
+    await failsWith(volume('/srv/s.sock'), 'POLICY_DENIED', { line: 'allow container.socket name=web path=/srv/s.sock' });
+    privd.writePolicy(`${containerPolicy}allow container.socket name=web path=/srv/s.sock,/srv/theirs/s.sock,/run/reeve/x.sock\n`);
+    await failsWith(volume('/srv/theirs/s.sock'), 'CONTAINER_PLACE', { value: '/srv/theirs/s.sock' });
+    await failsWith(volume('/run/reeve/x.sock'), 'CONTAINER_PLACE', { value: '/run/reeve/x.sock' });
+    await volume('/srv/s.sock');
+    expect(read(`${units}/reeve-container-web.service`)).toContain('"--volume=/srv/s.sock:/s.sock:rw"');
   });
 
   test('the engine is asked of the policy too, and a denied name is denied', async () => {

@@ -181,7 +181,8 @@ static void proxy_unit(struct buf *b, const struct container *k, const struct sp
   bool v6 = strchr(address, ':');
   /* Wants, not Requires: of one that does not start the connections wait as long as they may, instead of starting it over and over. */
   buf_say(b, "[Unit]\nDescription=Port %u of container %s, when it is awake\nWants=%s\nAfter=%s\nPartOf=%s\nStartLimitIntervalSec=0\n\n[Service]\n", p->port, k->name, unit, unit, unit);
-  buf_say(b, "ExecStartPre=%s wait %s %u %u\n", left ? CONTAINER_LEFT "/reeve-container" : CONTAINER_PROGRAM, address, port, s->health_start);
+  /* The "-": of one that takes no connections in time the caller is told so; and it goes on when our program is gone. */
+  buf_say(b, "ExecStartPre=-%s wait %s %u %u\n", left ? CONTAINER_LEFT "/reeve-container" : CONTAINER_PROGRAM, address, port, s->health_start);
   buf_say(b, v6 ? "ExecStart=/lib/systemd/systemd-socket-proxyd --exit-idle-time=%us --connections-max=4096 [%s]:%u\n" : "ExecStart=/lib/systemd/systemd-socket-proxyd --exit-idle-time=%us --connections-max=4096 %s:%u\n", s->idle, address, port);
   buf_say(b, "TimeoutStartSec=%u\nDynamicUser=yes\nNoNewPrivileges=yes\nCapabilityBoundingSet=\nPrivateDevices=yes\nProtectSystem=strict\nProtectHome=yes\nRestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n", s->health_start + 30);
 }

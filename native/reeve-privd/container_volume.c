@@ -15,11 +15,6 @@ static bool closed(const char *path) {
   return false;
 }
 
-static uint16_t check_socket(struct call *c, const char *path) {
-  static const char *const never[] = {"/run/reeve/", "/run/reeved/", "/run/systemd/", "/run/dbus/", "/var/run/", "/proc/", "/dev/", "/sys/", NULL};
-  return has_listed_prefix(never, path) ? refused(c, path, "sockets of Reeve, systemd and D-Bus are never given", "Leave it out.") : REEVE_OK;
-}
-
 /* The container looks the path up again at every start: whoever could rename a part of it could lead it elsewhere. */
 static bool only_root_alters(int fd) {
   struct stat st;
@@ -53,6 +48,22 @@ static uint16_t check_folder(struct call *c, const char *path, uint32_t owner, b
   }
   if (at >= 0) close(at);
   return status;
+}
+
+/* As for a folder: its parents are root's. */
+static uint16_t check_socket(struct call *c, const char *path) {
+  static const char *const never[] = {"/run/reeve/", "/run/reeved/", "/run/systemd/", "/run/dbus/", "/var/run/", "/proc/", "/dev/", "/sys/", NULL};
+  char copy[1100], *rest = copy + 1;
+  if (has_listed_prefix(never, path)) return refused(c, path, "sockets of Reeve, systemd and D-Bus are never given", "Leave it out.");
+  snprintf(copy, sizeof copy, "%s", path);
+  int at = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (char *part; at >= 0 && (part = strsep(&rest, "/"));) {
+    AUTO_FD above = at;
+    if (!only_root_alters(above)) return refused(c, path, "others than root can put something else into its place", "Choose a socket in a folder that belongs to root and is writable by nobody else.");
+    at = rest ? open_beneath(above, part, O_RDONLY | O_DIRECTORY, 0) : -1;
+    if (!rest) return REEVE_OK;
+  }
+  return io_failed(c, "the folder of a socket cannot be opened");
 }
 
 uint16_t container_volumes(struct call *c, const struct container *k, bool make) {
