@@ -70,11 +70,19 @@ export async function* runContainer(office: Office, context: CallContext<Operato
       options,
       context.signal,
     );
-    for await (const event of formatSteps(steps)) yield withImage(event, resolved, asked);
+    for await (const event of formatSteps(steps)) yield withOutcome(db, command, withImage(event, resolved, asked));
   } finally {
     forget();
     for (const { value } of secrets) value.fill(0);
   }
+}
+
+/** What a host could not make is not wanted of it any more, or only as it was before. */
+function withOutcome(db: Database, { host, name }: ContainerCommand, event: ChangeEventInput): ChangeEventInput {
+  const isBack = event.host?.outcome === 'OUTCOME_FAILED' && event.host.errors?.some(({ fields }) => fields?.['container'] === name) === true;
+  if (!event.host || !isBack) return event;
+  const note = getContainer(db, host.id, name) === undefined ? `nothing is wanted of container "${name}" any more` : `what is wanted of container "${name}" is what it was before`;
+  return { host: { ...event.host, notes: [...(event.host.notes ?? []), note] } };
 }
 
 async function passOn(office: Office, host: HostRow, secrets: readonly PassedSecret[]): Promise<void> {

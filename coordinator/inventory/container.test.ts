@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { usualContainer, type ContainerSpec } from '../../shared/model/container.js';
-import { containersOf, getContainer, hasContainers, putContainer, settleContainers, type ContainerEntry } from './container.js';
+import { containersOf, getContainer, hasContainers, putContainer, settleContainers, takeBackContainers, type ContainerEntry } from './container.js';
 import { openDatabase, type Database } from './database.js';
 import { addHost, retireHost } from './host.js';
 
@@ -58,6 +58,22 @@ describe('containers of the inventory', () => {
     putContainer(db, { presence: 'absent', name: 'new', removeVolumes: false }, { ...entry, generation: 3 });
     settleContainers(db, web1, 2);
     expect(containersOf(db, web1).map(({ container }) => container)).toMatchObject([{ name: 'new' }, { name: 'web', overwrite: false, adopt: false }]);
+  });
+
+  it('go back to what their host has made last when it cannot make something else, and one that was not there is not wanted any more', () => {
+    const db = inventory();
+    const put = (name: string, more: Partial<ContainerSpec>, generation: number): boolean => putContainer(db, { presence: 'present', name, spec: spec(more), overwrite: false, adopt: generation === 3 }, { ...entry, generation });
+    put('web', {}, 1);
+    put('same', {}, 1);
+    settleContainers(db, web1, 1);
+    put('web', { stopSeconds: 9, tag: '1.28' }, 2);
+    put('web', { stopSeconds: 8, tag: '1.29' }, 3);
+    put('new', {}, 3);
+    put('later', {}, 4);
+    expect(takeBackContainers(db, { hostId: web1, generation: 3, names: ['web', 'same', 'new', 'later', 'nobody'] })).toBe(2);
+    const rows = containersOf(db, web1).map(({ container, generation }) => [container.name, generation, container.presence === 'present' ? [container.spec.stopSeconds, container.spec.tag, container.adopt] : []]);
+    expect(rows).toEqual([['later', 4, [3, '1.27', false]], ['same', 1, [3, '1.27', false]], ['web', 1, [3, '1.27', false]]]);
+    expect(takeBackContainers(db, { hostId: web1, generation: 3, names: ['web'] })).toBe(0);
   });
 
   it('go with their host', () => {

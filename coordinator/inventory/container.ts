@@ -106,23 +106,24 @@ function requireRoom(db: Database, hostId: string): void {
 /** A host has done a generation: rows that asked for removal or release by then are gone, and what was to be taken over or written over is its own now. */
 export function settleContainers(db: Database, hostId: string, generation: number): void {
   db.prepare(`DELETE FROM container WHERE host_id = ? AND presence IN ('absent', 'released') AND generation <= ?`).run(hostId, generation);
-  db.prepare('UPDATE container SET overwrite = 0, adopt = 0, kept_spec = spec, kept_tag = tag, kept_generation = generation WHERE host_id = ? AND generation <= ?').run(hostId, generation);
+  db.prepare(`UPDATE container SET overwrite = 0, adopt = 0, kept_spec = spec, kept_tag = tag, kept_generation = generation WHERE host_id = ? AND generation <= ? AND presence = 'present'`).run(hostId, generation);
 }
 
 /**
  * A host could not make containers what a generation wants, and has them as they were: so is what is wanted of them. One that is new is gone. When nothing else of the
- * generation is left to be made, the host has it.
+ * generation is left to be made, the host has it. Answers of how many something else was wanted.
  */
-export function takeBackContainers(db: Database, taken: { readonly hostId: string; readonly generation: number; readonly names: readonly string[] }): void {
+export function takeBackContainers(db: Database, taken: { readonly hostId: string; readonly generation: number; readonly names: readonly string[] }): number {
   const { hostId, generation, names } = taken;
   const which = `host_id = ? AND presence = 'present' AND generation <= ? AND name IN (SELECT value FROM json_each(?)) AND (kept_generation IS NULL OR kept_generation < generation)`;
   const args = [hostId, generation, JSON.stringify(names)];
-  db.prepare(`DELETE FROM container WHERE ${which} AND kept_spec IS NULL`).run(...args);
-  db.prepare(`UPDATE container SET spec = kept_spec, tag = kept_tag, generation = kept_generation, overwrite = 0, adopt = 0 WHERE ${which}`).run(...args);
+  const gone = db.prepare(`DELETE FROM container WHERE ${which} AND kept_spec IS NULL`).run(...args);
+  const back = db.prepare(`UPDATE container SET spec = kept_spec, tag = kept_tag, generation = kept_generation, overwrite = 0, adopt = 0 WHERE ${which}`).run(...args);
   db.prepare(
     `UPDATE generation SET applied = wanted, reason = '' WHERE host_id = @hostId AND noun = 'container' AND wanted = @generation AND released = 0
      AND NOT EXISTS (SELECT 1 FROM container WHERE host_id = @hostId AND generation > applied)`,
   ).run({ hostId, generation });
+  return gone.changes + back.changes;
 }
 
 /** The row of a container that is to be there; undefined: none is. */

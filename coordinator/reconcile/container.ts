@@ -7,7 +7,7 @@ import { messageCodec } from '../../shared/rpc/load.js';
 import { desiredContainers } from '../desired/container.js';
 import { forgetContainers } from '../inventory/container-forget.js';
 import { containersOf, settleContainers, takeBackContainers } from '../inventory/container.js';
-import { setReverted } from '../inventory/generation.js';
+import { getGeneration, raiseGeneration, setReverted } from '../inventory/generation.js';
 import { sendAnnounced } from './container-secret.js';
 import type { Applied, Noun } from './noun.js';
 
@@ -33,11 +33,19 @@ export const containerNoun: Noun = {
     forgetContainers(db, hostId);
     return [];
   },
-  failed({ db }, part, errors) {
-    const { hostId, generation } = part;
-    takeBackContainers(db, { hostId, generation, names: errors.flatMap(({ fields }) => fields['container'] ?? []) });
+  failed({ db, clock }, part, errors) {
+    const { hostId, generation, noun } = part;
+    // The agent names the container of an error when all of it is as it was before.
+    const taken = takeBackContainers(db, { hostId, generation, names: errors.flatMap(({ fields }) => fields['container'] ?? []) });
+    const left = getGeneration(db, hostId, noun);
+    if (taken > 0 && left !== undefined && left.applied < left.wanted) {
+      // The host has nearly all of it: it is told what is left, so that nothing is pending.
+      raiseGeneration(db, { hostId, noun, now: clock.now(), released: left.released });
+      return [hostId];
+    }
     // What took a container down when it was tried is tried again when somebody asks for it.
     if (errors.some(({ code }) => code === 'CONTAINER_UNHEALTHY' || code === 'CONTAINER_FAILED')) setReverted(db, part);
+    return [];
   },
   async send(to, intent, desired) {
     const containers = desired as Desired;

@@ -83,8 +83,8 @@ export interface Noun {
   readonly nothing: unknown;
   /** A host let go of the noun: forgets what was wanted of it there, and answers the other hosts that are to be told something else for it. In the transaction that records its answer. */
   forget(world: World, hostId: string, operationId: string): readonly string[];
-  /** Notes in the inventory what follows from errors that a host answered to an intent that was to change it; in the transaction that records them. Absent: nothing. */
-  failed?(world: World, part: FailedPart, errors: readonly ErrorItem[]): void;
+  /** Notes in the inventory what follows from errors that a host answered to an intent that was to change it; in the transaction that records them. Answers the hosts that are to be told something else for it. Absent: nothing. */
+  failed?(world: World, part: FailedPart, errors: readonly ErrorItem[]): readonly string[];
   /** Sends an intent with what the host should have. */
   send(to: Destination, intent: IntentInput, desired: unknown): Promise<Applied>;
   /** The stored answer of an operation, from the agent's journal. */

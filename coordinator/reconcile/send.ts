@@ -187,8 +187,9 @@ export function recordAnswer(world: World, fleet: Fleet, part: Part, answer: Ans
       if (current !== undefined && current.applied >= current.wanted) raiseGeneration(db, { hostId: part.hostId, noun: part.noun, now: clock.now(), released: current.released });
       // What could cut others off is not tried again by itself, also where it failed in another way: a helper or a host that goes down in the middle says nothing of a revert.
       if (answer.outcome === 'failed' && findNoun(part.noun)?.guard !== undefined) setReverted(db, part);
-      if (answer.outcome === 'failed') findNoun(part.noun)?.failed?.(world, part, answer.errors);
+      const told = answer.outcome === 'failed' ? findNoun(part.noun)?.failed?.(world, part, answer.errors) : undefined;
       setPendingReason(db, part.hostId, part.noun, pendingReason(answer.errors).slice(0, 1024));
+      return told;
     }
     return undefined;
   });

@@ -48,6 +48,7 @@ export const vhostNoun: Noun = {
     failVhosts(db, { hostId: part.hostId, generation: part.generation, parked, rest, now: clock.now() });
     // What took a site down when it was tried is tried again when somebody asks for it.
     if (errors.some(({ code }) => code === 'VHOST_PROBE')) setReverted(db, part);
+    return [];
   },
   async send({ fleet, host }, intent, desired) {
     return fromResponse(await fleet.call(host, service, 'WriteVhosts', { intent, ...(desired as Asked) }, { deadlineMs }));
