@@ -64,7 +64,7 @@ describe.skipIf(!hosts.ok)('units of containers', () => {
     await call('container.secret', { name: 'web', secret: 'db', version, value: Buffer.from('hunter2') });
     const odd = ['a"b', '$HOME ${PATH}', '%n %% %i', '\\', '\\n', ';', "it's", '{x}', '#', ' lead', '--privileged', 'ä'];
     await put('web', 'engine=podman', 'state=running', 'boot=yes', `image=${image['one'] ?? ''}`, 'arg=/bin/sh', 'arg=-c', 'arg=for w in "$@"; do echo "[$w]"; done; echo "E=$ODD"; exec /bin/sh /serve', 'arg=sh', ...odd.map((word) => `arg=${word}`),
-      'env=ODD=x "$HOME" %n \\ y', `secret=db ${version}`, 'port=tcp 0.0.0.0 8080 80', 'volume=/srv/container/web /www/data rw', 'stop=5');
+      'env=ODD=x "$HOME" %n \\ y', `secret=db ${version}`, 'port=tcp 0.0.0.0 8080 80', 'port=tcp :: 8080 80', 'volume=/srv/container/web /www/data rw', 'stop=5');
     await host.run(['systemctl', 'start', 'reeve-container-web.service']);
     await until(async () => await ask(`http://${host.address}:8080/`) === 'one\n' || undefined, { timeoutMs: 20_000, what: 'an answer' });
     const output = await host.run(['journalctl', '_SYSTEMD_UNIT=reeve-container-web.service', '-o', 'cat', '--no-pager']);
