@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { backupService as agentBackups } from '../agent/backup/service.js';
 import { certService as agentCerts } from '../agent/cert/service.js';
+import { containerService as agentContainers } from '../agent/container/service.js';
 import { factService } from '../agent/fact/service.js';
 import { keyService as agentKeys } from '../agent/key/service.js';
 import { natService as agentNat } from '../agent/nat/service.js';
@@ -41,7 +42,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [agentBackups, agentCerts, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
+      services: [agentBackups, agentCerts, agentContainers, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
     },
     {
       title: 'Coordinator for agents, port 7421',

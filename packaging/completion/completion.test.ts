@@ -10,7 +10,7 @@ const zshFile = fileURLToPath(new URL('_reeve', import.meta.url));
 
 /** What bash offers for the last word of a line. */
 function complete(...words: string[]): string[] {
-  const names = 'reeve() { case $2 in hosts) printf "%s\\n" web1 web2.example.org ;; backups) printf "%s\\n" shop mail ;; vhosts) [[ $3 != web1 ]] || printf "%s\\n" app.example.org ;; *) [[ $3 != web1 ]] || printf "%s\\n" tcp/8080 udp/5000 ;; esac; };';
+  const names = 'reeve() { case $2 in hosts) printf "%s\\n" web1 web2.example.org ;; backups) printf "%s\\n" shop mail ;; vhosts) [[ $3 != web1 ]] || printf "%s\\n" app.example.org ;; containers) [[ $3 != web1 ]] || printf "%s\\n" shop mail ;; *) [[ $3 != web1 ]] || printf "%s\\n" tcp/8080 udp/5000 ;; esac; };';
   const script = `${names} source "$0"; COMP_WORDS=(reeve "$@"); COMP_CWORD=$#; _reeve; printf "%s\\n" "\${COMPREPLY[@]}"`;
   return execFileSync('/bin/bash', ['--norc', '-c', script, bashFile, ...words], { encoding: 'utf8' }).split('\n').filter((line) => line !== '');
 }
@@ -30,7 +30,7 @@ describe('completion scripts', () => {
     [['operator', 'add', '--role', ''], ['viewer', 'operator', 'admin']],
     [['user', 'add', '--uid', ''], []],
     [['user', 'remove', 'ada', '--k'], ['--keep-home']],
-    [['completion', ''], ['bash', 'zsh', 'hosts', 'backups', 'forwards', 'vhosts', 'certs', '--json', '--socket', '--help']],
+    [['completion', ''], ['bash', 'zsh', 'hosts', 'backups', 'forwards', 'vhosts', 'certs', 'containers', '--json', '--socket', '--help']],
     [['plan', '--no'], ['--noun']],
     [['nonsense', ''], []],
     [['nat', 'add', 'web1', '--proto', ''], ['tcp', 'udp']],
@@ -44,6 +44,12 @@ describe('completion scripts', () => {
     [['vhost', 'remove', 'web1', 'a'], ['app.example.org']],
     [['vhost', 'remove', 'web2.example.org', 'a'], []],
     [['vhost', 'maintenance', 'on', 'web1', 'a'], ['app.example.org']],
+    [['container', 'restart', 'web1', 's'], ['shop']],
+    [['container', 'logs', '-n', '5', 'web1', 'm'], ['mail']],
+    [['container', 'snapshot', 'create', 'web1', 'm'], ['mail']],
+    [['container', 'image', 'im'], ['import']],
+    [['container', 'add', 'web1', 'x', '--engine', ''], ['podman', 'lxc', 'pct']],
+    [['container', 'show', 'web2.example.org', 's'], []],
     [['backup', 'run', 's'], ['shop']],
     [['backup', 'restore', '--to', 'web1:/srv', 'm'], ['mail']],
     [['backup', 'list', 'w'], ['web1', 'web2.example.org']],

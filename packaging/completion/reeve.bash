@@ -10,17 +10,22 @@ _reeve() {
     --proto) COMPREPLY=($(compgen -W 'tcp udp' -- "$current")); return ;;
     --confirm) COMPREPLY=($(compgen -W 'auto manual' -- "$current")); return ;;
     --client-cert) COMPREPLY=($(compgen -W 'optional mandatory' -- "$current")); return ;;
+    --engine) COMPREPLY=($(compgen -W 'podman lxc pct' -- "$current")); return ;;
+    --network) COMPREPLY=($(compgen -W 'bridge host' -- "$current")); return ;;
+    --ids) COMPREPLY=($(compgen -W 'own host' -- "$current")); return ;;
+    --restart) COMPREPLY=($(compgen -W 'no on-failure always' -- "$current")); return ;;
+    --kind) COMPREPLY=($(compgen -W 'rootfs image archive' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --host|--on|--parent) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;
-    --address|--agents-port|--alias|--allow|--at|--bandwidth|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--drill|--drill-days|--dump|--enrolment-port|--every|--exclude|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--reason|--redirect|--reload|--retry-after|--rsnapshot|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--static|--status|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--window|--without) return ;;
+    --address|--agents-port|--alias|--allow|--archive|--at|--bandwidth|--body-limit|--break-glass|--bridge|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--cpu|--days|--deny|--device|--disk|--drill|--drill-days|--dump|--enrolment-port|--env|--env-file|--every|--exclude|--for|--from|--front-controller|--gateway|--group|--group-label|--groups|--header|--health-cmd|--health-http|--health-start|--health-tcp|--host-header|--host-key|--hsts|--id|--identity|--idle|--image|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--lines|--listen|--mail|--memory|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--publish|--reason|--redirect|--reload|--retry-after|--rsnapshot|--secret|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--ssh-key|--static|--status|--stop-seconds|--storage|--swap|--tasks|--template|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--volume|--window|--without) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--at|--bandwidth|--body-limit|--break-glass|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--days|--deny|--drill|--drill-days|--dump|--enrolment-port|--every|--exclude|--for|--from|--front-controller|--group|--group-label|--groups|--header|--host-header|--host-key|--hsts|--identity|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--listen|--mail|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--reason|--redirect|--reload|--retry-after|--rsnapshot|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--static|--status|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--window|--without) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--engine|--network|--ids|--restart|--kind|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--archive|--at|--bandwidth|--body-limit|--break-glass|--bridge|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--cpu|--days|--deny|--device|--disk|--drill|--drill-days|--dump|--enrolment-port|--env|--env-file|--every|--exclude|--for|--from|--front-controller|--gateway|--group|--group-label|--groups|--header|--health-cmd|--health-http|--health-start|--health-tcp|--host-header|--host-key|--hsts|--id|--identity|--idle|--image|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--lines|--listen|--mail|--memory|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--publish|--reason|--redirect|--reload|--retry-after|--rsnapshot|--secret|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--ssh-key|--static|--status|--stop-seconds|--storage|--swap|--tasks|--template|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--volume|--window|--without|-n) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert backup plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert backup container plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -122,6 +127,20 @@ _reeve() {
     'backup verify'*) words='--snapshot --full --to --json --socket --help' depth=2 names=(backups) ;;
     'backup prune'*) words='--plan --yes --json --socket --help' depth=2 names=(backups -) ;;
     'backup adopt'*) words='--rsnapshot --point --plan --yes --json --socket --help' depth=2 names=(backups) ;;
+    'container ') words='add list show start stop restart set remove logs stats adopt snapshot image --help' ;;
+    'container add'*) words='--engine --archive --template --storage --id --ssh-key --image --env --env-file --secret --publish --volume --device --network --bridge --address --gateway --ids --restart --memory --swap --cpu --tasks --disk --health-cmd --health-tcp --health-http --health-start --stop-seconds --idle --no-boot --stopped --plan --stage --yes --json --socket --help' depth=2 names=(hosts - -) ;;
+    'container list'*) words='--on --stored --json --socket --help' ;;
+    'container show'*) words='--json --socket --help' depth=2 names=(hosts containers) ;;
+    'container start'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts containers) ;;
+    'container stop'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts containers) ;;
+    'container restart'*) words='--json --socket --help' depth=2 names=(hosts containers) ;;
+    'container set'*) words='--image --env --env-file --secret --publish --volume --device --network --bridge --address --gateway --ids --restart --memory --swap --cpu --tasks --disk --health-cmd --health-tcp --health-http --health-start --stop-seconds --idle --no-boot --boot --no-health --no-command --overwrite --plan --stage --yes --json --socket --help' depth=2 names=(hosts containers -) ;;
+    'container remove'*) words='--volumes --plan --stage --yes --json --socket --help' depth=2 names=(hosts containers) ;;
+    'container logs'*) words='--follow --lines --json --socket --help' depth=2 names=(hosts containers) ;;
+    'container stats'*) words='--on --name --every --once --json --socket --help' ;;
+    'container adopt'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts containers) ;;
+    'container snapshot'*) words='create list restore remove --yes --json --socket --help' depth=2 names=(- hosts containers -) ;;
+    'container image'*) words='list pull import prune --kind --image --plan --yes --json --socket --help' depth=2 names=(- hosts -) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
@@ -145,7 +164,7 @@ _reeve() {
     'audit ') words='list verify --help' ;;
     'audit list'*) words='--limit --json --socket --help' ;;
     'audit verify'*) words='--json --socket --help' ;;
-    'completion '*) words='bash zsh hosts backups forwards vhosts certs --json --socket --help' ;;
+    'completion '*) words='bash zsh hosts backups forwards vhosts certs containers --json --socket --help' ;;
   esac
   read -ra said <<< "$path"
   if [[ $current != -* ]]; then case ${names[${#said[@]}-depth]-} in
@@ -154,6 +173,7 @@ _reeve() {
     forwards) words="$words $(reeve completion forwards "${said[depth]}" 2>/dev/null)" ;;
     vhosts) words="$words $(reeve completion vhosts "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
     certs) words="$words $(reeve completion certs "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
+    containers) words="$words $(reeve completion containers "${said[${#said[@]}-1]}" 2>/dev/null)" ;;
   esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

@@ -7,6 +7,7 @@ import type { ChangeEvent } from '../../shared/gen/proto/reeve/coordinator/v1/Ch
 import type { ContainerEvent } from '../../shared/gen/proto/reeve/coordinator/v1/ContainerEvent.js';
 import type { ContainerServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/ContainerService.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
+import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
 import type { ContainerSpecInput } from '../../shared/gen/proto/reeve/type/v1/ContainerSpec.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { newId } from '../../shared/kit/id.js';
@@ -21,6 +22,7 @@ import { lxcSpec, podmanSpec, testImage } from '../support/test-container.js';
 import { until } from '../support/until.js';
 
 const containers = serviceName<ContainerServiceDefinition>('reeve.coordinator.v1.ContainerService');
+const plans = serviceName<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
 const hosts = serviceName<HostServiceDefinition>('reeve.coordinator.v1.HostService');
 const deadline = { deadlineMs: 30_000 };
 
@@ -146,6 +148,28 @@ describe('containers of a fleet', () => {
     expect(await set('web', bad)).toMatchObject({ outcome: 'ok', changes: ['~ container web'] });
     expect(record('web').image).toBe(testImage('web', 'c'));
     await clear();
+  });
+
+  it('leave nothing pending also where the first of a host cannot be made', async () => {
+    const web2 = await fleet.addAgent('web2', { host: createSimulatedHost() });
+    const { containers: host } = web2.host;
+    const starts = (): number => host.works.filter((name) => name === 'control web start').length;
+    host.broken.set(testImage(), 'no such file');
+    expect(await add('web', spec(), undefined, { host: 'web2' })).toMatchObject({ outcome: 'failed', errors: [{ code: 'CONTAINER_UNHEALTHY' }] });
+    await until(async () => (await fleet.api.unary(plans, 'ListPending', {}, deadline)).pending.length === 0, { timeoutMs: 10_000, everyMs: 20, what: 'that nothing is pending' });
+    expect([await list('web2'), host.containers.size]).toEqual([[], 0]);
+    // One that is repaired and cannot be made stays wanted as it was, and is not tried again by itself.
+    host.broken.clear();
+    expect(await add('web', spec(), undefined, { host: 'web2' })).toMatchObject({ outcome: 'ok' });
+    host.containers.delete('web');
+    web2.host.touch('container');
+    host.broken.set(testImage(), 'no such file');
+    const before = starts();
+    expect(await accessApi(fleet.api).apply('web2', 'container')).toMatchObject({ outcome: 'failed' });
+    await accessApi(fleet.api).user('AddUser', 'web2', 'ada');
+    expect([starts() - before, await list('web2')]).toEqual([1, ['web2 web missing']]);
+    await web2.close();
+    await fleet.api.unary(hosts, 'RetireHost', { host: 'web2' }, deadline);
   });
 
   it('that are not as they should be are told with the command that helps, and repaired on request', async () => {
