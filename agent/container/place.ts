@@ -1,6 +1,6 @@
 import type { ErrorItem } from '../../shared/errors/error.js';
 import type { Container, ContainerEngine, ContainerSpec } from '../../shared/model/container.js';
-import type { ObservedContainer } from '../../shared/model/container-state.js';
+import { isContainerUp, type ObservedContainer } from '../../shared/model/container-state.js';
 import type { ListeningSocket } from '../host/host.js';
 import type { HostNetwork } from '../nat/foreign/network.js';
 import type { Deny } from '../user/plan.js';
@@ -56,11 +56,13 @@ export function placeProblems({ input, ports, addresses, held }: Place, { name, 
   const before = now?.spec;
   const engine = engineProblem(spec.engine, observed.engines, hostName);
   if (engine !== undefined) return [engine];
+  // One of others that is taken over listens on its ports already.
+  const own = now !== undefined && !now.managed && isContainerUp(now.state) ? spec.ports.map((port) => ({ name, port })) : [];
   const moved = before === undefined || before.bridge !== spec.bridge || before.address !== spec.address;
   const address = moved ? addressProblem(spec, { network, hostName, taken: addresses.filter((taken) => taken.name !== name) }) : undefined;
   return [
     ...(address === undefined ? [] : [address]),
-    ...portProblems(spec.ports, { others: ports.filter((taken) => taken.name !== name), held, listening, hostName }),
+    ...portProblems(spec.ports, { others: ports.filter((taken) => taken.name !== name), held: [...held, ...own], listening, hostName }),
     ...specRefusals(name, spec, deny),
   ];
 }

@@ -128,7 +128,7 @@ function planForeign(input: ContainerPlanInput, place: Place, { name, spec, adop
   const action = replaces || up === spec.running ? 'none' : spec.running ? 'start' : 'stop';
   const making: Making = { name, spec: settledSpec(spec, undefined), adopt: true, build: false, action, before: 'foreign' };
   const fields = [{ field: 'presence', from: 'made by others', to: 'managed' }, ...stateChange(now.state, spec, up), ...(replaces && up ? interruption('restart', spec) : [])];
-  const draft = make(input, place, making, { kind: 'update', fields });
+  const draft = make(input, place, making, { kind: 'update', fields }, now);
   return { ...draft, problems: [...draft.problems, ...denied(input.deny, [['container.adopt', { name }]])] };
 }
 

@@ -8,6 +8,7 @@ import type { SnapshotContainerRequest } from '../../shared/gen/proto/reeve/agen
 import { newId } from '../../shared/kit/id.js';
 import { containerEngines, formatContainerSpec, type ContainerSpec } from '../../shared/model/container.js';
 import { mostContainer, parseContainerName, parseContainerSnapshot, parseImage } from '../../shared/model/container-field.js';
+import { isContainerUp } from '../../shared/model/container-state.js';
 import { parseContainerText } from '../../shared/model/container-text.js';
 import { fieldInvalid, fieldMissing, parseInteger } from '../../shared/model/field.js';
 import { parseId } from '../../shared/model/id.js';
@@ -17,8 +18,10 @@ import type { Coordinator } from '../access.js';
 import { withHost } from '../engine/apply.js';
 import type { Engine } from '../engine/engine.js';
 import type { WorkPlace } from '../engine/ticket.js';
+import { fieldText } from '../host/job.js';
 import type { ContainerNoun } from './apply.js';
 import { observeAll } from './look.js';
+import { observeContainers } from './observe.js';
 import { putSecret } from './secret.js';
 import { finishWork, streamWork } from './stream.js';
 import { doWork } from './work.js';
@@ -81,7 +84,40 @@ function snapshot({ engine, place }: ContainerServiceOptions, request: SnapshotC
   const { action } = request;
   if (action !== 'create' && action !== 'restore' && action !== 'remove') throw fieldInvalid('action', action, '"create", "restore" or "remove"');
   const text = `Snapshot "${parseContainerSnapshot(request.snapshot)}" of container "${name}"`;
-  return finishWork(place, { verb: 'container.snapshot', operationId, request: { name, action, snapshot: request.snapshot }, text, failed: failedWith(text) }, (task) => engine.read('container', task));
+  const order = { verb: 'container.snapshot', operationId, request: { name, action, snapshot: request.snapshot }, text, failed: failedWith(text) } as const;
+  return finishWork(place, order, (task) =>
+    engine.read('container', async () => {
+      if (action !== 'create') await requireSnapshot(place, operationId, name, request.snapshot);
+      await (action === 'restore' ? whileStopped(place, operationId, name, task) : task());
+    }));
+}
+
+/** Does a task while a container is stopped, and starts it again when it was up, whatever became of the task. Errors: those of the task; CONTAINER_FAILED. */
+async function whileStopped(place: WorkPlace, operationId: string, name: string, task: () => Promise<void>): Promise<void> {
+  const { containers } = await observeContainers(place.host.helper, operationId, 'managed', name);
+  const control = async (action: 'start' | 'stop', what: string): Promise<void> => {
+    const { ok, reason } = await doWork(place, 'container.control', operationId, { name, action });
+    if (!ok) throw failedWith(`${what} container "${name}"`)(reason);
+  };
+  if (!containers.some((container) => container.name === name && isContainerUp(container.state))) {
+    await task();
+    return;
+  }
+  await control('stop', 'Stopping');
+  try {
+    await task();
+  } finally {
+    await control('start', 'Starting');
+  }
+}
+
+async function requireSnapshot(place: WorkPlace, operationId: string, name: string, snapshot: string): Promise<void> {
+  const names: string[] = [];
+  const { ok, reason } = await doWork(place, 'container.look', operationId, { what: 'snapshots', name }, (event) => {
+    if (event.kind === 'row') names.push(fieldText(event.fields, 'snapshot'));
+  });
+  if (!ok) throw reeveError('CONTAINER_FAILED', { value: `Listing snapshots of container "${name}"`, rule: reason });
+  if (!names.includes(snapshot)) throw reeveError('CONTAINER_SNAPSHOT', { value: name, rule: snapshot });
 }
 
 function listSnapshots(place: WorkPlace, container: string, signal: AbortSignal): Events {

@@ -18,7 +18,7 @@ const BELOW_KERNEL = ['sys-kernel-debug.mount', 'sys-kernel-tracing.mount'] as c
  * starts dnsmasq and filters), and what crun may not do on a machine without CAP_SYS_RESOURCE: it raises RLIMIT_MEMLOCK for a control group of its own.
  */
 export async function prepareContainers(host: LabHost): Promise<void> {
-  await host.run(['systemctl', '--quiet', 'disable', '--now', 'lxc-net.service']);
+  await host.run(['systemctl', '--quiet', 'mask', '--now', 'lxc-net.service']);
   await host.run(['systemctl', '--quiet', 'mask', '--now', ...BELOW_KERNEL]);
   await host.write('/etc/containers/containers.conf', '[containers]\ncgroups = "disabled"\n');
   await host.write('/etc/systemd/network/30-lxcbr0.netdev', `[NetDev]\nName=${bridge.name}\nKind=bridge\n`);
