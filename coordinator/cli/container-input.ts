@@ -26,7 +26,7 @@ export function parsePublish(text: string): ContainerPort {
 /** A volume as it is written: FOLDER:TARGET[:ro]. Errors: FIELD_INVALID. */
 export function parseVolume(text: string): ContainerVolume {
   const [folder = '', target = '', mode = 'rw', ...more] = text.split(':');
-  if (more.length > 0 || (mode !== 'ro' && mode !== 'rw')) throw fieldInvalid('--volume', text, 'FOLDER:TARGET[:ro], e.g. /srv/web:/data:ro');
+  if (more.length > 0 || (mode !== 'ro' && mode !== 'rw')) throw fieldInvalid('--volume', text, 'FOLDER:TARGET[:ro], e.g. /srv/container/web:/data:ro');
   return { folder: parsePlainPath(folder, '--volume'), target: parsePlainPath(target, '--volume'), readOnly: mode === 'ro' };
 }
 

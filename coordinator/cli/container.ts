@@ -29,7 +29,7 @@ const add = defineCommand({
   options: { ...originOptions, ...containerOptions, stopped: { kind: 'flag', text: 'Only make it; do not start it' }, ...changeOptions },
   exclusive: [...containerExclusive, ...changeExclusive],
   examples: [
-    { line: 'reeve container add web1 shop --image docker.io/library/nginx:1.27 --publish 8080:80 --volume /srv/shop:/usr/share/nginx/html:ro --health-http 8080/', text: 'A web server that is replaced only by one that answers' },
+    { line: 'reeve container add web1 shop --image docker.io/library/nginx:1.27 --publish 8080:80 --volume /srv/container/shop:/usr/share/nginx/html:ro --health-http 8080/', text: 'A web server that is replaced only by one that answers' },
     { line: 'reeve container add web1 worker --image localhost/worker:3 --env QUEUE=mail --secret token=token.txt --memory 512M --cpu 150 -- /bin/worker --fast', text: 'A program with a secret in /run/secrets/token' },
     { line: 'reeve container add web1 tool --image localhost/tool:1 --publish 8081:80 --idle 300', text: 'One that sleeps until somebody connects' },
     { line: 'reeve container add big1 mail --archive SHA256 --address 10.0.3.7/24 --gateway 10.0.3.1 --ssh-key ada.pub', text: 'A system of its own; to make it a host: reeve host add' },
@@ -119,7 +119,7 @@ const remove = defineCommand({
   options: { volumes: { kind: 'flag', text: 'The folders of its volumes go, too' }, ...changeOptions },
   exclusive: changeExclusive,
   examples: [
-    { line: 'reeve container remove web1 shop', text: 'The shop is closed; /srv/shop stays' },
+    { line: 'reeve container remove web1 shop', text: 'The shop is closed; its folders stay' },
     { line: 'reeve container remove web1 shop --volumes', text: 'And nothing is left of it' },
   ],
   run: async (context, args) => {
