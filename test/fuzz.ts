@@ -1,4 +1,4 @@
-/** `npm run fuzz [-- SECONDS]`: every fuzz target of the helper with ASan and UBSan, SECONDS each (default 3,600), and the policy language of both sides against each other. */
+/** `npm run fuzz [-- SECONDS]`: every fuzz target of the helper and of reeve-container with ASan and UBSan, SECONDS each (default 3,600), and the policy language of both sides against each other. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -10,6 +10,7 @@ if (!Number.isSafeInteger(seconds) || seconds < 1) {
 }
 const runs: readonly [string, readonly string[]][] = [
   ['make', ['-C', join(top, 'native/reeve-privd'), 'fuzz', `SECONDS=${String(seconds)}`]],
+  ['make', ['-C', join(top, 'native/container'), 'fuzz', `SECONDS=${String(seconds)}`]],
   [join(top, 'node_modules/.bin/vitest'), ['run', '--project', 'unit', 'shared/model/policy', 'agent/server.test.ts']],
 ];
 for (const [file, args] of runs) {

@@ -2,6 +2,7 @@
 #include "container.h"
 
 #define ASIDE "-before-reeve"
+#define CONFIG_MOST (1u << 20)
 
 static bool podman(const char *verb, const char *option, const char *a, const char *b, int seconds, struct tool *t) {
   const char *argv[10] = {PODMAN, "--events-backend=none", verb};
@@ -65,9 +66,56 @@ static int adopt_podman(const struct record *r) {
   return job_failed("what was to take its place did not start: %s; %s", why, put_back(r, aside, ran) ? "it is as it was before" : "it could not be put back, and is called " ASIDE " now");
 }
 
+/* Whether a line of a config of lxc has lxc start it with the host. */
+static bool starts_itself(const char *line) {
+  static const char key[] = "lxc.start.auto";
+  line += strspn(line, " \t");
+  if (strncmp(line, key, strlen(key))) return false;
+  line += strlen(key);
+  line += strspn(line, " \t");
+  return *line == '=' && line[1 + strspn(line + 1, " \t")] == '1';
+}
+
+/* The rest of its config stays as it is. */
+static bool not_by_lxc(int dir) {
+  struct stat st;
+  AUTO_FD fd = openat(dir, "config", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  AUTO_TEXT text = fd < 0 || fstat(fd, &st) ? NULL : read_open(fd, CONFIG_MOST, NULL);
+  bool found = false;
+  struct buf out;
+  if (!text) return false;
+  buf_init(&out, CONFIG_MOST + 65536);
+  for (const char *at = text; *at;) {
+    size_t n = strcspn(at, "\n");
+    bool it = starts_itself(at);
+    if (it) buf_put(&out, "lxc.start.auto = 0", 18);
+    else buf_put(&out, at, n);
+    if (at[n]) buf_put(&out, "\n", 1);
+    found = found || it;
+    at += n + (at[n] == '\n');
+  }
+  bool ok = !found || (!out.full && put_file(dir, "config", out.p, out.n, st.st_mode & 0777));
+  buf_free(&out);
+  return ok;
+}
+
+/* Debian's unit for containers of lxc; one that there is not is as good as disabled. */
+static bool not_by_debian(const char *name) {
+  char unit[100];
+  snprintf(unit, sizeof unit, "lxc@%s.service", name);
+  const char *ask[] = {SYSTEMCTL, "is-enabled", "--quiet", "--", unit, NULL}, *argv[] = {SYSTEMCTL, "disable", "--quiet", "--", unit, NULL};
+  struct tool t = {.argv = ask, .in = -1, .seconds = SHORT_S};
+  if (!tool_run(&t)) return t.end == PROGRAM_FAILED;
+  t = (struct tool){.argv = argv, .in = -1, .seconds = SHORT_S};
+  return tool_run(&t);
+}
+
+/* Two that start it with the host would be in each other's way: from now on its unit does. */
 static int adopt_lxc(const struct record *r) {
   AUTO_FD dir = lxc_folder(r);
-  return dir < 0 || faccessat(dir, "config", R_OK, 0) ? job_failed("there is no container of lxc with a config in %s/%s", places.lxc, r->name) : job_done(NULL);
+  if (dir < 0 || faccessat(dir, "config", R_OK, 0)) return job_failed("there is no container of lxc with a config in %s/%s", places.lxc, r->name);
+  if (!not_by_debian(r->name)) return job_failed("lxc@%s.service cannot be disabled, so that it would be started twice with the host", r->name);
+  return not_by_lxc(dir) ? job_done(NULL) : job_failed("lxc.start.auto of its config cannot be altered, so that it would be started twice with the host");
 }
 
 int container_adopt(const struct fields *t) {

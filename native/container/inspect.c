@@ -9,25 +9,32 @@ void found_begin(struct found *f) {
   buf_init(&f->problems, LINES_MOST);
 }
 
-static void put(struct buf *b, const char *format, va_list args) {
-  char text[6000];
-  int n = vsnprintf(text, sizeof text, format, args);
-  buf_put(b, text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
-  buf_put(b, "", 1);
+/* What is no plain text of one line cannot be one, and is told as a problem. */
+static void put(struct buf *b, const char *text) {
+  char shown[800];
+  if (text_plain(text)) return buf_put(b, text, strlen(text) + 1);
+  plain(shown, sizeof shown, text, strlen(text));
+  buf_put(b, shown, strlen(shown) + 1);
 }
 
 void found_line(struct found *f, enum line_of at, const char *format, ...) {
+  char text[6000];
   va_list args;
   va_start(args, format);
-  put(&f->lines[at], format, args);
+  int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  if (n < 0 || (size_t)n >= sizeof text) found_problem(f, "%.20s... is too long for a spec", text);
+  else if (!text_plain(text)) found_problem(f, "%.200s is no plain text", text);
+  else put(&f->lines[at], text);
 }
 
 void found_problem(struct found *f, const char *format, ...) {
+  char text[1000];
   va_list args;
   va_start(args, format);
-  put(&f->problems, format, args);
+  (void)vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  put(&f->problems, text);
 }
 
 static const char *const *text_of(const void *p) { return p; }
