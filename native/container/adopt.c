@@ -99,15 +99,11 @@ static bool not_by_lxc(int dir) {
   return ok;
 }
 
-/* Debian's unit for containers of lxc; one that there is not is as good as disabled. */
 static bool not_by_debian(const char *name) {
-  char unit[100];
-  snprintf(unit, sizeof unit, "lxc@%s.service", name);
-  const char *ask[] = {SYSTEMCTL, "is-enabled", "--quiet", "--", unit, NULL}, *argv[] = {SYSTEMCTL, "disable", "--quiet", "--", unit, NULL};
-  struct tool t = {.argv = ask, .in = -1, .seconds = SHORT_S};
-  if (!tool_run(&t)) return t.end == PROGRAM_FAILED;
-  t = (struct tool){.argv = argv, .in = -1, .seconds = SHORT_S};
-  return tool_run(&t);
+  char unit[LXC_UNIT_ROOM];
+  const char *argv[] = {SYSTEMCTL, "disable", "--quiet", "--", unit, NULL};
+  struct tool t = {.argv = argv, .in = -1, .seconds = SHORT_S};
+  return !lxc_unit(name, unit) || tool_run(&t);
 }
 
 /* Two that start it with the host would be in each other's way: from now on its unit does. */

@@ -85,6 +85,9 @@ bool put_file(int dir, const char *name, const void *p, size_t n, mode_t mode);
 
 /* The folder of a container of lxc; -1 and errno. */
 int lxc_folder(const struct record *r);
+/* Debian's unit for a container of lxc; true: it starts that with the host. */
+#define LXC_UNIT_ROOM 100
+bool lxc_unit(const char *name, char unit[LXC_UNIT_ROOM]);
 /* "running", "stopped" or another word of lxc-info(1), in lower case; empty: not known. */
 void lxc_state(const char *name, char out[24]);
 

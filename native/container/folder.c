@@ -19,6 +19,13 @@ void lxc_state(const char *name, char out[24]) {
   buf_free(&text);
 }
 
+bool lxc_unit(const char *name, char unit[LXC_UNIT_ROOM]) {
+  const char *argv[] = {SYSTEMCTL, "is-enabled", "--quiet", "--", unit, NULL};
+  struct tool t = {.argv = argv, .in = -1, .seconds = SHORT_S};
+  snprintf(unit, LXC_UNIT_ROOM, "lxc@%s.service", name);
+  return tool_run(&t);
+}
+
 bool remove_tree(int dir, const char *name, struct pace *p) {
   AUTO_FD fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT || (errno == ENOTDIR && !unlinkat(dir, name, 0));

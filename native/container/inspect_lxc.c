@@ -38,7 +38,7 @@ int inspect_lxc(const char *name) {
   struct found f;
   struct network net = {0};
   struct record r = {.dir = -1};
-  char state[24];
+  char state[24], unit[LXC_UNIT_ROOM];
   bool mapped = false, boot = false;
   snprintf(r.name, sizeof r.name, "%s", name);
   AUTO_FD dir = lxc_folder(&r);
@@ -55,6 +55,7 @@ int inspect_lxc(const char *name) {
     mapped = mapped || value_of(line, "lxc.idmap");
     if (value_of(line, "lxc.net.1.type")) found_problem(&f, "it has more than one network interface");
   }
+  boot = boot || lxc_unit(name, unit);
   lxc_state(name, state);
   bool running = !strcmp(state, "running");
   found_line(&f, AT_ENGINE, "engine=lxc");
