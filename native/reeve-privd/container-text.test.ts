@@ -97,6 +97,15 @@ describe.skipIf(!isRoot)('texts of containers', () => {
     }), { numRuns: 100 });
   }, 60_000);
 
+  test('an answer that would be too large is cut, and says so', async () => {
+    const large = podman({ env: Array.from({ length: 15 }, (_, n) => `A${String(n).padStart(2, '0')}=${'x'.repeat(4000)}`) });
+    for (let n = 0; n < 70; n++) await privd.call('container.put', { name: `l${String(n)}`, spec: large });
+    const { container, truncated } = await privd.call('observe.container', { scope: 'all' });
+    expect([truncated, container.length > 50, container.length < 70]).toEqual([true, true, true]);
+    for (let n = 0; n < 70; n++) await privd.call('container.settle', { name: `l${String(n)}`, keep: false });
+    expect((await privd.call('observe.container', { scope: 'all', name: 'l1' })).truncated).toBe(false);
+  }, 60_000);
+
   test('a hundred are told in a few milliseconds', async () => {
     await privd.call('container.settle', { name: 'x', keep: false });
     for (let n = 0; n < 100; n++) await privd.call('container.put', { name: `c${String(n)}`, spec: specText({ engine: 'podman', state: 'stopped', boot: 'no', image: `localhost/web@sha256:${sum}` }) });

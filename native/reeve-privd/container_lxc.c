@@ -37,7 +37,7 @@ void container_render_lxc(const struct container *k, struct buf *b) {
   network(b, k);
   /* Limits are those of the unit: its groups lie below that of the unit. */
   buf_say(b, "lxc.cgroup.relative = 1\nlxc.mount.auto = proc:mixed sys:mixed cgroup:mixed\nlxc.tty.max = 0\nlxc.pty.max = 1024\n");
-  buf_say(b, "lxc.cap.drop = mac_admin mac_override sys_boot sys_module sys_rawio sys_time syslog\n");
+  buf_say(b, "lxc.cap.drop = mac_admin mac_override sys_module sys_rawio sys_time syslog\n");
   if (!access("/usr/share/lxc/config/common.seccomp", R_OK)) buf_say(b, "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n");
   if (is_on("/sys/module/apparmor/parameters/enabled")) buf_say(b, "lxc.apparmor.profile = generated\n");
 }
