@@ -1,11 +1,12 @@
 import { reeveError, type ReeveError } from '../../shared/errors/error.js';
 import type { ContainerWorkInput } from '../../shared/gen/proto/reeve/agent/v1/ContainerWork.js';
 import type { PrivdRequest } from '../../shared/gen/privd.js';
+import { withBeats } from '../../shared/kit/beat.js';
 import { createEventQueue } from '../../shared/kit/event-queue.js';
 import { withHost } from '../engine/apply.js';
 import { beginWork, type ContainerTicket, type WorkPlace } from '../engine/ticket.js';
 import { fieldNumber, fieldText, type Job, type JobEvent, type JobFields } from '../host/job.js';
-import { endOf } from './work.js';
+import { endOf, longestWorkMs } from './work.js';
 
 /** A caller hears something at least this often, ms. */
 const beatMs = 5_000;
@@ -48,17 +49,16 @@ export async function* streamWork(place: WorkPlace, order: Order, signal: AbortS
 /** The same for work that goes on to its end without its caller. `between` runs it between the changes of the noun. */
 export async function* finishWork(place: WorkPlace, order: Order, between: (task: () => Promise<void>) => Promise<void>): AsyncGenerator<ContainerWorkInput> {
   const heard = createEventQueue<ContainerWorkInput>();
-  const never = new AbortController().signal;
   const pump = async (): Promise<void> => {
-    for await (const event of streamWork(place, order, never)) heard.push(event);
+    for await (const event of streamWork(place, order, AbortSignal.timeout(longestWorkMs))) heard.push(event);
   };
   between(pump).then(() => heard.end(), (error: unknown) => heard.end(withHost(error, place.hostName)));
-  yield* withBeats(heard, { progress: { text: order.text } });
+  yield* withBeats(heard, { progress: { text: order.text } }, beatMs);
 }
 
 async function* formatEvents(order: Order, events: AsyncIterable<JobEvent>): AsyncGenerator<ContainerWorkInput> {
   const told = formatEach(order, events);
-  yield* order.log === true ? told : withBeats(told, { progress: { text: order.text } });
+  yield* order.log === true ? told : withBeats(told, { progress: { text: order.text } }, beatMs);
 }
 
 async function* formatEach(order: Order, events: AsyncIterable<JobEvent>): AsyncGenerator<ContainerWorkInput> {
@@ -85,29 +85,6 @@ async function* formatEach(order: Order, events: AsyncIterable<JobEvent>): Async
     }
   }
   throw reeveError('HELPER_UNREACHABLE', { reason: 'the work ended without a result' });
-}
-
-/** The same events, and where there are none for a while a beat. */
-async function* withBeats<T>(events: AsyncIterable<T>, beat: T): AsyncGenerator<T> {
-  const iterator = events[Symbol.asyncIterator]();
-  let next = iterator.next();
-  try {
-    for (;;) {
-      let timer: NodeJS.Timeout | undefined;
-      const silence = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), beatMs)));
-      const came = await Promise.race([next, silence]).finally(() => clearTimeout(timer));
-      if (came === undefined) yield beat;
-      else if (came.done === true) return;
-      else {
-        yield came.value;
-        next = iterator.next();
-      }
-    }
-  } finally {
-    // Its last answer is nobody's any more.
-    next.catch(() => undefined);
-    void iterator.return?.();
-  }
 }
 
 function progressOf(fields: JobFields, text: string): NonNullable<ContainerWorkInput['progress']> {

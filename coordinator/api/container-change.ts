@@ -1,6 +1,7 @@
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { ChangeEventInput } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
 import type { ChangeOptions as WireOptions } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeOptions.js';
+import { withBeats } from '../../shared/kit/beat.js';
 import type { Container, ContainerSpec } from '../../shared/model/container.js';
 import { splitImage } from '../../shared/model/container-field.js';
 import { fieldInvalid } from '../../shared/model/field.js';
@@ -36,6 +37,9 @@ export interface ContainerCommand {
   readonly wanted: (before: PresentContainer | undefined, image: string) => Container;
 }
 
+/** A caller hears something at least this often while a host is at work: a container may take a quarter of an hour to get healthy. Ms. */
+const beatMs = 5_000;
+
 /** Values of secrets are stored nowhere, so that nothing can be stored that needs one later. Errors: FIELD_INVALID. */
 export function parseContainerOptions(wire: WireOptions | null, secrets: readonly PassedSecret[]): ChangeOptions {
   const options = parseChangeOptions(wire);
@@ -70,7 +74,10 @@ export async function* runContainer(office: Office, context: CallContext<Operato
       options,
       context.signal,
     );
-    for await (const event of formatSteps(steps)) yield withOutcome(db, command, withImage(event, resolved, asked));
+    for await (const event of withBeats(formatSteps(steps), undefined, beatMs)) {
+      if (event !== undefined) yield withOutcome(db, command, withImage(event, resolved, asked));
+      else if (options.mode === 'apply') yield { progress: { hostName: host.name, progress: { text: `working on container "${name}"` } } };
+    }
   } finally {
     forget();
     for (const { value } of secrets) value.fill(0);
