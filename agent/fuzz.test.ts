@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { testKey } from '../test/support/test-key.js';
+import { addForeignContainer } from '../test/support/simulated-container.js';
 import { createSimulatedHost } from '../test/support/simulated-host.js';
 import { ReeveError } from '../shared/errors/error.js';
 import { newId } from '../shared/kit/id.js';
@@ -135,6 +136,23 @@ it('answers every message with a response or an error of the catalogue, soon', a
     name: text(['shop', 'mail', 'mail', '.x']), ...pick<object>([{ names: list(2, () => text(['a.example.org', '*.example.org', 'single'])), days: pick([0, 1, 90, number()]) }, { chainPem: pick([pair.certPem, pair.certPem + pair.certPem, pair.certPem.slice(0, 99), pair.keyPem]) }, { names: ['a.example.org'], days: 90 }]),
     group: text(['', '', 'users', 'ssl-cert']), units: list(1, () => text(['postfix.service', 'ssh.service', 'x'])), overwrite: below(2) === 1,
   });
+  const image = (): string => text([`localhost/web@sha256:${'a'.repeat(64)}`, `localhost/web@sha256:${'b'.repeat(64)}`, 'localhost/web:1', 'web']);
+  const container = (): object => {
+    const engine = text(['podman', 'podman', 'lxc', 'pct']);
+    const spec = {
+      engine, running: below(3) > 0, boot: below(4) === 0, stopSeconds: pick([0, 10, number()]), idleSeconds: pick([0, 0, 0, 5, number()]),
+      limits: pick<object | null>([null, { memory: pick([0, 2 ** 26, large()]), cpu: pick([0, 150, number()]), tasks: pick([0, 5]) }, { memory: 2 ** 26, swap: large() }]),
+      ...(engine === 'podman'
+        ? {
+            image: image(), command: list(2, () => text(['/bin/sh', 'serve'])), environment: list(2, () => ({ name: text(['COLOUR', 'SIZE', 'LD_PRELOAD']), value: text(['', 'blue']) })), secrets: list(1, () => ({ name: text(['token']), version: text(ids as [string, ...string[]]) })),
+            ports: list(2, () => ({ protocol: text(['tcp', 'tcp', 'udp']), address: text(['0.0.0.0', '::', '127.0.0.1']), port: pick([8080, 8081, number()]), inside: pick([80, number()]) })), volumes: list(1, () => ({ folder: text(['/srv/web', '/etc']), target: text(['/data']), readOnly: below(2) === 1 })),
+            devices: list(1, () => text(['/dev/null'])), hostNetwork: below(8) === 0, restart: text(['', 'no', 'on-failure']),
+          }
+        : { archive: engine === 'lxc' ? 'c'.repeat(64) : '', bridge: text(['lxcbr0', 'br9']), address: text(['10.0.3.7/24', '10.0.3.8/24', '10.0.3.1/24', '']), id: engine === 'pct' ? 101 : 0, template: engine === 'pct' ? 'local:vztmpl/a.tar.gz' : '', storage: engine === 'pct' ? 'local' : '' }),
+    };
+    return { name: text(['web', 'db', 'one', 'foreign', 'host']), presence: pick([0, 1, 1, 1, 1, 1, 2, 3, 7]), spec: below(20) === 0 ? null : spec, removeVolumes: below(2) === 1, overwrite: below(2) === 1, adopt: below(3) === 0 };
+  };
+  const named = (): object => ({ operationId: text([newId(Date.now())]), name: text(['web', 'db', 'one', 'foreign', 'nobody']) });
   const makers: Readonly<Record<string, () => object>> = {
     ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
     ObserveUser: () => ({ all: below(2) === 1 }),
@@ -155,6 +173,18 @@ it('answers every message with a response or an error of the catalogue, soon', a
     WriteCerts: () => ({ intent: intent(), certs: list(3, cert), coming: list(1, () => Buffer.alloc(pick([32, 32, 5]))) }),
     PutCertKey: () => ({ operationId: text([newId(Date.now())]), name: text(['shop', 'mail', '../x']), keyPem: pick<Buffer>([Buffer.from(pair.keyPem), Buffer.from(pair.keyPem.slice(0, below(200))), Buffer.alloc(below(20_000))]) }),
     ObserveCerts: () => ({}),
+    ApplyContainer: () => ({ intent: intent(), containers: list(2, container) }),
+    ObserveContainer: () => ({ all: below(2) === 1, name: text(['', 'web']), health: below(2) === 1 }),
+    RestartContainer: named,
+    PutContainerSecret: () => ({ ...named(), secret: text(['token', '../token']), version: text(ids as [string, ...string[]]), value: Buffer.alloc(pick([0, 5, 5, 40_000])) }),
+    SnapshotContainer: () => ({ ...named(), action: text(['create', 'restore', 'remove']), snapshot: text(['before', 'after']) }),
+    ListContainerSnapshots: named,
+    InspectContainer: () => ({ name: text(['foreign', 'web']), engine: text(['podman', 'lxc', 'pct']) }),
+    ListImages: () => ({}),
+    PullImage: () => ({ operationId: text([newId(Date.now())]), image: image() }),
+    ImportImage: () => pick<object>([{ start: { operationId: text([newId(Date.now())]), kind: text(['rootfs', 'image', 'archive']), image: text(['', 'localhost/web:1']) } }, { data: Buffer.from('x') }, {}]),
+    PruneImages: () => ({ operationId: text([newId(Date.now())]), plan: below(2) === 1 }),
+    FollowContainerLog: () => ({ name: text(['web', 'db']), lines: number(), follow: false }),
     CheckReach: () => ({ address: text(['192.0.2.1', '::1', 'fd00::1']), port: number(), timeout: pick([null, null, { seconds: large(), nanos: -1 }]) }),
     GetStatus: () => ({}),
     GetOperation: () => ({ operationId: text(ids as [string, ...string[]]), method: text(['', 'reeve.agent.v1.UserService/ApplyUser']) }),
@@ -162,6 +192,9 @@ it('answers every message with a response or an error of the catalogue, soon', a
     Watch: () => ({ heartbeatInterval: pick([null, { seconds: large(), nanos: 0 }, { seconds: -1, nanos: -5 }]), epoch: pick([0, 1, 2]) }),
   };
   const host = createSimulatedHost({ users: [{ name: 'ida', uid: 30001, gid: 30001, shell: '/bin/sh', comment: '', home: '/home/ida', groups: [], locked: false, marker: '', present: true }] });
+  addForeignContainer(host.containers, { name: 'foreign', image: 'docker.io/library/redis' });
+  host.nat.network = { ...host.nat.network, interfaces: [...host.nat.network.interfaces, { name: 'lxcbr0', addresses: [{ address: '10.0.3.1', prefix: 24 }] }] };
+  host.containers.broken.set(`localhost/web@sha256:${'b'.repeat(64)}`, 'no');
   const log = pino({ level: 'silent' });
   const core = await createAgentCore({ trust: { denied: () => ({ version: 0, keys: new Set() }), movedVersion: 0, places: () => undefined, takeDenyList: () => undefined, takeMoved: () => false }, host, hostName: 'web1', hostId, manifests: noManifests(), vhosts: noVhosts(), file: noFile(), relayList: noList(), certificateNotAfter: Date.now() + 1e9, log, instanceId: 'fuzz', release: { released: () => undefined, requireManaged: () => undefined, close: () => ({ done: () => undefined }), store: () => undefined } });
   await core.recover();
@@ -199,7 +232,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
   }
   expect(seen.get('OK')).toBeGreaterThan(messages / 10);
   // The messages come far enough to meet most refusals, and not only those of the grammar.
-  expect([...seen.keys()]).toEqual(expect.arrayContaining(['FIELD_INVALID', 'FIELD_MISSING', 'USER_UID_FIXED', 'USER_KIND_FIXED', 'KEY_MANIFEST', 'STATE_MOVED', 'POLICY_CHANGED', 'EPOCH_STALE', 'GENERATION_STALE', 'OPERATION_UNKNOWN', 'OPERATION_REUSED', 'CLOCK_SKEW', 'CONFIRM_UNKNOWN']));
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(['FIELD_INVALID', 'FIELD_MISSING', 'USER_UID_FIXED', 'USER_KIND_FIXED', 'KEY_MANIFEST', 'STATE_MOVED', 'POLICY_CHANGED', 'EPOCH_STALE', 'GENERATION_STALE', 'OPERATION_UNKNOWN', 'OPERATION_REUSED', 'CLOCK_SKEW', 'CONFIRM_UNKNOWN', 'CONTAINER_FOREIGN', 'CONTAINER_UNHEALTHY', 'CONTAINER_ADDRESS', 'CONTAINER_PORT', 'CONTAINER_FIXED', 'CONTAINER_UNKNOWN']));
   expect(slowestMs).toBeLessThan(1000);
   await core.drain();
 }, 600_000);

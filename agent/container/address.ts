@@ -29,7 +29,7 @@ export function addressProblem(spec: ContainerSpec, place: { readonly network: H
   if (networks.length > 0 && !networks.some((own) => own.prefix === Number(bits) && inside(own, wanted))) {
     return problem(`it is not in a network of "${bridge}", which has ${networks.map(networkOf).join(', ')}`, 'Name an address of that network.');
   }
-  const owns = found.addresses.map((own): TakenAddress => ({ address: own.address, owner: `the host itself, on "${bridge}"` }));
+  const owns = found.addresses.map((own): TakenAddress => ({ address: own.address, owner: `the host itself (on "${bridge}")` }));
   const all = [...owns, ...place.taken];
   const free = (): string => offer(freeAddress(cidr, all));
   if (isEdge(wanted, Number(bits))) return problem('it names the network itself, or all of it', free());

@@ -246,7 +246,7 @@ describe('streams', () => {
     const act = (action: string, snapshot = 'before'): Promise<ContainerWork[]> => all(channel.stream(service, 'SnapshotContainer', { operationId: newId(Date.now()), name: 'one', action, snapshot }, {}));
     expect((await act('create')).at(-1)?.result?.note).toContain('the container ran meanwhile');
     expect((await all(channel.stream(service, 'ListContainerSnapshots', { name: 'one' }, {})))[0]?.snapshot).toMatchObject({ name: 'before', bytes: 1000 });
-    await expect(act('restore', 'other')).rejects.toMatchObject({ code: 'CONTAINER_FAILED', fields: { host: 'web1' } });
+    await expect(act('restore', 'other')).rejects.toMatchObject({ code: 'CONTAINER_SNAPSHOT', fields: { value: 'one', host: 'web1', rule: 'other' } });
     await act('remove');
     await expect(act('destroy')).rejects.toMatchObject({ code: 'FIELD_INVALID' });
   });

@@ -11,6 +11,9 @@ export interface Ended {
   readonly fields: JobFields;
 }
 
+/** No piece of work takes longer, ms: its programs have bounds of their own, and this one is for what nobody thought of. */
+export const longestWorkMs = 3_600_000;
+
 /** Longest reason that is passed on, characters. */
 const mostReason = 1000;
 
@@ -26,6 +29,7 @@ export async function doWork<V extends ContainerTicket>(
   place: WorkPlace, verb: V, operationId: string, request: PrivdRequest<V>, hear?: (event: Exclude<JobEvent, { kind: 'result' }>) => void,
 ): Promise<Ended> {
   const job = await beginWork(place, verb, operationId, request);
+  const timer = setTimeout(() => job.close(), longestWorkMs);
   try {
     return endOf(await resultOf(job, hear));
   } catch (error) {
@@ -33,6 +37,7 @@ export async function doWork<V extends ContainerTicket>(
     if (isUnreachable(error)) return { ok: false, reason: 'the program that does it ended without a word', fields: new Map() };
     throw error;
   } finally {
+    clearTimeout(timer);
     job.close();
   }
 }

@@ -128,7 +128,10 @@ export function answerContainerVerb(state: SimulatedContainers, verb: string, as
 /** Work on a container needs one. */
 function refuseTicket({ containers }: SimulatedContainers, verb: string, name: string, asked: Asked): void {
   const needs = verb === 'container.build' || verb === 'container.control' || verb === 'container.snapshot' || verb === 'container.log' || (verb === 'container.look' && asked['what'] !== 'images');
-  if (needs && !containers.has(name)) throw reeveError('CONTAINER_UNKNOWN', { value: name });
+  if (!needs) return;
+  const found = containers.get(name);
+  if (found === undefined) throw reeveError('CONTAINER_UNKNOWN', { value: name });
+  if (found.text === undefined && asked['what'] !== 'inspect') throw reeveError('CONTAINER_FOREIGN', { value: name });
 }
 
 function put({ containers, secrets }: SimulatedContainers, name: string, text: string): { changed: boolean } {
@@ -202,7 +205,9 @@ export function openSimulatedContainerJob(state: SimulatedContainers, ticket: st
     if (outcome !== undefined) events.push(event('result', typeof outcome === 'string' ? { ok: '0', reason: outcome } : { ok: '1', ...outcome }));
     events.end(outcome === undefined ? broken : undefined);
   };
-  void run().finally(() => state.running.delete(work));
+  void run()
+    .catch((error: unknown) => events.end(error instanceof Error ? error : new Error(String(error))))
+    .finally(() => state.running.delete(work));
   return Promise.resolve({
     data, events,
     input: () => Promise.resolve(),

@@ -1,6 +1,8 @@
 import type { Container as WireContainer } from '../../shared/gen/proto/reeve/type/v1/Container.js';
 import { parseContainerSpec, type Container, type ContainerSpec } from '../../shared/model/container.js';
-import { parseContainerText } from '../../shared/model/container-text.js';
+import { sha256 } from '../../shared/kit/digest.js';
+import type { ObservedContainer } from '../../shared/model/container-state.js';
+import { formatContainerText } from '../../shared/model/container-text.js';
 
 /** An image by digest: `localhost/NAME@sha256:...`, another one for each letter. */
 export function testImage(name = 'web', letter = 'a'): string {
@@ -35,7 +37,15 @@ export function wanted(name: string, spec: ContainerSpec, over: { readonly overw
   return { presence: 'present', name, spec, overwrite: false, adopt: false, ...over };
 }
 
-/** A spec from lines of its text. */
-export function specOf(...lines: readonly string[]): ContainerSpec {
-  return parseContainerText(`container 1\n${lines.join('\n')}\n`);
+/** A managed container as it is seen; its state is as its record says unless another one is given. */
+export function seenContainer(name: string, spec: ContainerSpec, over: Partial<ObservedContainer> = {}): ObservedContainer {
+  return {
+    name, engine: spec.engine, managed: true, spec: { ...spec, tag: '' }, specSha: sha256(formatContainerText(spec)).toString('hex'), state: !spec.running ? 'stopped' : spec.idleSeconds === undefined ? 'running' : 'sleeping', reason: '',
+    boot: spec.boot, edited: '', sinceMs: 0, pid: 0, cpuUs: 0, memory: 0, memoryMax: 0, memoryCounted: true, tasks: 0, disk: 0, image: '', address: spec.address, bridge: spec.bridge, id: spec.id ?? 0, unit: '', pending: false, fresh: false, ...over,
+  };
+}
+
+/** One that somebody else made, as it is seen. */
+export function foreignContainer(name: string, over: Partial<ObservedContainer> = {}): ObservedContainer {
+  return { ...seenContainer(name, podmanSpec()), managed: false, spec: undefined, specSha: '', ...over };
 }
