@@ -86,34 +86,36 @@ static bool runs_outside(const struct record *r) {
   return !strcmp(state, "running") && unit_show(unit, &s) && strcmp(s.active, "active");
 }
 
-bool container_up(const struct record *r, char why[WHY]) {
+/* `verb` "start", or "restart", which systemd goes on with when this process or the agent ends meanwhile. */
+static bool bring_up(const struct record *r, const char *verb, char why[WHY]) {
   struct tool t;
   struct unit_state s;
   char unit[UNIT_ROOM], said[400];
   int64_t since = wall_s();
   record_unit(r, unit);
-  if (runs_outside(r)) return true;
   if (!reload(r)) snprintf(why, WHY, "systemd cannot read its units again");
-  else if (systemctl(r, "start", false, START_S, &t)) return r->spec.idle || stays(r, since, why);
+  else if (systemctl(r, verb, false, START_S + (int)r->spec.stop, &t)) return r->spec.idle || stays(r, since, why);
   else if (r->spec.idle) snprintf(why, WHY, "the sockets of the container cannot be opened: %s", tool_said(&t, said));
   else if (t.end == PROGRAM_FAILED && unit_show(unit, &s)) return not_started(r, &s, since, why);
   else snprintf(why, WHY, "systemd cannot start it: %s", tool_said(&t, said));
   return false;
 }
 
+bool container_up(const struct record *r, char why[WHY]) { return runs_outside(r) || bring_up(r, "start", why); }
+
 /* Without a unit: pct(1) starts and ends it itself. */
 static bool is_bare(const struct record *r) { return r->spec.engine == SPEC_PCT && !r->spec.idle; }
 
-static int come_up(const struct fields *t) {
+static int ended(bool ok, const char *why) { return ok ? job_done(NULL) : agent_gone() ? 1 : job_failed("%s", why); }
+
+int container_start(const struct fields *t) {
   struct record r;
   char why[WHY] = "";
   if (!record_take(t, &r)) return 1;
-  int code = is_bare(&r) ? pct_start(&r) : container_up(&r, why) ? job_done(NULL) : agent_gone() ? 1 : job_failed("%s", why);
+  int code = is_bare(&r) ? pct_start(&r) : ended(container_up(&r, why), why);
   record_close(&r);
   return code;
 }
-
-int container_start(const struct fields *t) { return come_up(t); }
 
 /* One that was taken over, and does not run in its unit yet. */
 static bool end_outside(const struct record *r) {
@@ -152,8 +154,6 @@ bool container_down(const struct record *r, char why[WHY]) {
   return false;
 }
 
-static int ended(bool down, const char *why) { return down ? job_done(NULL) : agent_gone() ? 1 : job_failed("%s", why); }
-
 int container_stop(const struct fields *t) {
   struct record r;
   char why[WHY] = "";
@@ -168,8 +168,11 @@ int container_restart(const struct fields *t) {
   struct record r;
   char why[WHY] = "";
   if (!record_take(t, &r)) return 1;
-  bool bare = is_bare(&r), down = bare || container_down(&r, why);
-  int code = bare ? pct_restart(&r) : down ? 0 : ended(false, why);
+  int code;
+  if (is_bare(&r)) code = pct_restart(&r);
+  /* One that was taken over is started in its unit for the first time; one that sleeps is only ended. */
+  else if (r.spec.idle || runs_outside(&r)) code = ended(container_down(&r, why) && container_up(&r, why), why);
+  else code = ended(bring_up(&r, "restart", why), why);
   record_close(&r);
-  return bare || code ? code : come_up(t);
+  return code;
 }
