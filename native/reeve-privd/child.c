@@ -70,7 +70,7 @@ static const struct row verbs[] = {
   {REEVE_VERB_CONTAINER_SECRET, check_container_secret, op_container_secret, NULL},
   {REEVE_VERB_CONTAINER_BUILD, NULL, op_container_build, NULL},
   {REEVE_VERB_CONTAINER_CONTROL, NULL, op_container_control, NULL},
-  {REEVE_VERB_CONTAINER_REMOVE, check_container_remove, op_container_remove, NULL},
+  {REEVE_VERB_CONTAINER_REMOVE, check_container_remove, op_container_remove, allow_container_remove},
   {REEVE_VERB_CONTAINER_SNAPSHOT, check_container_snapshot, op_container_snapshot, NULL},
   {REEVE_VERB_CONTAINER_LOOK, check_container_look, op_container_look, NULL},
   {REEVE_VERB_CONTAINER_PULL, check_container_pull, op_container_pull, allow_container_pull},

@@ -73,6 +73,7 @@ bool container_foreign(const char *name, enum spec_engine engine, char where[256
 #define AUTO_SPEC __attribute__((cleanup(spec_free))) struct spec
 uint16_t container_parse(struct call *c, const struct value *text, struct spec *s);
 uint16_t container_allow(struct call *c, const char *name, const struct value *text);  /* policy, each part by itself */
+uint16_t container_allow_volumes(struct call *c, const char *name, const struct spec *s);
 uint16_t container_guard(struct call *c, const char *name, const struct spec *s);      /* what no policy can allow: ports, addresses, engines */
 uint16_t container_volumes(struct call *c, const struct container *k, bool make);      /* folders as they must be; make: those that are not there */
 bool container_is_proxmox(void);
@@ -91,7 +92,7 @@ verb_fn check_container_secret, op_container_secret;
 verb_fn op_container_release;
 verb_fn op_container_build;
 verb_fn op_container_control;
-verb_fn check_container_remove, op_container_remove;
+verb_fn check_container_remove, allow_container_remove, op_container_remove;
 verb_fn check_container_snapshot, op_container_snapshot;
 verb_fn check_container_look, op_container_look;
 verb_fn check_container_pull, allow_container_pull, op_container_pull;

@@ -192,6 +192,15 @@ describe.skipIf(!isRoot)('containers of a host', () => {
     expect(read(`${units}/reeve-container-web.service`)).toContain('"--volume=/srv/s.sock:/s.sock:rw"');
   });
 
+  test('folders of volumes are removed only where the policy still gives them', async () => {
+    privd.writePolicy(`${containerPolicy}allow container.remove volumes=yes\nallow container.volume folder=/srv/old\n`);
+    await put('web', podman({ volume: '/srv/old /data rw' }));
+    const remove = (): Promise<{ ticket: string }> => privd.call('container.remove', { name: 'web', volumes: true });
+    expect(ticket((await remove()).ticket)).toMatchObject({ work: 'remove', volumes: '1' });
+    privd.writePolicy(`${containerPolicy}allow container.remove volumes=yes\n`);
+    await failsWith(remove(), 'POLICY_DENIED', { line: 'allow container.volume folder=/srv/old' });
+  });
+
   test('the engine is asked of the policy too, and a denied name is denied', async () => {
     await failsWith(put('zz-a', podman()), 'POLICY_DENIED');
     privd.writePolicy('version 1\nallow container.write engine=lxc\nallow container.image\n');

@@ -40,7 +40,7 @@ static uint16_t allow_ports(struct call *c, const struct spec *s) {
   return status;
 }
 
-static uint16_t allow_volumes(struct call *c, const char *name, const struct spec *s) {
+uint16_t container_allow_volumes(struct call *c, const char *name, const struct spec *s) {
   uint16_t status = REEVE_OK;
   for (size_t i = 0; !status && i < s->volumes.n; i++) {
     const char *folder = s->volumes.items[i].folder;
@@ -65,7 +65,7 @@ uint16_t container_allow(struct call *c, const char *name, const struct value *t
   if (!status) status = ASK(WRITE, [REEVE_K_CONTAINER_WRITE_NAME] = name, [REEVE_K_CONTAINER_WRITE_ENGINE] = spec_engine_name(s.engine));
   if (!status) status = allow_image(c, &s);
   if (!status) status = allow_ports(c, &s);
-  if (!status) status = allow_volumes(c, name, &s);
+  if (!status) status = container_allow_volumes(c, name, &s);
   if (!status && s.bridge) status = ASK(BRIDGE, [REEVE_K_CONTAINER_BRIDGE_BRIDGE] = s.bridge);
   if (!status && has_host_ids(name, &s)) status = ASK(HOST_IDS, [REEVE_K_CONTAINER_HOST_IDS_NAME] = name);
   if (!status && s.host_network) status = ASK(HOST_NETWORK, [REEVE_K_CONTAINER_HOST_NETWORK_NAME] = name);
