@@ -37,8 +37,12 @@ static bool drop_volume(const char *path, struct pace *p) {
   char above[1100];
   const char *slash = strrchr(path, '/');
   snprintf(above, sizeof above, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+  struct stat st;
   AUTO_FD dir = open_plain(above, O_RDONLY | O_DIRECTORY);
-  return dir < 0 ? errno == ENOENT : remove_tree(dir, slash + 1, p);
+  if (dir < 0) return errno == ENOENT;
+  /* A socket that it was given is another program's. */
+  if (!fstatat(dir, slash + 1, &st, AT_SYMLINK_NOFOLLOW) && !S_ISDIR(st.st_mode)) return true;
+  return remove_tree(dir, slash + 1, p);
 }
 
 static bool drop_lxc(const struct record *r, struct pace *p) {

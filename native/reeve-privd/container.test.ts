@@ -197,6 +197,11 @@ describe.skipIf(!isRoot)('containers of a host', () => {
     await put('web', podman({ volume: '/srv/old /data rw' }));
     const remove = (): Promise<{ ticket: string }> => privd.call('container.remove', { name: 'web', volumes: true });
     expect(ticket((await remove()).ticket)).toMatchObject({ work: 'remove', volumes: '1' });
+    privd.inside('chown', '0', '/srv/old');
+    privd.writePolicy(`${containerPolicy}allow container.remove volumes=yes\nallow container.volume folder=/srv/old,/srv/old/*\n`);
+    await put('two', podman({ volume: '/srv/old/below /data rw' }));
+    await failsWith(remove(), 'CONTAINER_PLACE', { value: '/srv/old', rule: 'container "two" keeps files there, too' });
+    await settle('two', false);
     privd.writePolicy(`${containerPolicy}allow container.remove volumes=yes\n`);
     await failsWith(remove(), 'POLICY_DENIED', { line: 'allow container.volume folder=/srv/old' });
   });
