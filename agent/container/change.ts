@@ -152,6 +152,7 @@ export async function takeBack(change: ContainerChange, stage: Stage = 'acting')
   if (!back || !acted) return left;
   const runs = before === 'up' ? ran || action === 'stop' : before === 'unknown' && (await shouldRun(change));
   if (runs) await attempt(`container "${name}" could not be started again`, () => control(change, 'start'));
+  else if (before === 'fallen' && ran) await control(change, 'start').catch(ignoreUnlessUnreachable);
   else if (before === 'up' && action === 'limit') await attempt(`limits of container "${name}" could not be set again`, () => control(change, 'limit'));
   return left;
 }

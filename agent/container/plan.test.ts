@@ -59,9 +59,9 @@ describe('what is done to a container', () => {
     ['of lxc with another address', wanted('one', lxcSpec({ address: '10.0.3.8/24' })), [seenContainer('one', lxcSpec())], [['one', '', 'restart', 'up']], ['address: 10.0.3.7/24 -> 10.0.3.8/24', 'interruption:  -> it is restarted']],
     ['that is to stop', wanted('web', podmanSpec({ running: false, boot: false })), [seenContainer('web', podmanSpec())], [['web', '', 'stop', 'up']], ['starts with the host: yes -> no', 'state: running -> stopped']],
     ['that is to start', wanted('web', podmanSpec()), [seenContainer('web', podmanSpec({ running: false, boot: false }))], [['web', '', 'start', 'down']], ['starts with the host: no -> yes', 'state: stopped -> running']],
-    ['that failed', wanted('web', podmanSpec()), [seenContainer('web', podmanSpec(), { state: 'failed' })], [['web', '', 'start', 'down']], ['state: failed -> running']],
+    ['that failed', wanted('web', podmanSpec()), [seenContainer('web', podmanSpec(), { state: 'failed' })], [['web', '', 'start', 'fallen']], ['state: failed -> running']],
     ['that somebody started', wanted('web', podmanSpec({ running: false, boot: false })), [seenContainer('web', podmanSpec({ running: false, boot: false }), { state: 'running' })], [['web', '', 'stop', 'up']], ['state: running -> stopped']],
-    ['of which something is missing', wanted('one', lxcSpec()), [seenContainer('one', lxcSpec(), { state: 'missing', edited: '/etc/systemd/system/reeve-container-one.service' })], [['one', 'build', 'start', 'down']], [
+    ['of which something is missing', wanted('one', lxcSpec()), [seenContainer('one', lxcSpec(), { state: 'missing', edited: '/etc/systemd/system/reeve-container-one.service' })], [['one', 'build', 'start', 'fallen']], [
       'state: missing -> running', 'files: altered by hand: /etc/systemd/system/reeve-container-one.service -> as wanted',
     ]],
     ['of which something is missing, and that does not run', wanted('one', lxcSpec({ running: false, boot: false })), [seenContainer('one', lxcSpec({ running: false, boot: false }), { state: 'missing' })], [['one', 'build', 'none', 'down']], ['state: missing -> stopped']],

@@ -13,8 +13,11 @@ import { placeOf, placeProblems, type ContainerPlanInput, type Place } from './p
 /** What is done to a container once its record is written. */
 export type ContainerAction = 'none' | 'limit' | 'start' | 'restart' | 'stop';
 
-/** What there was before a change, to which it goes back when it fails; `unknown`: the record that is put back says whether it ran. */
-export type ContainerBefore = 'absent' | 'foreign' | 'up' | 'down' | 'unknown';
+/**
+ * What there was before a change, to which it goes back when it fails. `fallen`: it was down although its record says that it runs, perhaps because an agent died while it went
+ * back. `unknown`: the record that is put back says whether it ran.
+ */
+export type ContainerBefore = 'absent' | 'foreign' | 'up' | 'down' | 'fallen' | 'unknown';
 
 /** How a container is made what is wanted. */
 interface Making {
@@ -158,7 +161,14 @@ function planOurs(input: ContainerPlanInput, place: Place, row: Present, now: Ob
     ...(now.pending ? [{ field: 'last change', from: 'neither kept nor taken back', to: 'made' }] : []),
     ...interruption(action, spec),
   ];
-  return make(input, place, { name, spec, adopt: false, build, action, before: now.fresh ? 'absent' : now.pending ? 'unknown' : up ? 'up' : 'down' }, { kind: 'update', fields }, now);
+  return make(input, place, { name, spec, adopt: false, build, action, before: beforeOf(now) }, { kind: 'update', fields }, now);
+}
+
+function beforeOf({ fresh, pending, state, spec }: ObservedContainer): ContainerBefore {
+  if (fresh) return 'absent';
+  if (pending) return 'unknown';
+  if (isContainerUp(state)) return 'up';
+  return spec?.running === true ? 'fallen' : 'down';
 }
 
 function actionOf(spec: ContainerSpec, is: { up: boolean; anew: boolean; missing: boolean; state: ObservedContainer['state']; limits: boolean }): ContainerAction {
