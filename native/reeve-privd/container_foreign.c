@@ -4,7 +4,8 @@
 
 #define STORAGE_MOST (8u << 20)
 #define CONFIG_MOST (256u << 10)
-#define FOREIGN_LXC_UNIT "system.slice/lxc@%s.service"
+/* Units of a template are in a slice of their own. */
+#define FOREIGN_LXC_UNIT "system.slice/system-lxc.slice/lxc@%s.service"
 
 /* A text of JSON without its quotes. Those with escapes are cut before the first one: names and images have none. */
 static void text_of(struct span value, char *out, size_t room) {
