@@ -1,7 +1,7 @@
 /** What the tests of noun container share: a host with programs that are only there, and specs. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
-import { startPrivd, type Privd } from './namespace.js';
+import { startPrivd, state, type Privd } from './namespace.js';
 
 /** The policy of these tests. */
 export const containerPolicy = `version 1
@@ -58,3 +58,14 @@ export async function startContainerHost(): Promise<Privd> {
 
 /** A version of a secret. */
 export const version = (): string => randomUUID();
+
+/** Everything that verbs of containers could write, to compare. */
+export const everythingOf = (privd: Privd): string => privd.inside('sh', '-c', 'find "$@" -printf "%p %y %m %U %l\\n" | sort; find "$@" -type f -exec sha256sum {} + | sort', 'sh', `${state}/container`, `${state}/container-job`, units, '/var/lib/lxc', '/srv');
+
+/** Takes away what a test has left. */
+export function cleanHost(privd: Privd): void {
+  const at = (path: string): string => `${privd.root}${path}`;
+  for (const path of [`${state}/container`, `${state}/container-job`, '/srv', '/var/lib/lxc']) for (const name of readdirSync(at(path))) rmSync(at(`${path}/${name}`), { recursive: true });
+  for (const name of readdirSync(at(units), { recursive: true, encoding: 'utf8' })) if (name.includes('reeve-container-')) rmSync(at(`${units}/${name}`), { force: true });
+  for (const path of ['/var/lib/containers', '/etc/pve', '/var/lib/reeve-left']) rmSync(at(path), { recursive: true, force: true });
+}
