@@ -10,13 +10,13 @@ export function denied(deny: Deny, asked: readonly (readonly [string, Readonly<R
   });
 }
 
-/** What the policy refuses of writing a container down. Whether a folder of a volume is a socket, which needs a word of its own, the helper sees. */
+/** What the policy refuses of writing a container down. Whether what a volume names is a socket, which has a word of its own, only the helper sees: here either word will do. */
 export function specRefusals(name: string, spec: ContainerSpec, deny: Deny): readonly ErrorItem[] {
   return denied(deny, [
     ['container.write', { name, engine: spec.engine }],
     ...(spec.image === '' ? [] : ([['container.image', { image: spec.image }]] as const)),
     ...spec.ports.map(({ address, port }) => ['container.port', { port: String(port), address }] as const),
-    ...spec.volumes.map(({ folder }) => ['container.volume', { folder }] as const),
+    ...spec.volumes.filter(({ folder }) => deny('container.socket', { name, path: folder }) !== undefined).map(({ folder }) => ['container.volume', { folder }] as const),
     ...spec.devices.map((path) => ['container.device', { name, path }] as const),
     ...(spec.bridge === '' ? [] : ([['container.bridge', { bridge: spec.bridge }]] as const)),
     ...(spec.hostIds ? ([['container.host-ids', { name }]] as const) : []),

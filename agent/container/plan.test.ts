@@ -131,7 +131,7 @@ describe('what stands in the way of a container', () => {
     ['an address where all are taken', wanted('one', lxcSpec({ bridge: 'tiny', address: '10.9.0.2/30', gateway: '' })), [seenContainer('two', lxcSpec({ bridge: 'tiny', address: '10.9.0.2/30' }))], {}, [['CONTAINER_ADDRESS', { host: 'box', value: '10.9.0.2/30', rule: 'container "two" has it', remedy: 'No address of that network is free.' }]]],
     ['a port of another container', wanted('web', podmanSpec({ ports: [port(80, '192.0.2.1')] })), [seenContainer('old', podmanSpec({ ports: [port(80)] }))], {}, [['CONTAINER_PORT', { host: 'box', value: '80/tcp of 192.0.2.1', rule: 'container "old" has it' }]]],
     ['a port of another program', wanted('web', podmanSpec({ ports: [port(80), port(53, '192.0.2.1', 'udp')] })), [], { listening: [tcp(80, '::'), tcp(53, '0.0.0.0')] }, [['CONTAINER_PORT', { host: 'box', value: '80/tcp of 0.0.0.0', rule: 'another program of the host listens on ::' }]]],
-    ['the policy', wanted('web', podmanSpec({ volumes: [{ folder: '/etc', target: '/x', readOnly: true }], devices: ['/dev/null'], hostIds: true })), [], { deny: denyOf('container.write', 'container.image', 'container.port', 'container.volume', 'container.device', 'container.host-ids', 'container.control') }, [
+    ['the policy', wanted('web', podmanSpec({ volumes: [{ folder: '/etc', target: '/x', readOnly: true }], devices: ['/dev/null'], hostIds: true })), [], { deny: denyOf('container.write', 'container.image', 'container.port', 'container.volume', 'container.socket', 'container.device', 'container.host-ids', 'container.control') }, [
       ['POLICY_DENIED', { op: 'container.write', args: '{"name":"web","engine":"podman"}' }], ['POLICY_DENIED', { op: 'container.image', args: JSON.stringify({ image: testImage() }) }],
       ['POLICY_DENIED', { op: 'container.port', args: '{"port":"8080","address":"0.0.0.0"}' }], ['POLICY_DENIED', { op: 'container.volume', args: '{"folder":"/etc"}' }], ['POLICY_DENIED', { op: 'container.device', args: '{"name":"web","path":"/dev/null"}' }],
       ['POLICY_DENIED', { op: 'container.host-ids', args: '{"name":"web"}' }], ['POLICY_DENIED', { op: 'container.control', args: '{"name":"web"}' }],
@@ -150,6 +150,7 @@ describe('what stands in the way of a container', () => {
     ['its own address', wanted('one', lxcSpec({ stopSeconds: 1 })), [seenContainer('one', lxcSpec())], {}],
     ['the same port of UDP, or of another address', wanted('web', podmanSpec({ ports: [port(80, '192.0.2.1')] })), [seenContainer('old', podmanSpec({ ports: [port(80, '192.0.2.2'), port(80, '0.0.0.0', 'udp')] }))], { listening: [tcp(80, '192.0.2.2')] }],
     ['a port of both protocols of the internet', wanted('web', podmanSpec({ ports: [port(80), port(80, '::')] })), [seenContainer('old', podmanSpec({ ports: [port(81)] }))], {}],
+    ['a volume that the policy knows as a socket', wanted('web', podmanSpec({ volumes: [{ folder: '/run/x.sock', target: '/x', readOnly: false }] })), [], { deny: denyOf('container.volume') }],
     ['a bridge that has no address of its own', wanted('one', lxcSpec({ bridge: 'vmbr0', address: '192.0.2.7/24', gateway: '' })), [], {}],
   ])('is not %s', (_what, row, containers, over) => {
     expect(plan([row], containers, over)).toMatchObject({ problems: [], changes: [{}] });
