@@ -4,7 +4,7 @@ import type { PutContainerSecretResponseInput } from '../../shared/gen/proto/ree
 import { mostContainer, parseContainerName, parseSecretName } from '../../shared/model/container-field.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { parseId } from '../../shared/model/id.js';
-import { withHost } from '../engine/apply.js';
+import { askAgain, withHost } from '../engine/apply.js';
 import type { WorkPlace } from '../engine/ticket.js';
 import { policyProblem, readHostPolicy, usablePolicy } from '../policy/policy.js';
 
@@ -21,8 +21,10 @@ export async function putSecret({ host, hostName }: WorkPlace, request: PutConta
     if (value.length > mostContainer.secretBytes) throw fieldInvalid('value', `${String(value.length)} bytes`, `at most ${String(mostContainer.secretBytes)} bytes`);
     const denied = policyProblem(usablePolicy(readHostPolicy(host), hostName), hostName, 'container.write', { name });
     if (denied !== undefined) throw reeveError(denied.code, denied.fields);
-    bytes = Buffer.from(value);
-    await host.helper.call('container.secret', id, { name, secret, version, value: bytes });
+    const kept = Buffer.from(value);
+    bytes = kept;
+    // It can be repeated, and is lost with the one that it was told to.
+    await askAgain(() => host.helper.call('container.secret', id, { name, secret, version, value: kept }));
     return {};
   } catch (error) {
     throw withHost(error, hostName);

@@ -1,9 +1,11 @@
 import type { LabHost } from '../lab/lab.js';
+import { containerHost, containerPackages } from '../support/container-fleet.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 import { debs } from '../support/packages.js';
 import { benchAdd } from './add.js';
 import { backupPackages, benchBackup } from './backup.js';
 import { benchCommandLine } from './command-line.js';
+import { benchContainer } from './container.js';
 import { measureIdle, measureStart, sizeOfPackages } from './footprint.js';
 import { benchJoin } from './join.js';
 import { benchNat } from './nat.js';
@@ -12,7 +14,7 @@ import { watchSteadyState } from './steady.js';
 import { benchVhost } from './vhost.js';
 
 /** Benches on real hosts with the packages installed; they need root. */
-export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat', 'vhost', 'backup'];
+export const installedBenches: readonly string[] = ['add', 'join', 'footprint', 'steady', 'command-line', 'nat', 'vhost', 'backup', 'container'];
 
 /** How long an agent has been left alone before its memory is read, s. */
 const idleS = 60;
@@ -27,8 +29,8 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
   if (!available.ok) return benches.map((id) => ({ id, reason: available.reason }));
   const files = await debs('normal');
   const names = ['web1', 'web2', 'web3'].slice(0, benches.includes('join') ? 3 : benches.includes('backup') ? 2 : 1);
-  const debian = [...(benches.includes('vhost') ? ['nginx-light'] : []), ...(benches.includes('backup') ? backupPackages : [])];
-  const fleet = await startFleet({ name: 'bench', hosts: names, join: false, ...(debian.length > 0 ? { debian } : {}) });
+  const debian = [...(benches.includes('vhost') ? ['nginx-light'] : []), ...(benches.includes('backup') ? backupPackages : []), ...(benches.includes('container') ? containerPackages : [])];
+  const fleet = await startFleet({ name: 'bench', hosts: names, join: false, ...(debian.length > 0 ? { debian } : {}), ...(benches.includes('container') ? { hostOptions: containerHost } : {}) });
   try {
     if (benches.includes('add')) tell(await benchAdd(fleet));
     if (benches.every((name) => name === 'add')) return [];
@@ -46,6 +48,7 @@ export async function benchInstalled(benches: readonly string[], tell: (figures:
     if (benches.includes('nat')) tell(await benchNat(fleet, names[0] ?? ''));
     if (benches.includes('vhost')) tell(await benchVhost(fleet, names[0] ?? ''));
     if (benches.includes('backup')) tell(await benchBackup(fleet, { source: names[0] ?? '', store: names[1] ?? '' }));
+    if (benches.includes('container')) tell(await benchContainer(fleet, names[0] ?? ''));
     return [];
   } finally {
     fleet.close();

@@ -76,6 +76,17 @@ export const agentContainerPoints = {
   back: ['agent.container.returned'],
 } as const;
 
+/** Points of the helper in verbs of containers, by what passes them: a change, its settling, one that goes back, a new one, one that sleeps no longer. */
+export const containerPoints = {
+  put: ['container.before', 'container.spec', 'container.file', 'container.reloaded'],
+  settle: ['container.settling', 'container.settled'],
+  back: ['container.restored'],
+  make: ['container.slot', 'container.linked'],
+  awake: ['container.taken'],
+  secret: ['container.secret'],
+  release: ['container.forgotten', 'container.left'],
+} as const;
+
 /** Points of joining, by the program that dies. */
 export const joinPoints = {
   agent: ['agent.identity.key', 'agent.enrol.sent', 'agent.identity.staged', 'agent.identity.swapped'],
