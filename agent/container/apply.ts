@@ -53,8 +53,11 @@ export function containerWork(place: WorkPlace, left: () => void): ContainerNoun
       return observeContainers(host.helper, operationId, 'all');
     },
     model: ({ containers }) => containerDigestModel(containers),
-    plan: (wanted, observed, policy): Plan =>
-      planContainers({ wanted, observed, network: host.readNetwork(), listening: host.readListening(), deny: deny(policy), hostName }),
+    plan: (wanted, observed, policy): Plan => {
+      const { notes: stays, ...plan } = planContainers({ wanted, observed, network: host.readNetwork(), listening: host.readListening(), deny: deny(policy), hostName });
+      for (const line of stays) note(line);
+      return plan;
+    },
     // Who waits for a hold to end keeps what runs; what goes takes its ports with it.
     removalOnly: (wanted) => wanted.filter(({ presence }) => presence === 'absent'),
     release: (observed, policy) => planContainerRelease(observed, deny(policy)),

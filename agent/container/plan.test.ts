@@ -28,6 +28,19 @@ const does = (made: Plan): unknown[] => made.steps.map(({ verb, request }) => (v
 const limits = (over: Partial<ContainerSpec['limits']>): ContainerSpec['limits'] => ({ memory: undefined, swap: undefined, cpu: undefined, tasks: undefined, disk: undefined, ...over });
 const port = (number: number, address = '0.0.0.0', protocol: 'tcp' | 'udp' = 'tcp'): ContainerSpec['ports'][number] => ({ protocol, address, port: number, inside: 80 });
 
+describe('a container that the request is not made for', () => {
+  it('stays as it is when something stands in its way, and keeps no other one waiting', () => {
+    const edited = seenContainer('web', podmanSpec(), { edited: '/etc/systemd/system/reeve-container-web.service' });
+    const changed: Container = { presence: 'present', name: 'web', spec: podmanSpec({ stopSeconds: 30 }), overwrite: false, adopt: false };
+    const other = wanted('other', podmanSpec({ ports: [] }));
+    expect(plan([changed, other], [edited]).problems.map(({ code }) => code)).toEqual(['CONTAINER_DRIFT']);
+    const made = planContainers(input([{ ...changed, aside: true }, other], [edited]));
+    expect([made.problems, does(made), made.notes]).toEqual([[], [['other', 'build', 'start', 'absent']], [expect.stringMatching(/^container "web" stays as it is: Container "web" of host "box" was altered by hand/)]]);
+    const free = planContainers(input([{ ...changed, aside: true }], [seenContainer('web', podmanSpec())]));
+    expect([does(free), free.notes]).toEqual([[['web', '', 'none', 'up']], []]);
+  });
+});
+
 describe('what is done to a container', () => {
   const health = { kind: 'http', port: 8080, path: '/', startSeconds: 60 } as const;
   it.each<[string, Container, readonly ObservedContainer[], unknown[], string[]]>([
@@ -205,7 +218,7 @@ describe('sets of containers', () => {
         if (row.presence !== 'present') expect(now).toBeUndefined();
         else expect(now === undefined ? '' : formatContainerText(now.spec ?? lxcSpec())).toBe(formatContainerText(row.spec));
       }
-      expect(plan(all, after)).toEqual({ steps: [], changes: [], problems: [] });
+      expect(plan(all, after)).toEqual({ steps: [], changes: [], problems: [], notes: [] });
     }), { numRuns: 300 });
   });
 });

@@ -1,4 +1,4 @@
-import type { ErrorItem } from '../../shared/errors/error.js';
+import { formatMessage, type ErrorItem } from '../../shared/errors/error.js';
 import type { Change, FieldChange } from '../../shared/model/change.js';
 import type { Container, ContainerSpec } from '../../shared/model/container.js';
 import { isContainerUp, type ObservedContainer } from '../../shared/model/container-state.js';
@@ -41,16 +41,26 @@ type Present = Extract<Container, { presence: 'present' }>;
 const nothing: Draft = { steps: [], changes: [], problems: [] };
 const final = { undo: undefined, final: true } as const;
 
-/** From what is to what is wanted, a container at a time: what goes, then what gives up a port that another one gets, then the others. */
-export function planContainers(input: ContainerPlanInput): Plan {
+/**
+ * From what is to what is wanted, a container at a time: what goes, then what gives up a port that another one gets, then the others. `notes`: why one for whose sake it is
+ * not planned stays as it is.
+ */
+export function planContainers(input: ContainerPlanInput): Plan & { readonly notes: readonly string[] } {
   const place = placeOf(input);
-  const drafts = inOrder(input).map((row) => planRow(input, place, row));
+  const notes: string[] = [];
+  const drafts = inOrder(input).map((row) => {
+    const draft = planRow(input, place, row);
+    if (row.presence !== 'present' || row.aside !== true || draft.problems.length === 0) return draft;
+    notes.push(`container "${row.name}" stays as it is: ${draft.problems.map(formatMessage).join('; ')}`);
+    return nothing;
+  });
   const steps = drafts.flatMap((draft) => draft.steps);
   return {
     // One that fails keeps the others from nothing: what failed is told at the end.
     steps: steps.map((step, index) => ({ ...step, request: { ...step.request, last: index === steps.length - 1 } })),
     changes: drafts.flatMap(({ changes }) => changes),
     problems: drafts.flatMap(({ problems }) => problems),
+    notes,
   };
 }
 

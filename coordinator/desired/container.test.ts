@@ -67,7 +67,12 @@ describe('a host that is a container', () => {
 describe('what is wanted', () => {
   it('is told by name, also what is to go', () => {
     const rows: ContainerRow[] = [row, { ...row, container: { presence: 'absent', name: 'old', removeVolumes: true } }];
-    expect(desiredContainers(rows)).toMatchObject([{ name: 'old', presence: 'CONTAINER_PRESENCE_ABSENT', removeVolumes: true }, { name: 'web', presence: 'CONTAINER_PRESENCE_PRESENT', spec: { engine: 'podman' } }]);
+    expect(desiredContainers(rows, row.generation)).toMatchObject([{ name: 'old', presence: 'CONTAINER_PRESENCE_ABSENT', removeVolumes: true }, { name: 'web', presence: 'CONTAINER_PRESENCE_PRESENT', spec: { engine: 'podman' }, aside: false }]);
+  });
+
+  it('for the sake of a newer one keeps that one not waiting', () => {
+    const newer = { ...row, container: { ...row.container, name: 'newer' }, generation: row.generation + 1 };
+    expect(desiredContainers([row, newer], newer.generation)).toMatchObject([{ name: 'newer', aside: false }, { name: 'web', aside: true }]);
   });
 
   it('runs or is stopped from now on; one that runs without the host stays so', () => {

@@ -17,9 +17,10 @@ export interface ContainerRow {
 /** A row of one that is to be there. */
 export type PresentContainer = Extract<Container, { readonly presence: 'present' }>;
 
-/** What the agent of a host is asked to make so, by name. */
-export function desiredContainers(rows: readonly ContainerRow[]): ReturnType<typeof formatContainer>[] {
-  return rows.map(({ container }) => formatContainer(container)).sort((a, b) => (a.name < b.name ? -1 : 1));
+/** What the agent of a host is asked to make so, by name; `wanted`: the newest generation, for whose sake it is asked. One that was altered before keeps no other one waiting. */
+export function desiredContainers(rows: readonly ContainerRow[], wanted: number): ReturnType<typeof formatContainer>[] {
+  const asked = rows.map(({ container, generation }) => (container.presence === 'present' && generation < wanted ? { ...container, aside: true as const } : container));
+  return asked.map(formatContainer).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Runs from now on, also after a start of the host; one that runs already stays as it is. */

@@ -27,7 +27,7 @@ export const containerNoun: Noun = {
   method: 'reeve.agent.v1.ContainerService/ApplyContainer',
   needs: { capability: 'container', lack: 'it cannot manage containers yet' },
   deadlineMs,
-  desired: (db, hostId) => desiredContainers(containersOf(db, hostId)),
+  desired: (db, hostId) => desiredContainers(containersOf(db, hostId), getGeneration(db, hostId, 'container')?.wanted ?? 0),
   nothing: [] satisfies Desired,
   forget({ db }, hostId) {
     forgetContainers(db, hostId);

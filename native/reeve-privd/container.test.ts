@@ -38,10 +38,12 @@ describe.skipIf(!isRoot)('containers of a host', () => {
     expect(unit).toContain('"--env=A=x $$HOME %%n \\"q\\" \\\\ end"');
     expect(unit).toMatch(/MemoryMax=67108864\nCPUQuota=150%\nTasksMax=99\n/);
     expect(unit).not.toMatch(/privileged/);
-    expect(readlinkSync(at(`${units}/multi-user.target.wants/reeve-container-web.service`))).toBe(`${units}/reeve-container-web.service`);
+    // What is not kept yet is not started with the host: the name may be that of a container of others that is still being taken over.
+    expect(existsSync(at(`${units}/multi-user.target.wants/reeve-container-web.service`))).toBe(false);
     expect([statSync(at('/srv/container/web/data')).mode & 0o777, statSync(at('/srv/container/web/data')).uid, statSync(at('/srv/container/web')).uid]).toEqual([0o750, 0x70000000, 0]);
     expect((await seen('web'))?.pending).toBe(true);
     await settle('web', true);
+    expect(readlinkSync(at(`${units}/multi-user.target.wants/reeve-container-web.service`))).toBe(`${units}/reeve-container-web.service`);
     expect((await seen('web'))?.pending).toBe(false);
     expect(await put('web', spec)).toEqual({ changed: false });
     const before = everything();
@@ -59,6 +61,7 @@ describe.skipIf(!isRoot)('containers of a host', () => {
   test('that sleep: a socket and a proxy for each port, which nothing else is named like', async () => {
     const spec = podman({ port: ['tcp 0.0.0.0 80 8080', 'tcp :: 80 8080', 'tcp 127.0.0.1 1443 8443'], idle: '300' });
     await put('web', spec);
+    await settle('web', true);
     await put('web-80', podman());
     expect(readdirSync(at(units)).filter((name) => name.startsWith('reeve-container-')).sort()).toEqual(['reeve-container-web-80.service', 'reeve-container-web.1443.service', 'reeve-container-web.1443.socket', 'reeve-container-web.80.service', 'reeve-container-web.80.socket', 'reeve-container-web.service']);
     expect(read(`${units}/reeve-container-web.80.socket`)).toContain('ListenStream=0.0.0.0:80\nListenStream=[::]:80\n');
@@ -81,6 +84,7 @@ describe.skipIf(!isRoot)('containers of a host', () => {
     expect(read(`${units}/reeve-container-sys.service`)).toContain('ExecStart=/usr/bin/lxc-start -F --name=sys --lxcpath=/var/lib/lxc\nExecStop=/usr/bin/lxc-stop --name=sys --lxcpath=/var/lib/lxc --timeout=30\n');
     expect(await seen('sys')).toMatchObject({ state: 'missing', reason: '/var/lib/lxc/sys/rootfs is not there', address: '10.0.3.50/24' });
     mkdirSync(at('/var/lib/lxc/sys/rootfs'));
+    await settle('sys', true);
     expect(await seen('sys')).toMatchObject({ state: 'stopped', boot: true });
     await failsWith(put('two', lxc({ address: '10.0.3.50/16' })), 'CONTAINER_ADDRESS', { value: '10.0.3.50/16', rule: 'container "sys" has it' });
     await failsWith(put('sys', lxc({ archive: 'cd'.repeat(32), address: '10.0.3.50/24' })), 'CONTAINER_FIXED', { field: 'archive' });

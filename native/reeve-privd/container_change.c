@@ -112,6 +112,7 @@ uint16_t container_write(struct call *c, const char *name, const struct value *t
   if (!k.text) return io_failed(c, "out of memory");
   memcpy(k.text, text->text, text->n + 1);
   k.n = text->n;
+  k.fresh = !old.there || (old.pending && old.fresh);
   uint16_t status = container_parse(c, text, &k.spec);
   k.there = !status;
   if (!status) status = guard(c, &old, &k, adopting);
@@ -157,6 +158,7 @@ uint16_t container_settle(struct call *c, struct container *k, bool keep) {
   bool changed = false;
   if (dir < 0) return REEVE_OK;
   uint16_t status = REEVE_OK;
+  if (keep) k->fresh = false;
   if (!keep && k->pending) status = put_back(c, dir, k->name);
   else if (k->there && k->pending) status = container_converge(c, k->name, k, &changed);
   else status = container_reload(c, k->name);

@@ -22,9 +22,9 @@ static bool is_socket(const char *unit) {
   return n > 7 && !strcmp(unit + n - 7, ".socket");
 }
 
-/* Is a unit started with the host? */
+/* Is a unit started with the host? Not before it is kept: it would take the place of a container of others that is still being taken over. */
 static bool linked(const struct container *k, const char *unit) {
-  if (!k || !k->spec.boot) return false;
+  if (!k || !k->spec.boot || k->fresh) return false;
   return k->spec.idle ? is_socket(unit) : k->spec.engine != SPEC_PCT && !is_socket(unit);
 }
 

@@ -84,7 +84,15 @@ export interface ContainerSpec {
 
 /** A row of what should be on a host. */
 export type Container =
-  | { readonly presence: 'present'; readonly name: string; readonly spec: ContainerSpec; readonly overwrite: boolean; readonly adopt: boolean }
+  | {
+      readonly presence: 'present';
+      readonly name: string;
+      readonly spec: ContainerSpec;
+      readonly overwrite: boolean;
+      readonly adopt: boolean;
+      /** The request is not made for its sake: what stands in its way keeps no other one waiting. */
+      readonly aside?: true;
+    }
   | { readonly presence: 'absent'; readonly name: string; readonly removeVolumes: boolean }
   | { readonly presence: 'released'; readonly name: string };
 
@@ -273,11 +281,11 @@ function formatHealth(health: ContainerHealth): NonNullable<ContainerSpecInput['
 }
 
 /** A row from the wire. Errors: FIELD_INVALID, FIELD_MISSING. */
-export function parseContainer(wire: { readonly name: string; readonly presence: string | number; readonly spec: WireSpec | null; readonly removeVolumes: boolean; readonly overwrite: boolean; readonly adopt: boolean }): Container {
+export function parseContainer(wire: { readonly name: string; readonly presence: string | number; readonly spec: WireSpec | null; readonly removeVolumes: boolean; readonly overwrite: boolean; readonly adopt: boolean; readonly aside?: boolean }): Container {
   const name = parseContainerName(wire.name);
   switch (wire.presence) {
     case 'CONTAINER_PRESENCE_PRESENT':
-      return { presence: 'present', name, spec: parseContainerSpec(wire.spec), overwrite: wire.overwrite, adopt: wire.adopt };
+      return { presence: 'present', name, spec: parseContainerSpec(wire.spec), overwrite: wire.overwrite, adopt: wire.adopt, ...(wire.aside === true ? { aside: true as const } : {}) };
     case 'CONTAINER_PRESENCE_ABSENT':
       return { presence: 'absent', name, removeVolumes: wire.removeVolumes };
     case 'CONTAINER_PRESENCE_RELEASED':
@@ -292,7 +300,7 @@ export function formatContainer(container: Container): ContainerInput & { readon
   const { name } = container;
   switch (container.presence) {
     case 'present':
-      return { name, presence: 'CONTAINER_PRESENCE_PRESENT', spec: formatContainerSpec(container.spec), overwrite: container.overwrite, adopt: container.adopt };
+      return { name, presence: 'CONTAINER_PRESENCE_PRESENT', spec: formatContainerSpec(container.spec), overwrite: container.overwrite, adopt: container.adopt, aside: container.aside === true };
     case 'absent':
       return { name, presence: 'CONTAINER_PRESENCE_ABSENT', removeVolumes: container.removeVolumes };
     case 'released':
