@@ -116,6 +116,25 @@ static void count(int dir, const struct walk *w, struct figures *f) {
   f->memory_max = kernel_number(dir, "memory.max", &number) ? number : 0;
 }
 
+static void tell(const struct walk *w, struct figures *f) {
+  const struct process *p = first(w, &f->has_init);
+  int64_t began = (int64_t)(p->start * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
+  f->pid = p->pid;
+  f->processes = (uint32_t)w->n;
+  f->since_ms = (uint64_t)(wall_ms() - (now_ms() - began));
+}
+
+void figures_of_process(uint32_t pid, struct figures *f) {
+  struct process one;
+  struct walk w = {.list = &one};
+  *f = (struct figures){0};
+  take_process(&w, pid);
+  if (w.n == 0) return;
+  tell(&w, f);
+  f->tasks = one.threads;
+  f->memory = one.rss_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 bool figures_of(const char *group, struct figures *f) {
   char path[640];
   *f = (struct figures){0};
@@ -125,11 +144,7 @@ bool figures_of(const char *group, struct figures *f) {
   struct walk w = {.list = malloc(PROCESSES_MOST * sizeof *w.list)};
   if (w.list) take_group(&w, dir, 0);
   if (w.n > 0) {
-    const struct process *p = first(&w, &f->has_init);
-    int64_t began = (int64_t)(p->start * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
-    f->pid = p->pid;
-    f->processes = (uint32_t)w.n;
-    f->since_ms = (uint64_t)(wall_ms() - (now_ms() - began));
+    tell(&w, f);
     count(dir, &w, f);
   }
   free(w.list);

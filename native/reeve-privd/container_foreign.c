@@ -27,8 +27,8 @@ static void image_of(struct span metadata, char *out, size_t room) {
   snprintf(out, room, "%.*s", (int)(n < room ? n : room - 1), at);
 }
 
-/* The group of version 2 that a process is in; false: it is not the one that was noted then. */
-static bool group_of(const char *pidfile, char out[512]) {
+/* The process that was noted, and the group of version 2 that it is in; false: it is not the one that was noted then. */
+static bool process_of(const char *pidfile, uint32_t *found_pid, char out[512]) {
   char path[64];
   struct stat st, proc;
   uint32_t pid;
@@ -49,6 +49,7 @@ static bool group_of(const char *pidfile, char out[512]) {
     found = true;
   }
   if (file) fclose(file);
+  *found_pid = pid;
   return found;
 }
 
@@ -68,7 +69,9 @@ static bool each_of_storage(const char *driver, foreign_fn *each, void *data) {
     if (!found.name[0]) snprintf(found.name, sizeof found.name, "%.12s", id);
     if (!container_sum(id)) continue;
     snprintf(path, sizeof path, "/run/containers/storage/%s-containers/%s/userdata/pidfile", driver, id);
-    found.stopped = !group_of(path, found.group);
+    found.stopped = !process_of(path, &found.pid, found.group);
+    /* Without a group of its own (--cgroups=disabled) it is in one with others, which are nothing of it. */
+    if (!strstr(found.group, id)) found.group[0] = 0;
     if (!each(&found, data)) return false;
   }
   return true;
@@ -90,12 +93,11 @@ static bool setting(const char *line, const char *key, char separator, char *out
   return true;
 }
 
-bool lxc_group(const char *name, char group[512]) {
+bool lxc_group(const char *name, char group[512], struct figures *f) {
   static const char *const forms[] = {"lxc.payload.%s", "lxc.payload/%s", "lxc/%s", FOREIGN_LXC_UNIT, NULL};
-  struct figures f;
   for (const char *const *form = forms; *form; form++) {
     snprintf(group, 512, *form, name);
-    if (figures_of(group, &f)) return true;
+    if (figures_of(group, f)) return true;
   }
   return false;
 }
@@ -117,7 +119,8 @@ void foreign_lxc(foreign_fn *each, void *data) {
       (void)(setting(line, "lxc.net.0.ipv4.address", '=', found.address, sizeof found.address) || setting(line, "lxc.net.0.link", '=', found.bridge, sizeof found.bridge));
       if (setting(line, "lxc.start.auto", '=', word, sizeof word)) found.boot = !strcmp(word, "1");
     }
-    found.stopped = !lxc_group(found.name, found.group);
+    found.looked = lxc_group(found.name, found.group, &found.f);
+    found.stopped = !found.looked;
     more = each(&found, data);
   }
   end_names(names, n);
@@ -152,9 +155,9 @@ void foreign_pct(foreign_fn *each, void *data) {
       if (setting(line, "net0", ':', word, sizeof word)) take_net(&found, word);
       if (setting(line, "onboot", ':', word, sizeof word)) found.boot = !strcmp(word, "1");
     }
-    struct figures f;
     snprintf(found.group, sizeof found.group, "lxc/%u", found.id);
-    found.stopped = !figures_of(found.group, &f);
+    found.looked = figures_of(found.group, &found.f);
+    found.stopped = !found.looked;
     more = each(&found, data);
   }
   end_names(names, n);

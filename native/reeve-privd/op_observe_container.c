@@ -49,7 +49,7 @@ static bool runs(struct seen *s) {
   snprintf(group, sizeof group, "system.slice/%s", s->unit);
   if (figures_of(group, &s->f)) return true;
   /* One that was adopted runs where it was started until it is started again. */
-  return spec->adopted && lxc_group(s->k.name, group) && figures_of(group, &s->f);
+  return spec->adopted && lxc_group(s->k.name, group, &s->f);
 }
 
 static const char *needs(const struct container *k, char path[256]) {
@@ -192,12 +192,13 @@ static bool is_ours(const struct all *a, const struct foreign *found) {
 
 static bool put_foreign(const struct foreign *found, void *data) {
   struct all *a = data;
-  struct figures f = {0};
+  struct figures f = found->f;
   struct buf *b = &a->c->reply;
   if ((a->only && strcmp(a->only, found->name)) || is_ours(a, found)) return true;
   if (++a->foreign > FOREIGN_MOST) a->truncated = true;
   if (is_full(a)) return false;
-  if (!found->stopped) (void)figures_of(found->group, &f);
+  if (!found->stopped && !found->looked && found->group[0]) (void)figures_of(found->group, &f);
+  else if (!found->stopped && !found->looked) figures_of_process(found->pid, &f);
   size_t at = reply_begin(b, REEVE_R_OBSERVE_CONTAINER_CONTAINER);
   put_text(b, TAG(NAME), found->name);
   put_text(b, TAG(ENGINE), spec_engine_name(found->engine));
