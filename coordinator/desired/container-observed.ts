@@ -3,41 +3,10 @@ import type { ContainerHost as WireHost } from '../../shared/gen/proto/reeve/typ
 import type { ObservedContainer as WireObserved, ObservedContainerInput } from '../../shared/gen/proto/reeve/type/v1/ObservedContainer.js';
 import { formatContainerSpec, parseContainerSpec, type ContainerSpec } from '../../shared/model/container.js';
 import { mostContainer } from '../../shared/model/container-field.js';
+import { containerStates, type ObservedContainer as SeenContainer } from '../../shared/model/container-state.js';
 
-/** States in which a container can be. */
-const states = ['running', 'starting', 'stopping', 'stopped', 'sleeping', 'failed', 'missing'] as const;
-
-/** A container as its host says, checked. Its texts stay hostile. */
-export interface ObservedContainer {
-  readonly name: string;
-  readonly engine: string;
-  readonly managed: boolean;
-  /** What it is made from; undefined: nobody says, or it cannot be read. */
-  readonly spec: ContainerSpec | undefined;
-  readonly state: (typeof states)[number];
-  readonly reason: string;
-  readonly boot: boolean;
-  /** A path of ours that was altered by hand; empty: none. */
-  readonly edited: string;
-  readonly health: string;
-  /** Unix ms; 0: it does not run. */
-  readonly sinceMs: number;
-  readonly pid: number;
-  /** Processor time since it was started, us. */
-  readonly cpuUs: number;
-  readonly memory: number;
-  readonly memoryMax: number;
-  readonly memoryCounted: boolean;
-  readonly tasks: number;
-  readonly disk: number;
-  readonly image: string;
-  readonly address: string;
-  readonly bridge: string;
-  readonly id: number;
-  readonly unit: string;
-  /** A change of it was neither kept nor taken back. */
-  readonly pending: boolean;
-}
+/** A container as its host says, checked. Its texts stay hostile, also that of its engine; `health`: empty where nobody says. */
+export type ObservedContainer = Omit<SeenContainer, 'engine' | 'specSha' | 'fresh'> & { readonly engine: string; readonly health: string };
 
 /** Most containers of one host that are listened to: its own, and as many of others. */
 const mostObserved = 2 * mostContainer.perHost;
@@ -57,7 +26,7 @@ export function parseObservedContainers(wire: readonly WireObserved[]): readonly
 }
 
 function parseObserved(wire: WireObserved): ObservedContainer | undefined {
-  const state = states.find((known) => known === wire.state);
+  const state = containerStates.find((known) => known === wire.state);
   if (state === undefined || wire.name === '') return undefined;
   const text = (value: string): string => value.slice(0, longest.text);
   const name = (value: string): string => value.slice(0, longest.name);
