@@ -46,7 +46,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
   }, 120_000);
   afterAll(() => privd.close(), 60_000);
 
-  const putPoints = ['container.before', 'container.spec', 'container.file', 'container.linked', 'container.taken', 'container.reloaded'];
+  const putPoints = ['ctr.before', 'ctr.spec', 'ctr.file', 'ctr.linked', 'ctr.taken', 'ctr.reloaded'];
   const start = async (): Promise<void> => {
     reset();
     await put(old);
@@ -67,7 +67,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
     }
   }, 60_000);
 
-  test.each(['container.restored', 'container.file', 'container.linked', 'container.taken', 'container.reloaded', 'container.settling', 'container.settled'])('container.settle that dies at %s: a repeat ends it', async (point) => {
+  test.each(['ctr.restored', 'ctr.file', 'ctr.linked', 'ctr.taken', 'ctr.reloaded', 'ctr.settling', 'ctr.settled'])('container.settle that dies at %s: a repeat ends it', async (point) => {
     await start();
     await put(fresh);
     await dies(point, () => settle(false));
@@ -80,7 +80,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
     expect(everything()).toBe(whole['fresh']);
   }, 60_000);
 
-  test.each(['container.slot', 'container.before', 'container.spec', 'container.file', 'container.linked'])('a new one that dies at %s can be forgotten, or made', async (point) => {
+  test.each(['ctr.slot', 'ctr.before', 'ctr.spec', 'ctr.file', 'ctr.linked'])('a new one that dies at %s can be forgotten, or made', async (point) => {
     reset();
     await dies(point, () => put(old));
     await settle(false);
@@ -94,11 +94,11 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
   test('a secret and a release: a repeat ends them', async () => {
     reset();
     const secret = { name: 'web', secret: 'db', version: version(), value: Buffer.from('x') };
-    await dies('container.secret', () => privd.call('container.secret', secret));
+    await dies('ctr.secret', () => privd.call('container.secret', secret));
     await privd.call('container.secret', secret);
     await put(podman({ secret: `db ${secret.version}` }));
     await settle(true);
-    for (const point of ['container.left', 'container.file', 'container.linked', 'container.forgotten']) await dies(point, () => privd.call('container.release', { name: 'web' }));
+    for (const point of ['ctr.left', 'ctr.file', 'ctr.linked', 'ctr.forgotten']) await dies(point, () => privd.call('container.release', { name: 'web' }));
     await privd.call('container.release', { name: 'web' });
     expect(await record()).toBe('none');
     expect(readFileSync(`${privd.root}${units}/reeve-container-web.service`, 'utf8')).toMatch(/^# Left by Reeve/);
@@ -107,7 +107,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
   });
 
   test('every failpoint of the noun was one of them', () => {
-    const named = readdirSync(sources).filter((file) => file.endsWith('.c')).flatMap((file) => [...readFileSync(join(sources, file), 'utf8').matchAll(/FAILPOINT\("(container\.[^"]+)"\)/g)].map((match) => match[1] ?? ''));
+    const named = readdirSync(sources).filter((file) => file.endsWith('.c')).flatMap((file) => [...readFileSync(join(sources, file), 'utf8').matchAll(/FAILPOINT\("(ctr\.[^"]+)"\)/g)].map((match) => match[1] ?? ''));
     expect([...exercised].sort()).toEqual([...new Set(named)].sort());
   });
 });

@@ -74,7 +74,7 @@ static uint16_t keep_before(struct call *c, int dir) {
   AUTO_TEXT old = small_get(dir, "spec", RECORD_MOST, &n);
   if (!old && errno != ENOENT) return io_failed(c, "the record of a container cannot be read");
   bool ok = old ? small_put(dir, "before", old, n, 0600) : small_put(dir, "before", "none\n", 5, 0600);
-  FAILPOINT("container.before");
+  FAILPOINT("ctr.before");
   return ok ? REEVE_OK : io_failed(c, "what was there before cannot be kept");
 }
 
@@ -89,7 +89,7 @@ static uint16_t replace(struct call *c, struct container *k, bool pending, bool 
   if (status) return status;
   *changed = true;
   if (!container_put_marked(dir, "spec", k->text, k->n, 0600)) return io_failed(c, "the record of a container cannot be written");
-  FAILPOINT("container.spec");
+  FAILPOINT("ctr.spec");
   return container_converge(c, k->name, k, changed);
 }
 
@@ -124,10 +124,10 @@ uint16_t container_write(struct call *c, const char *name, const struct value *t
 }
 
 static uint16_t settled(struct call *c, int dir, const struct container *k) {
-  FAILPOINT("container.settling");
+  FAILPOINT("ctr.settling");
   if (!container_sweep(k)) return io_failed(c, "a secret that is not needed any more cannot be removed");
   if ((unlinkat(dir, "before", 0) && errno != ENOENT) || fsync(dir)) return io_failed(c, "a change cannot be settled");
-  FAILPOINT("container.settled");
+  FAILPOINT("ctr.settled");
   return REEVE_OK;
 }
 
@@ -146,7 +146,7 @@ static uint16_t put_back(struct call *c, int dir, const char *name) {
     return REEVE_OK;
   }
   if (!small_put(dir, "spec", before, n, 0600)) return io_failed(c, "the record of a container cannot be written");
-  FAILPOINT("container.restored");
+  FAILPOINT("ctr.restored");
   AUTO_CONTAINER k = {0};
   (void)container_read(name, &k);
   uint16_t status = k.there ? container_secrets(c, &k) : REEVE_OK;

@@ -34,7 +34,7 @@ uint16_t op_container_secret(struct call *c) {
   if (secrets >= 0 && too_many(secrets)) return fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "secret", "rule", "so many secrets of one container are kept already; container.settle takes those away that nothing names", NULL);
   snprintf(entry, sizeof entry, "%s.%s", F(c, SECRET)->text, F(c, VERSION)->text);
   if (secrets < 0 || !small_put(secrets, entry, F(c, VALUE)->text, F(c, VALUE)->n, 0400)) return io_failed(c, "a secret cannot be kept");
-  FAILPOINT("container.secret");
+  FAILPOINT("ctr.secret");
   explicit_bzero(F(c, VALUE)->text, F(c, VALUE)->n);
   uid_t owner = container_root(&k);
   return fchownat(secrets, entry, owner, owner, AT_SYMLINK_NOFOLLOW) ? io_failed(c, "a secret cannot be given to its container") : REEVE_OK;

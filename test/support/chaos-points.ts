@@ -78,13 +78,13 @@ export const agentContainerPoints = {
 
 /** Points of the helper in verbs of containers, by what passes them: a change, its settling, one that goes back, a new one, one that sleeps no longer. */
 export const containerPoints = {
-  put: ['container.before', 'container.spec', 'container.file', 'container.reloaded'],
-  settle: ['container.settling', 'container.settled'],
-  back: ['container.restored'],
-  make: ['container.slot', 'container.linked'],
-  awake: ['container.taken'],
-  secret: ['container.secret'],
-  release: ['container.forgotten', 'container.left'],
+  put: ['ctr.before', 'ctr.spec', 'ctr.file', 'ctr.reloaded'],
+  settle: ['ctr.settling', 'ctr.settled'],
+  back: ['ctr.restored'],
+  make: ['ctr.slot', 'ctr.linked'],
+  awake: ['ctr.taken'],
+  secret: ['ctr.secret'],
+  release: ['ctr.forgotten', 'ctr.left'],
 } as const;
 
 /** Points of joining, by the program that dies. */
