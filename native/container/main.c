@@ -56,6 +56,6 @@ int main(int argc, char **argv) {
   (void)account_ids("reeve-agent", &job.caller, &caller_gid);
   if (!parse_options(argc, argv) || job.caller == (uid_t)-1 || !job_ticket("container-job", &t)) return 2;
   const char *work = field(&t, "work");
-  for (size_t i = 0; work && works[i].name; i++) if (!strcmp(works[i].name, work)) return works[i].run(&t);
+  for (size_t i = 0; work && works[i].name; i++) if (!strcmp(works[i].name, work)) return job_leave(works[i].run(&t));
   return 2;
 }

@@ -1,10 +1,7 @@
 /* pull, import: images and archives come to the host. What was cut leaves nothing. */
 #include "container.h"
-#include <poll.h>
-#include <sys/socket.h>
 
 #define ROOM_EACH (64u << 20)             /* bytes between two looks at what is free */
-#define LINGER_MS 10000
 
 int container_pull(const struct fields *t) {
   const char *image = field(t, "image");
@@ -45,15 +42,6 @@ static int receive(int dir, int fd, uint8_t sum[32], uint64_t *bytes) {
   sha256_end(&hash, sum);
   *bytes = pace.bytes;
   return pace.bytes == 0 ? job_failed("nothing came") : lseek(fd, 0, SEEK_SET) ? job_failed("it cannot be read again (%s)", error_word()) : 0;
-}
-
-/* It was refused in the middle: what is still under way is taken and thrown away, as the agent would lose the answer with a connection that breaks while it writes. */
-static int refuse(int code) {
-  static uint8_t part[PAYLOAD_MAX];
-  struct pollfd wait = {CONN, POLLIN, 0};
-  (void)shutdown(CONN, SHUT_WR);
-  for (int64_t until = job_now_ms() + LINGER_MS; job_now_ms() < until && poll(&wait, 1, LINGER_MS) > 0 && recv(CONN, part, sizeof part, 0) > 0;) continue;
-  return code;
 }
 
 static int keep_archive(int dir, int fd, const uint8_t sum[32], uint64_t bytes) {
@@ -103,19 +91,19 @@ int container_import(const struct fields *t) {
   uint8_t sum[32];
   uint64_t bytes = 0;
   bool archive = kind && !strcmp(kind, "archive"), root = kind && !strcmp(kind, "rootfs");
-  if (!kind || (!archive && !root && strcmp(kind, "image")) || (root && !(image && container_local_tag(image)))) return refuse(job_failed("the ticket does not say what is imported"));
-  if (!archive && access(PODMAN, X_OK)) return refuse(job_failed("podman is not installed here"));
+  if (!kind || (!archive && !root && strcmp(kind, "image")) || (root && !(image && container_local_tag(image)))) return job_failed("the ticket does not say what is imported");
+  if (!archive && access(PODMAN, X_OK)) return job_failed("podman is not installed here");
   snprintf(path, sizeof path, "%s/archive", job.state);
-  if (mkdir(path, 0700) && errno != EEXIST) return refuse(job_failed("folder %s cannot be made (%s)", path, error_word()));
+  if (mkdir(path, 0700) && errno != EEXIST) return job_failed("folder %s cannot be made (%s)", path, error_word());
   AUTO_FD dir = open_plain(path, O_RDONLY | O_DIRECTORY);
   AUTO_FD fd = dir < 0 ? -1 : nameless(dir);
-  if (fd < 0) return refuse(job_failed("a file cannot be made in %s (%s)", path, error_word()));
+  if (fd < 0) return job_failed("a file cannot be made in %s (%s)", path, error_word());
   struct buf b;
   buf_init(&b, 64);
   say(&b, "sandbox", "full");
   bool ready = put_fields(F_READY, &b);
   buf_free(&b);
   int code = ready ? receive(dir, fd, sum, &bytes) : 1;
-  if (code) return refuse(code);
+  if (code) return code;
   return archive ? keep_archive(dir, fd, sum, bytes) : root ? keep_root(fd, image, bytes) : keep_image(fd, bytes);
 }

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#define LINGER_MS 10000
+
 int64_t job_now_ms(void) {
   struct timespec t;
   clock_gettime(CLOCK_BOOTTIME, &t);
@@ -85,6 +87,16 @@ int get_frame(enum frame *kind, uint8_t payload[PAYLOAD_MAX], size_t *n) {
 bool agent_gone(void) {
   struct pollfd wait = {CONN, POLLIN | POLLRDHUP, 0};
   return poll(&wait, 1, 0) > 0 && (wait.revents & (POLLHUP | POLLERR | POLLRDHUP));
+}
+
+/* What the agent still sends is taken and thrown away: it would lose the result with a connection that breaks while it writes. */
+int job_leave(int code) {
+  static uint8_t part[PAYLOAD_MAX];
+  struct pollfd wait = {CONN, POLLIN, 0};
+  if (code == 0) return code;
+  (void)shutdown(CONN, SHUT_WR);
+  for (int64_t until = job_now_ms() + LINGER_MS; job_now_ms() < until && poll(&wait, 1, LINGER_MS) > 0 && recv(CONN, part, sizeof part, 0) > 0;) continue;
+  return code;
 }
 
 static const char *value_of(const char *at, const char *key, size_t n) { return !strncmp(at, key, n) && at[n] == '=' ? at + n + 1 : NULL; }

@@ -41,6 +41,8 @@ bool job_ticket(const char *folder, struct fields *t);
 /* The end of a piece of work: why it failed (format), or ok with more fields. Each sends the result and answers the exit code. */
 int job_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int job_done(struct buf *more);                                                            /* NULL: only ok=1 */
+/* The last thing that a program does, with that exit code: it waits for an agent that still sends when the work failed. */
+int job_leave(int code);
 
 /* A folder or file by an absolute path; no component is a link. -1 and errno. */
 int open_plain(const char *path, int flags);

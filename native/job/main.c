@@ -50,6 +50,6 @@ int main(int argc, char **argv) {
   if (!parse_options(argc, argv) || job.caller == (uid_t)-1 || job.store_uid == (uid_t)-1 || job.store_uid == 0) return 2;
   if (!job_ticket("job", &t)) return 2;
   const char *work = field(&t, "work");
-  for (size_t i = 0; work && works[i].name; i++) if (!strcmp(works[i].name, work)) return works[i].run(&t);
+  for (size_t i = 0; work && works[i].name; i++) if (!strcmp(works[i].name, work)) return job_leave(works[i].run(&t));
   return 2;
 }
