@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ContainerRow } from '../../shared/gen/proto/reeve/coordinator/v1/ContainerRow.js';
 import type { LabHost } from '../lab/lab.js';
 import { hosts, type TestFleet } from '../support/fleet.js';
 import { askContainer, importArchive, rowOf } from '../support/container-command.js';
@@ -101,7 +102,9 @@ describe.skipIf(!hosts.ok)('containers of a host', () => {
     });
 
     test('it stops within its grace, whether it wants to or not', async () => {
-      await reeve('container', 'add', 'box', 'mule', '--image', image.stubborn, '--stop-seconds', '2', '--yes', '--', ...webCommand);
+      await reeve('container', 'add', 'box', 'mule', '--image', image.stubborn, '--stop-seconds', '2', '--health-cmd', '/bin/cat /www/health', '--yes', '--', ...webCommand);
+      expect((await fleet.json<{ row: ContainerRow }>(['container', 'show', 'box', 'mule'])).row.observed?.health).toBe('healthy');
+      expect(await refused(1, 'container', 'set', 'box', 'mule', '--health-cmd', '/bin/cat /www/nothing', '--health-start', '2', '--yes')).toContain('did not get healthy');
       const { observed } = await row('mule');
       const began = performance.now();
       await reeve('container', 'stop', 'box', 'mule', '--yes');
