@@ -73,7 +73,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
     await dies(point, () => settle(false));
     await settle(false);
     expect(everything()).toBe(whole['old']);
-    if (!point.startsWith('container.settl')) return;
+    if (!point.startsWith('ctr.settl')) return;
     await put(fresh);
     await dies(point, () => settle(true));
     await settle(true);
