@@ -131,7 +131,8 @@ it('hosts are told what they should be after any change, those that are touched 
   raiseKeys(db, ids, { now: beginMs });
   fc.assert(fc.property(fc.array(step, { minLength: 5, maxLength: 25 }), (steps) => asIf(db, () => { raised += walk(db, steps); })), { numRuns: 20 });
   db.close();
-  expect(raised).toBeGreaterThan(200);
+  // That hosts were told at all: chance makes about 250 of it, and now and then 190.
+  expect(raised).toBeGreaterThan(100);
 });
 
 it('what is revoked, retired or joined anew of hosts raises those that its keys let into', () => {
