@@ -4,19 +4,17 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openAgentChannel } from '../../test/support/agent-channel.js';
 import { createTestFleet } from '../../test/support/fleet-certificates.js';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
 import { makeTestAuthority, testKey, type TestPair } from '../../test/support/test-cert.js';
-import { reeveError } from '../../shared/errors/error.js';
 import type { CertServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/CertService.js';
 import type { WriteCertsResponse } from '../../shared/gen/proto/reeve/agent/v1/WriteCertsResponse.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { readChain } from '../../shared/kit/cert-chain.js';
 import { newId } from '../../shared/kit/id.js';
 import { formatCert, type Cert } from '../../shared/model/cert.js';
-import { formatIdentity } from '../../shared/model/identity.js';
-import { openChannel, serviceName, targetOf, type Channel } from '../../shared/rpc/client.js';
-import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import { createAgentServer, type AgentServer } from '../server.js';
 import { makeSelfSigned } from './self-signed.js';
 
@@ -38,15 +36,7 @@ beforeEach(async () => {
   const log = pino({ level: 'trace' }, new Writable({ write: (chunk: Buffer, _encoding, done) => { logged.push(chunk.toString()); done(); } }));
   const identity = fleet.host('web1');
   agent = await createAgentServer({ host, identity, stateDir, listen: { host: '127.0.0.1', port: 0 }, log });
-  const uri = formatIdentity({ kind: 'host', fleetId: fleet.fleetId, hostId: identity.hostId });
-  channel = openChannel({
-    target: targetOf({ address: '127.0.0.1', port: agent.address.port }),
-    credentials: clientCredentials(fleet.coordinator(), (certificate) => {
-      const problem = certificateProblem(certificate, { uri, usage: 'server', now: Date.now() });
-      return problem === undefined ? undefined : new Error(problem);
-    }),
-    unreachable: (reason) => reeveError('HOST_UNREACHABLE', { host: 'web1', reason }),
-  });
+  channel = openAgentChannel(fleet, identity, agent.address.port);
 });
 
 afterEach(async () => {

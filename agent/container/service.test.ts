@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openAgentChannel } from '../../test/support/agent-channel.js';
 import { createTestFleet } from '../../test/support/fleet-certificates.js';
 import { addForeignContainer } from '../../test/support/simulated-container.js';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
@@ -16,9 +17,7 @@ import type { ContainerWork } from '../../shared/gen/proto/reeve/agent/v1/Contai
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { newId } from '../../shared/kit/id.js';
 import { formatContainer, type Container } from '../../shared/model/container.js';
-import { formatIdentity } from '../../shared/model/identity.js';
-import { openChannel, serviceName, targetOf, type Channel } from '../../shared/rpc/client.js';
-import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import { createAgentServer, type AgentServer } from '../server.js';
 
 const service = serviceName<ContainerServiceDefinition>('reeve.agent.v1.ContainerService');
@@ -39,15 +38,7 @@ beforeEach(async () => {
   const log = pino({ level: 'trace' }, new Writable({ write: (chunk: Buffer, _encoding, done) => { logged.push(chunk.toString()); done(); } }));
   const identity = fleet.host('web1');
   agent = await createAgentServer({ host, identity, stateDir, listen: { host: '127.0.0.1', port: 0 }, log });
-  const uri = formatIdentity({ kind: 'host', fleetId: fleet.fleetId, hostId: identity.hostId });
-  channel = openChannel({
-    target: targetOf({ address: '127.0.0.1', port: agent.address.port }),
-    credentials: clientCredentials(fleet.coordinator(), (certificate) => {
-      const problem = certificateProblem(certificate, { uri, usage: 'server', now: Date.now() });
-      return problem === undefined ? undefined : new Error(problem);
-    }),
-    unreachable: (reason) => reeveError('HOST_UNREACHABLE', { host: 'web1', reason }),
-  });
+  channel = openAgentChannel(fleet, identity, agent.address.port);
 });
 
 afterEach(async () => {
@@ -247,6 +238,13 @@ describe('streams', () => {
     expect((await act('create')).at(-1)?.result?.note).toContain('the container ran meanwhile');
     expect((await all(channel.stream(service, 'ListContainerSnapshots', { name: 'one' }, {})))[0]?.snapshot).toMatchObject({ name: 'before', bytes: 1000 });
     await expect(act('restore', 'other')).rejects.toMatchObject({ code: 'CONTAINER_SNAPSHOT', fields: { value: 'one', host: 'web1', rule: 'other' } });
+    // To be restored it is stopped, and started again; it is done when that is.
+    host.containers.works.length = 0;
+    expect((await act('restore')).at(-1)?.result).toBeDefined();
+    expect(host.containers.works.filter((work) => !work.startsWith('look'))).toEqual(['control one stop', 'snapshot one restore before', 'control one start']);
+    host.containers.fails = (work) => (work === 'control one start' ? 'no address is free' : undefined);
+    await expect(act('restore')).rejects.toMatchObject({ code: 'CONTAINER_FAILED', fields: { value: 'Starting container "one"', rule: 'no address is free' } });
+    host.containers.fails = () => undefined;
     await act('remove');
     await expect(act('destroy')).rejects.toMatchObject({ code: 'FIELD_INVALID' });
   });

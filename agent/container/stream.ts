@@ -46,13 +46,24 @@ export async function* streamWork(place: WorkPlace, order: Order, signal: AbortS
   }
 }
 
-/** The same for work that goes on to its end without its caller. `between` runs it between the changes of the noun. */
+/**
+ * The same for work that goes on to its end without its caller. `between` runs it between the changes of the noun, with what else belongs to it: the result is told when
+ * all of that is done.
+ */
 export async function* finishWork(place: WorkPlace, order: Order, between: (task: () => Promise<void>) => Promise<void>): AsyncGenerator<ContainerWorkInput> {
   const heard = createEventQueue<ContainerWorkInput>();
+  let result: ContainerWorkInput | undefined;
   const pump = async (): Promise<void> => {
-    for await (const event of streamWork(place, order, AbortSignal.timeout(longestWorkMs))) heard.push(event);
+    for await (const event of streamWork(place, order, AbortSignal.timeout(longestWorkMs))) {
+      if (event.result === undefined) heard.push(event);
+      else result = event;
+    }
   };
-  between(pump).then(() => heard.end(), (error: unknown) => heard.end(withHost(error, place.hostName)));
+  const end = (): void => {
+    if (result !== undefined) heard.push(result);
+    heard.end();
+  };
+  between(pump).then(end, (error: unknown) => heard.end(withHost(error, place.hostName)));
   yield* withBeats(heard, { progress: { text: order.text } }, beatMs);
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openAgentChannel } from '../../test/support/agent-channel.js';
 import { createTestFleet } from '../../test/support/fleet-certificates.js';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
 import { ownPath } from '../../test/support/simulated-key.js';
@@ -15,13 +16,11 @@ import type { SyncAuthorizedKeysResponse } from '../../shared/gen/proto/reeve/ag
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { nounDigest } from '../../shared/kit/digest.js';
 import { newId } from '../../shared/kit/id.js';
-import { formatIdentity } from '../../shared/model/identity.js';
 import { formatKeyFile } from '../../shared/model/key-file.js';
 import { formatKeyLine, type KeyLine } from '../../shared/model/key.js';
 import { formatManifest, type KeyManifest, type RemovedKey, type UserKeys } from '../../shared/model/manifest.js';
 import type { ObservedUser } from '../../shared/model/user.js';
-import { openChannel, serviceName, targetOf, type Channel } from '../../shared/rpc/client.js';
-import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import type { AgentIdentity } from '../identity/identity.js';
 import { createAgentServer, type AgentServer } from '../server.js';
 import { fingerprintOf } from './fingerprint.js';
@@ -47,15 +46,7 @@ beforeEach(async () => {
   host = createSimulatedHost({ users: [account('ada', 20001), account('bob', 20002)] });
   identity = fleet.host('web1');
   agent = await createAgentServer({ host, identity, stateDir, listen: { host: '127.0.0.1', port: 0 }, log });
-  const uri = formatIdentity({ kind: 'host', fleetId: fleet.fleetId, hostId: identity.hostId });
-  channel = openChannel({
-    target: targetOf({ address: '127.0.0.1', port: agent.address.port }),
-    credentials: clientCredentials(fleet.coordinator(), (certificate) => {
-      const problem = certificateProblem(certificate, { uri, usage: 'server', now: Date.now() });
-      return problem === undefined ? undefined : new Error(problem);
-    }),
-    unreachable: (reason) => reeveError('HOST_UNREACHABLE', { host: 'web1', reason }),
-  });
+  channel = openAgentChannel(fleet, identity, agent.address.port);
 });
 
 afterEach(async () => {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openAgentChannel } from '../../test/support/agent-channel.js';
 import { createTestFleet } from '../../test/support/fleet-certificates.js';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
 import { revertNat } from '../../test/support/simulated-nat.js';
-import { reeveError } from '../../shared/errors/error.js';
 import type { ApplyNatResponse } from '../../shared/gen/proto/reeve/agent/v1/ApplyNatResponse.js';
 import type { NatServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/NatService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/OperationService.js';
@@ -14,10 +14,8 @@ import type { ReleaseServiceDefinition } from '../../shared/gen/proto/reeve/agen
 import type { ReachServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/ReachService.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { newId } from '../../shared/kit/id.js';
-import { formatIdentity } from '../../shared/model/identity.js';
 import { formatNatRules, type NatForward, type NatMasquerade } from '../../shared/model/nat.js';
-import { openChannel, serviceName, targetOf, type Channel } from '../../shared/rpc/client.js';
-import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import { createAgentServer, type AgentServer } from '../server.js';
 
 const service = serviceName<NatServiceDefinition>('reeve.agent.v1.NatService');
@@ -38,16 +36,8 @@ beforeEach(async () => {
   host = createSimulatedHost();
   const identity = fleet.host('front');
   agent = await createAgentServer({ host, identity, stateDir, listen: { host: '127.0.0.1', port: 0 }, log });
-  const uri = formatIdentity({ kind: 'host', fleetId: fleet.fleetId, hostId: identity.hostId });
   open = () => {
-    const opened = openChannel({
-      target: targetOf({ address: '127.0.0.1', port: agent.address.port }),
-      credentials: clientCredentials(fleet.coordinator(), (certificate) => {
-        const problem = certificateProblem(certificate, { uri, usage: 'server', now: Date.now() });
-        return problem === undefined ? undefined : new Error(problem);
-      }),
-      unreachable: (reason) => reeveError('HOST_UNREACHABLE', { host: 'front', reason }),
-    });
+    const opened = openAgentChannel(fleet, identity, agent.address.port, 'front');
     closing.push(() => opened.close());
     return opened;
   };

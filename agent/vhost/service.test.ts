@@ -3,19 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openAgentChannel } from '../../test/support/agent-channel.js';
 import { createTestFleet } from '../../test/support/fleet-certificates.js';
 import { createSimulatedHost, openPolicy, type SimulatedHost } from '../../test/support/simulated-host.js';
 import { proxyRoute, statusRoute, testSite } from '../../test/support/test-site.js';
-import { reeveError } from '../../shared/errors/error.js';
 import type { ReleaseServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/ReleaseService.js';
 import type { VhostServiceDefinition } from '../../shared/gen/proto/reeve/agent/v1/VhostService.js';
 import type { WriteVhostsResponse } from '../../shared/gen/proto/reeve/agent/v1/WriteVhostsResponse.js';
 import type { IntentInput } from '../../shared/gen/proto/reeve/type/v1/Intent.js';
 import { newId } from '../../shared/kit/id.js';
-import { formatIdentity } from '../../shared/model/identity.js';
 import { formatVhost, type Vhost } from '../../shared/model/vhost.js';
-import { openChannel, serviceName, targetOf, type Channel } from '../../shared/rpc/client.js';
-import { certificateProblem, clientCredentials } from '../../shared/rpc/tls.js';
+import { serviceName, type Channel } from '../../shared/rpc/client.js';
 import { createAgentServer, type AgentServer } from '../server.js';
 
 const service = serviceName<VhostServiceDefinition>('reeve.agent.v1.VhostService');
@@ -43,15 +41,7 @@ afterEach(async () => {
 async function start(): Promise<void> {
   const identity = fleet.host('web1');
   agent = await createAgentServer({ host, identity, stateDir, listen: { host: '127.0.0.1', port: 0 }, log });
-  const uri = formatIdentity({ kind: 'host', fleetId: fleet.fleetId, hostId: identity.hostId });
-  channel = openChannel({
-    target: targetOf({ address: '127.0.0.1', port: agent.address.port }),
-    credentials: clientCredentials(fleet.coordinator(), (certificate) => {
-      const problem = certificateProblem(certificate, { uri, usage: 'server', now: Date.now() });
-      return problem === undefined ? undefined : new Error(problem);
-    }),
-    unreachable: (reason) => reeveError('HOST_UNREACHABLE', { host: 'web1', reason }),
-  });
+  channel = openAgentChannel(fleet, identity, agent.address.port);
 }
 
 async function stop(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { ContainerSpec as WireSpec, ContainerSpecInput } from '../../shared/gen/proto/reeve/type/v1/ContainerSpec.js';
 import { containerBounds, parseContainerAddress, parseContainerPort, type ContainerPort, type ContainerVolume } from '../../shared/model/container.js';
-import { parseBridge, parseDevice, parseImage, parsePlainPath } from '../../shared/model/container-field.js';
+import { parseDevice, parseImage, parsePlainPath } from '../../shared/model/container-field.js';
+import { parseInterface } from '../../shared/model/nat.js';
 import { parseDuration } from '../../shared/model/duration.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import type { Options } from './command.js';
@@ -60,7 +61,7 @@ function parseCommon(args: Given): Part {
     ports: publish, volumes, devices,
     hostNetwork: args.network === undefined ? undefined : args.network === 'host',
     hostIds: args.ids === undefined ? undefined : args.ids === 'host',
-    bridge: given(args.bridge, (text) => parseBridge(text, '--bridge'), ''),
+    bridge: given(args.bridge, (text) => parseInterface('--bridge', text), ''),
     address: given(args.address, (text) => parseContainerAddress(text, '--address'), ''),
     gateway: args.gateway,
     restart: args.restart,

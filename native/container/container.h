@@ -11,7 +11,6 @@
 #define LXC_STOP "/usr/bin/lxc-stop"
 #define CGROUP "/sys/fs/cgroup"
 #define UNITS "/etc/systemd/system"
-#define UNIT_ROOM 100u
 #define WHY 1000u
 #define OUTPUT_MOST (16u << 20)
 #define SHORT_S 60                        /* programs that only look, or change a record */
@@ -37,9 +36,6 @@ int record_names(struct dirent ***names);
 bool record_before(const struct record *r, bool (*holds)(const struct spec *s, const void *what), const void *what);
 /* First id of the host that the container's ids are mapped to; 0: they are the host's own. */
 uint32_t record_base(const struct record *r);
-void record_unit(const struct record *r, char out[UNIT_ROOM]);
-/* `kind` "socket" or "service"; of a port of one that sleeps. */
-void record_port_unit(const struct record *r, const struct spec_port *port, const char *kind, char out[UNIT_ROOM]);
 
 /* Programs. `argv` is fixed and absolute; `in` -1: none; what it prints comes to `out`, ended by NUL, unless that is NULL. */
 struct tool { const char *const *argv; int in; int seconds; struct buf *out; const char *skip; size_t met; struct program p; enum program_end end; };

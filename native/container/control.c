@@ -16,21 +16,21 @@ static int64_t wall_s(void) {
 
 /* `verb` of systemctl with the units of the container; of one that sleeps those of its ports, and itself only when it is to end. */
 static bool systemctl(const struct record *r, const char *verb, bool itself, int seconds, struct tool *t) {
-  static char units[130][UNIT_ROOM];
+  static char units[130][CONTAINER_UNIT_ROOM];
   static const char *argv[136];
   size_t n = 0, at = 0;
   argv[n++] = SYSTEMCTL;
   argv[n++] = verb;
   argv[n++] = "--";
   for (size_t i = 0; r->spec.idle && i < r->spec.ports.n; i++) {
-    record_port_unit(r, &r->spec.ports.items[i], "socket", units[at]);
+    container_port_unit(units[at], r->name, r->spec.ports.items[i].port, "socket");
     argv[n++] = units[at++];
     if (!itself) continue;
-    record_port_unit(r, &r->spec.ports.items[i], "service", units[at]);
+    container_port_unit(units[at], r->name, r->spec.ports.items[i].port, "service");
     argv[n++] = units[at++];
   }
   if (itself || !r->spec.idle) {
-    record_unit(r, units[at]);
+    container_unit_name(units[at], r->name);
     argv[n++] = units[at];
   }
   argv[n] = NULL;
@@ -41,10 +41,10 @@ static bool systemctl(const struct record *r, const char *verb, bool itself, int
 /* Files of units that were written since systemd read them. */
 static bool reload(const struct record *r) {
   static const char *const argv[] = {SYSTEMCTL, "daemon-reload", NULL};
-  char unit[UNIT_ROOM];
+  char unit[CONTAINER_UNIT_ROOM];
   struct unit_state s;
   struct tool t = {.argv = argv, .in = -1, .seconds = SHORT_S};
-  record_unit(r, unit);
+  container_unit_name(unit, r->name);
   return (unit_show(unit, &s) && !s.stale) || tool_run(&t);
 }
 
@@ -63,9 +63,9 @@ static bool not_shown(const char *unit, char why[WHY]) {
 
 /* Until it has stayed for a second: what ends at once was never there. */
 static bool stays(const struct record *r, int64_t since, char why[WHY]) {
-  char unit[UNIT_ROOM];
+  char unit[CONTAINER_UNIT_ROOM];
   struct unit_state first, s;
-  record_unit(r, unit);
+  container_unit_name(unit, r->name);
   if (!unit_show(unit, &first)) return not_shown(unit, why);
   s = first;
   for (int64_t until = job_now_ms() + STAYS_MS; !strcmp(s.active, "active") && !strcmp(s.invocation, first.invocation);) {
@@ -78,11 +78,11 @@ static bool stays(const struct record *r, int64_t since, char why[WHY]) {
 
 /* Taken over while it ran: it is no child of its unit until it is started the next time. */
 static bool runs_outside(const struct record *r) {
-  char state[24], unit[UNIT_ROOM];
+  char state[24], unit[CONTAINER_UNIT_ROOM];
   struct unit_state s;
   if (r->spec.engine != SPEC_LXC || !r->spec.adopted) return false;
   lxc_state(r->name, state);
-  record_unit(r, unit);
+  container_unit_name(unit, r->name);
   return !strcmp(state, "running") && unit_show(unit, &s) && strcmp(s.active, "active");
 }
 
@@ -90,9 +90,9 @@ static bool runs_outside(const struct record *r) {
 static bool bring_up(const struct record *r, const char *verb, char why[WHY]) {
   struct tool t;
   struct unit_state s;
-  char unit[UNIT_ROOM], said[400];
+  char unit[CONTAINER_UNIT_ROOM], said[400];
   int64_t since = wall_s();
-  record_unit(r, unit);
+  container_unit_name(unit, r->name);
   if (!reload(r)) snprintf(why, WHY, "systemd cannot read its units again");
   else if (systemctl(r, verb, false, START_S + (int)r->spec.stop, &t)) return r->spec.idle || stays(r, since, why);
   else if (r->spec.idle) snprintf(why, WHY, "the sockets of the container cannot be opened: %s", tool_said(&t, said));
@@ -139,9 +139,9 @@ bool container_down(const struct record *r, char why[WHY]) {
   struct tool t;
   char said[400];
   int most = (int)r->spec.stop + BESIDE_STOP_S;
-  char unit[UNIT_ROOM];
+  char unit[CONTAINER_UNIT_ROOM];
   struct unit_state s;
-  record_unit(r, unit);
+  container_unit_name(unit, r->name);
   /* Of a unit that there is not, systemctl(1) says that it cannot be stopped. */
   if (!systemctl(r, "stop", true, most, &t) && !(t.end == PROGRAM_FAILED && unit_show(unit, &s) && (!strcmp(s.active, "inactive") || !strcmp(s.active, "failed")))) {
     snprintf(why, WHY, "systemd cannot end it: %s", tool_said(&t, said));

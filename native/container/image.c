@@ -158,8 +158,7 @@ int image_keep(const char *name, uint64_t bytes) {
   snprintf(digest, sizeof digest, "%.*s", (int)strcspn((char *)out.p, "\n"), (char *)out.p);
   buf_free(&out);
   if (strncmp(digest, "sha256:", 7) || !container_sum(digest + 7)) return job_failed("podman tells no digest of the image");
-  const char *at = strchr(name, '@'), *slash = strrchr(name, '/'), *colon = slash ? strchr(slash, ':') : NULL;
-  snprintf(repository, sizeof repository, "%.*s", (int)((at ? at : colon ? colon : name + strlen(name)) - name), name);
+  snprintf(repository, sizeof repository, "%.*s", (int)container_image_length(name), name);
   snprintf(kept, sizeof kept, "%s:sha256-%s", repository, digest + 7);
   snprintf(pinned, sizeof pinned, "%s@%s", repository, digest);
   const char *tag[] = {PODMAN, "--events-backend=none", "image", "tag", "--", name, kept, NULL};

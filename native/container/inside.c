@@ -8,7 +8,6 @@
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 
-#define IDS_EACH 65536u
 #define KEEP_FREE (512ull << 20)          /* of a file system, or a twentieth of a small one */
 #define LOOK_MS 200
 #define COULD_NOT 126

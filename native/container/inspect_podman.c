@@ -154,8 +154,7 @@ static void take_places(struct found *f, const struct lines *c) {
 static void take_image(struct found *f, const struct lines *c) {
   char copy[8192], image[700], *w[WORDS_MOST];
   (void)words(line_after(c, "image", NULL), copy, w);
-  const char *at = strchr(w[0], '@'), *slash = strrchr(w[0], '/'), *colon = slash ? strchr(slash, ':') : NULL;
-  snprintf(image, sizeof image, "%.*s@%s", (int)((at ? at : colon ? colon : w[0] + strlen(w[0])) - w[0]), w[0], w[1]);
+  snprintf(image, sizeof image, "%.*s@%s", (int)container_image_length(w[0]), w[0], w[1]);
   if (container_image(image)) found_line(f, AT_IMAGE, "image=%s", image);
   else found_problem(f, "its image has no name of a registry with a digest");
 }

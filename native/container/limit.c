@@ -52,10 +52,10 @@ static void judge(struct buf *b, const struct record *r, const char *group) {
 }
 
 static int limit_unit(const struct record *r) {
-  char unit[UNIT_ROOM];
+  char unit[CONTAINER_UNIT_ROOM];
   struct unit_state state;
   struct limits l = {.argv = {SYSTEMCTL, "set-property", "--runtime", "--"}, .n = 4};
-  record_unit(r, unit);
+  container_unit_name(unit, r->name);
   l.argv[l.n++] = unit;
   set(&l, "MemoryMax", r->spec.has_memory, r->spec.memory, "", "infinity");
   set(&l, "MemorySwapMax", r->spec.has_swap, r->spec.swap, "", "infinity");

@@ -6,12 +6,12 @@
 
 int container_log(const struct fields *t) {
   struct record r;
-  char why[WHY] = "", unit[UNIT_ROOM], match[UNIT_ROOM + 20], lines[32];
+  char why[WHY] = "", unit[CONTAINER_UNIT_ROOM], match[CONTAINER_UNIT_ROOM + 20], lines[32];
   uint64_t n;
   if (!record_open(t, &r, why)) return job_failed("%s", why);
   if (!field_number(t, "lines", LINES_MOST, &n)) return job_failed("the ticket does not say how many lines");
   if (r.there && r.spec.engine == SPEC_PCT) return job_failed("what a container of Proxmox VE logs stays inside of it");
-  record_unit(&r, unit);
+  container_unit_name(unit, r.name);
   snprintf(match, sizeof match, "_SYSTEMD_UNIT=%s", unit);
   snprintf(lines, sizeof lines, "--lines=%llu", (unsigned long long)n);
   const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--all", "--output=cat", lines, match, field_flag(t, "follow") ? "--follow" : NULL, NULL};

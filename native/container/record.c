@@ -3,9 +3,6 @@
 #include <poll.h>
 #include <sys/file.h>
 
-#define IDS_FROM 0x70000000u
-#define IDS_EACH 65536u
-#define SLOTS 4096u
 #define LOCK_MS 10000
 
 static int records(void) {
@@ -114,10 +111,5 @@ void record_close(struct record *r) {
   r->dir = -1;
 }
 
-uint32_t record_base(const struct record *r) { return r->spec.host_ids ? 0 : IDS_FROM + r->slot * IDS_EACH; }
+uint32_t record_base(const struct record *r) { return r->spec.host_ids ? 0 : IDS_FIRST + r->slot * IDS_EACH; }
 
-void record_unit(const struct record *r, char out[UNIT_ROOM]) { snprintf(out, UNIT_ROOM, "reeve-container-%s.service", r->name); }
-
-void record_port_unit(const struct record *r, const struct spec_port *port, const char *kind, char out[UNIT_ROOM]) {
-  snprintf(out, UNIT_ROOM, "reeve-container-%s.%u.%s", r->name, port->port, kind);
-}

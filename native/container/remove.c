@@ -5,7 +5,7 @@ static bool missing_is_fine(int result) { return !result || errno == ENOENT; }
 
 /* Files of units; also those of ports that it had before a change. */
 static bool drop_units(const struct record *r) {
-  char prefix[UNIT_ROOM];
+  char prefix[CONTAINER_UNIT_ROOM];
   bool ok = true;
   AUTO_FD units = open_plain(UNITS, O_RDONLY | O_DIRECTORY);
   DIR *all = units < 0 ? NULL : fdopendir(dup(units));

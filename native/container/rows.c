@@ -4,13 +4,7 @@
 #define KEPT "sha256-"                    /* a tag of image_keep() */
 #define LIST_ROOM 16384u
 
-/* NAME of NAME:TAG, or of NAME@DIGEST. */
-static size_t name_length(const char *word) {
-  const char *at = strchr(word, '@'), *slash = strrchr(word, '/'), *colon = strchr(slash ? slash : word, ':');
-  return at ? (size_t)(at - word) : colon ? (size_t)(colon - word) : strlen(word);
-}
-
-static bool is_kept(const char *tag) { return !strncmp(tag + name_length(tag), ":" KEPT, strlen(":" KEPT)); }
+static bool is_kept(const char *tag) { return !strncmp(tag + container_image_length(tag), ":" KEPT, strlen(":" KEPT)); }
 
 static void say_image(struct buf *b, const struct image *image, const char *name, const char *tag, const char *users) {
   say(b, "kind", "podman");
@@ -38,14 +32,14 @@ static bool rows_of(const struct image *image, const char *users) {
   char name[400];
   for (size_t i = 0; i < image->tags.n && there; i++) {
     const char *tag = image->tags.items[i];
-    size_t n = name_length(tag);
+    size_t n = container_image_length(tag);
     if (is_kept(tag)) continue;
     snprintf(name, sizeof name, "%.*s", (int)n, tag);
     there = put_image(image, name, tag[n] ? tag + n + 1 : "", users);
     rows++;
   }
   if (rows == 0 && image->digests.n > 0) {
-    snprintf(name, sizeof name, "%.*s", (int)name_length(image->digests.items[0]), image->digests.items[0]);
+    snprintf(name, sizeof name, "%.*s", (int)container_image_length(image->digests.items[0]), image->digests.items[0]);
     there = put_image(image, name, "", users);
   } else if (rows == 0) there = put_image(image, "", "", users);
   return there;

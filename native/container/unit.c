@@ -46,8 +46,8 @@ static void last_words(const struct record *r, const char *text, size_t n, char 
 }
 
 void unit_reason(const struct record *r, const struct unit_state *s, int64_t since_s, char out[WHY]) {
-  char unit[UNIT_ROOM], match[UNIT_ROOM + 20], since[40], line[400] = "";
-  record_unit(r, unit);
+  char unit[CONTAINER_UNIT_ROOM], match[CONTAINER_UNIT_ROOM + 20], since[40], line[400] = "";
+  container_unit_name(unit, r->name);
   snprintf(match, sizeof match, "_SYSTEMD_UNIT=%s", unit);
   snprintf(since, sizeof since, "--since=@%lld", (long long)since_s);
   const char *argv[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", "--lines=20", since, match, NULL};

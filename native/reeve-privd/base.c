@@ -66,6 +66,11 @@ bool parse_number(const char *s, size_t n, uint64_t max, uint64_t *out) {
   return v <= max;
 }
 
+bool paths_meet(const char *a, const char *b) {
+  size_t n = strlen(a), m = strlen(b), shorter = n < m ? n : m;
+  return !strncmp(a, b, shorter) && (a[shorter] == '/' || a[shorter] == 0) && (b[shorter] == '/' || b[shorter] == 0);
+}
+
 bool is_listed(const char *const *list, const char *s) {
   for (; *list; list++) if (!strcmp(*list, s)) return true;
   return false;

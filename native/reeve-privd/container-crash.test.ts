@@ -46,7 +46,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
   }, 120_000);
   afterAll(() => privd.close(), 60_000);
 
-  const putPoints = ['ctr.before', 'ctr.spec', 'ctr.file', 'ctr.linked', 'ctr.taken', 'ctr.reloaded'];
+  const putPoints = ['container.put.before', 'container.put.spec', 'container.files.put', 'container.files.linked', 'container.files.taken', 'container.files.reloaded'];
   const start = async (): Promise<void> => {
     reset();
     await put(old);
@@ -67,20 +67,20 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
     }
   }, 60_000);
 
-  test.each(['ctr.restored', 'ctr.file', 'ctr.linked', 'ctr.taken', 'ctr.reloaded', 'ctr.settling', 'ctr.settled'])('container.settle that dies at %s: a repeat ends it', async (point) => {
+  test.each(['container.settle.restored', 'container.files.put', 'container.files.linked', 'container.files.taken', 'container.files.reloaded', 'container.settle.begun', 'container.settle.ended'])('container.settle that dies at %s: a repeat ends it', async (point) => {
     await start();
     await put(fresh);
     await dies(point, () => settle(false));
     await settle(false);
     expect(everything()).toBe(whole['old']);
-    if (!point.startsWith('ctr.settl')) return;
+    if (!['container.settle.begun', 'container.settle.ended'].includes(point)) return;
     await put(fresh);
     await dies(point, () => settle(true));
     await settle(true);
     expect(everything()).toBe(whole['fresh']);
   }, 60_000);
 
-  test.each(['ctr.slot', 'ctr.before', 'ctr.spec', 'ctr.file', 'ctr.linked'])('a new one that dies at %s can be forgotten, or made', async (point) => {
+  test.each(['container.slot.noted', 'container.put.before', 'container.put.spec', 'container.files.put', 'container.files.linked'])('a new one that dies at %s can be forgotten, or made', async (point) => {
     reset();
     await dies(point, () => put(old));
     await settle(false);
@@ -94,11 +94,11 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
   test('a secret and a release: a repeat ends them', async () => {
     reset();
     const secret = { name: 'web', secret: 'db', version: version(), value: Buffer.from('x') };
-    await dies('ctr.secret', () => privd.call('container.secret', secret));
+    await dies('container.secret.kept', () => privd.call('container.secret', secret));
     await privd.call('container.secret', secret);
     await put(podman({ secret: `db ${secret.version}` }));
     await settle(true);
-    for (const point of ['ctr.left', 'ctr.file', 'ctr.linked', 'ctr.forgotten']) await dies(point, () => privd.call('container.release', { name: 'web' }));
+    for (const point of ['container.release.left', 'container.files.put', 'container.files.linked', 'container.release.forgotten']) await dies(point, () => privd.call('container.release', { name: 'web' }));
     await privd.call('container.release', { name: 'web' });
     expect(await record()).toBe('none');
     expect(readFileSync(`${privd.root}${units}/reeve-container-web.service`, 'utf8')).toMatch(/^# Left by Reeve/);
@@ -107,7 +107,7 @@ describe.skipIf(!isRoot)('containers after a crash', () => {
   });
 
   test('every failpoint of the noun was one of them', () => {
-    const named = readdirSync(sources).filter((file) => file.endsWith('.c')).flatMap((file) => [...readFileSync(join(sources, file), 'utf8').matchAll(/FAILPOINT\("(ctr\.[^"]+)"\)/g)].map((match) => match[1] ?? ''));
+    const named = readdirSync(sources).filter((file) => file.endsWith('.c')).flatMap((file) => [...readFileSync(join(sources, file), 'utf8').matchAll(/FAILPOINT\("(container\.[^"]+)"\)/g)].map((match) => match[1] ?? ''));
     expect([...exercised].sort()).toEqual([...new Set(named)].sort());
   });
 });

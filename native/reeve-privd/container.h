@@ -12,9 +12,6 @@
 #define CONTAINER_LEFT "/var/lib/reeve-left"     /* what a container that was let go still needs of us */
 #define CONTAINER_NAME_MAX 63u
 #define CONTAINER_MOST 1000u
-#define SLOTS 4096u
-#define IDS_FIRST 0x70000000u
-#define IDS_EACH 65536u
 #define INNER_PORT 7500u                         /* where the first port of a sleeping container is, on its own loopback address */
 #define CONTAINER_MARK "# Managed by Reeve, sha256 "
 #define CONTAINER_MARK_LEFT "# Left by Reeve: plain configuration, yours to edit.\n"
@@ -55,8 +52,6 @@ void container_render(const struct container *k, bool left, struct container_fil
 void container_files_free(struct container_files *f);
 struct container_file *container_file_add(struct container_files *f, const char *dir, const char *name, mode_t mode);
 void container_render_lxc(const struct container *k, struct buf *b);
-void container_unit_name(char out[128], const char *name);
-void container_port_unit(char out[128], const char *name, uint32_t port, const char *suffix);
 void systemd_word(struct buf *b, const char *word);                      /* quoted, as one argument of ExecStart= */
 bool container_has_link(const struct container *k, const char *unit);
 uint32_t container_inner(const struct spec *s, uint32_t inside);         /* on the loopback address of a sleeping container of podman */
@@ -83,7 +78,7 @@ bool container_is_socket(const char *path);
 uint16_t container_write(struct call *c, const char *name, const struct value *text, bool adopting, bool *changed);
 uint16_t container_settle(struct call *c, struct container *k, bool keep);
 uint16_t container_secrets(struct call *c, const struct container *k);                 /* each is there, and belongs to root of the container */
-bool container_sweep(const struct container *k);                                       /* secrets that no record names; k->there false: all of them */
+bool container_sweep(const struct container *k, int64_t older_s);                      /* secrets that no record names; k->there false: all of them. Only those that are so old */
 
 verb_fn op_observe_container;
 verb_fn check_container_put, allow_container_put, op_container_put;

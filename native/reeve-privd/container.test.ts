@@ -1,6 +1,6 @@
 /** Containers for real, as root in namespaces of their own: what is written for them, what is refused before anything is written, and what is told. */
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cleanHost, containerPolicy, everythingOf, lxc, podman, specText, startContainerHost, sum, units, version } from './testing/container.js';
 import { failsWith, isRoot, state, type Privd } from './testing/namespace.js';
@@ -132,6 +132,15 @@ describe.skipIf(!isRoot)('containers of a host', () => {
     expect(existsSync(file)).toBe(true);
     await settle('web', true);
     expect(existsSync(file)).toBe(false);
+    // Of one that was refused afterwards: for a day, then the next one takes it along.
+    const never = `${folder('never')}/secret/db.${first}`;
+    await privd.call('container.secret', { name: 'never', secret: 'db', version: first, value });
+    await privd.call('container.secret', { name: 'web', secret: 'other', version: first, value });
+    expect(existsSync(never)).toBe(true);
+    const old = Date.now() / 1000 - 86_401;
+    utimesSync(never, old, old);
+    await privd.call('container.secret', { name: 'web', secret: 'other', version: first, value });
+    expect([existsSync(never), existsSync(`${folder('web')}/secret/db.${second}`)]).toEqual([false, true]);
     const log = read(`${state}/audit/audit.log`);
     expect(log).toContain('value=14');
     expect(log).not.toContain(createHash('sha256').update(value).digest('hex'));

@@ -34,14 +34,15 @@ static uint16_t guard_fresh(struct call *c, const char *name, const struct spec 
   return !adopting && foreign ? fail(c, REEVE_E_CONTAINER_FOREIGN, "value", name, "rule", where, NULL) : REEVE_OK;
 }
 
-bool container_sweep(const struct container *k) {
+bool container_sweep(const struct container *k, int64_t older_s) {
   struct dirent **names = NULL;
   AUTO_FD dir = container_folder(k->name, false);
   AUTO_FD secrets = dir < 0 ? -1 : open_beneath(dir, "secret", O_RDONLY | O_DIRECTORY, 0);
   int n = secrets < 0 ? -1 : scandirat(secrets, ".", &names, NULL, NULL);
   bool ok = true;
   for (int i = 0; i < n; i++) {
-    bool named = names[i]->d_type == DT_DIR;
+    struct stat st;
+    bool named = fstatat(secrets, names[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) || S_ISDIR(st.st_mode) || (older_s > 0 && wall_ms() / 1000 - st.st_mtim.tv_sec < older_s);
     for (size_t j = 0; k->there && j < k->spec.secrets.n; j++) {
       char entry[160];
       snprintf(entry, sizeof entry, "%s.%s", k->spec.secrets.items[j].name, k->spec.secrets.items[j].version);
@@ -74,7 +75,7 @@ static uint16_t keep_before(struct call *c, int dir) {
   AUTO_TEXT old = small_get(dir, "spec", RECORD_MOST, &n);
   if (!old && errno != ENOENT) return io_failed(c, "the record of a container cannot be read");
   bool ok = old ? small_put(dir, "before", old, n, 0600) : small_put(dir, "before", "none\n", 5, 0600);
-  FAILPOINT("ctr.before");
+  FAILPOINT("container.put.before");
   return ok ? REEVE_OK : io_failed(c, "what was there before cannot be kept");
 }
 
@@ -89,7 +90,7 @@ static uint16_t replace(struct call *c, struct container *k, bool pending, bool 
   if (status) return status;
   *changed = true;
   if (!container_put_marked(dir, "spec", k->text, k->n, 0600)) return io_failed(c, "the record of a container cannot be written");
-  FAILPOINT("ctr.spec");
+  FAILPOINT("container.put.spec");
   return container_converge(c, k->name, k, changed);
 }
 
@@ -124,10 +125,10 @@ uint16_t container_write(struct call *c, const char *name, const struct value *t
 }
 
 static uint16_t settled(struct call *c, int dir, const struct container *k) {
-  FAILPOINT("ctr.settling");
-  if (!container_sweep(k)) return io_failed(c, "a secret that is not needed any more cannot be removed");
+  FAILPOINT("container.settle.begun");
+  if (!container_sweep(k, 0)) return io_failed(c, "a secret that is not needed any more cannot be removed");
   if ((unlinkat(dir, "before", 0) && errno != ENOENT) || fsync(dir)) return io_failed(c, "a change cannot be settled");
-  FAILPOINT("ctr.settled");
+  FAILPOINT("container.settle.ended");
   return REEVE_OK;
 }
 
@@ -146,7 +147,7 @@ static uint16_t put_back(struct call *c, int dir, const char *name) {
     return REEVE_OK;
   }
   if (!small_put(dir, "spec", before, n, 0600)) return io_failed(c, "the record of a container cannot be written");
-  FAILPOINT("ctr.restored");
+  FAILPOINT("container.settle.restored");
   AUTO_CONTAINER k = {0};
   (void)container_read(name, &k);
   uint16_t status = k.there ? container_secrets(c, &k) : REEVE_OK;

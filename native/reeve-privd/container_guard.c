@@ -51,7 +51,7 @@ static uint16_t guard_other(struct call *c, const struct spec *s, const struct c
   for (size_t i = 0; i < s->ports.n; i++)
     for (size_t j = 0; j < other->spec.ports.n; j++)
       if (same_port(&s->ports.items[i], &other->spec.ports.items[j])) return no_port(c, s->ports.items[i].port, rule);
-  if (same_address(s->address, other->spec.address)) return fail(c, REEVE_E_CONTAINER_ADDRESS, "value", s->address, "rule", rule, "remedy", "Choose another one, or leave it out to be offered the next one that is free.", NULL);
+  if (same_address(s->address, other->spec.address)) return fail(c, REEVE_E_CONTAINER_ADDRESS, "value", s->address, "rule", rule, "remedy", "Choose another one.", NULL);
   if (s->id && s->id == other->spec.id) return fail(c, REEVE_E_FIELD_INVALID, "field", "id", "value", other->name, "rule", "this container has that number", NULL);
   return REEVE_OK;
 }

@@ -60,7 +60,7 @@ static bool put_file(const struct container_file *file, const char *name, bool l
   bool ok = !b.full && !file->text.full;
   if (ok && (!old || n != b.n || memcmp(old, b.p, n))) {
     ok = owe(name, changed) && small_put(in, base, b.p, b.n, file->mode);
-    FAILPOINT("ctr.file");
+    FAILPOINT("container.files.put");
   }
   buf_free(&b);
   return ok;
@@ -78,7 +78,7 @@ static bool take_units(int units, const char *name, const struct container_files
     AUTO_TEXT text = small_get(units, entry, FILE_MOST, &length);
     if (!text || container_marked(text, length) == MARKED_NOT) continue;
     ok = owe(name, changed) && !unlinkat(units, entry, 0);
-    FAILPOINT("ctr.taken");
+    FAILPOINT("container.files.taken");
   }
   end_names(names, n);
   return ok;
@@ -143,7 +143,7 @@ static bool converge(const char *name, const struct container *k, const struct c
     ok = put_file(&f->items[i], name, f->left, changed);
   }
   ok = ok && put_links(units, name, k, f, 0, changed) && put_links(units, name, k, f, 1, changed);
-  FAILPOINT("ctr.linked");
+  FAILPOINT("container.files.linked");
   ok = ok && take_units(units, name, f, changed);
   return ok && (has_config || take_config(name, changed)) && !fsync(units);
 }
@@ -176,7 +176,7 @@ uint16_t container_reload(struct call *c, const char *name) {
   if (dir < 0 || faccessat(dir, "reload", F_OK, 0)) return REEVE_OK;
   uint16_t status = access("/run/systemd/system", F_OK) ? REEVE_OK : run_tool(c, argv);
   if (status) return status;
-  FAILPOINT("ctr.reloaded");
+  FAILPOINT("container.files.reloaded");
   return unlinkat(dir, "reload", 0) && errno != ENOENT ? io_failed(c, "a note cannot be taken away") : REEVE_OK;
 }
 

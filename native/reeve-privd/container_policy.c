@@ -26,7 +26,7 @@ bool container_is_socket(const char *path) {
 static uint16_t allow_image(struct call *c, const struct spec *s) {
   char name[256];
   if (!s->image) return REEVE_OK;
-  snprintf(name, sizeof name, "%.*s", (int)strcspn(s->image, "@"), s->image);
+  snprintf(name, sizeof name, "%.*s", (int)container_image_length(s->image), s->image);
   return ASK(IMAGE, [REEVE_K_CONTAINER_IMAGE_IMAGE] = name);
 }
 

@@ -53,9 +53,20 @@ bool spec_parse(struct spec *s, const char *text, size_t n, struct spec_problem 
 void spec_free(struct spec *s);
 const char *spec_engine_name(enum spec_engine engine);
 
+/* The slot of a container: ids from IDS_FIRST + slot * IDS_EACH, which nobody else has. */
+#define SLOTS 4096u
+#define IDS_FIRST 0x70000000u
+#define IDS_EACH 65536u
+
+/* Its units. */
+#define CONTAINER_UNIT_ROOM 128
+void container_unit_name(char out[CONTAINER_UNIT_ROOM], const char *name);
+void container_port_unit(char out[CONTAINER_UNIT_ROOM], const char *name, uint32_t port, const char *suffix);
+
 /* The grammar of single values. */
 bool container_name(const char *s);
 bool container_image_name(const char *s, size_t n);      /* registry/name, no tag */
+size_t container_image_length(const char *s);            /* of NAME in NAME:TAG, NAME@DIGEST or NAME, whatever it is */
 bool container_image(const char *s);                     /* NAME@sha256:DIGEST */
 bool container_image_wanted(const char *s);              /* NAME:TAG or NAME@sha256:DIGEST */
 bool container_local_tag(const char *s);                 /* localhost/name:tag */

@@ -135,7 +135,7 @@ uint16_t container_slot(struct call *c, struct container *k) {
   if (slot == SLOTS) return fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "name", "rule", "all ranges of ids are taken", NULL);
   size_t length = (size_t)snprintf(text, sizeof text, "%u\n", slot);
   if (!small_put(dir, "slot", text, length, 0600)) return io_failed(c, "the ids of a container cannot be noted");
-  FAILPOINT("ctr.slot");
+  FAILPOINT("container.slot.noted");
   k->slot = slot;
   k->has_slot = true;
   return REEVE_OK;

@@ -30,8 +30,6 @@ static void arg(struct buf *b, const char *format, ...) {
   va_end(list);
 }
 
-void container_unit_name(char out[128], const char *name) { snprintf(out, 128, "reeve-container-%s.service", name); }
-void container_port_unit(char out[128], const char *name, uint32_t port, const char *suffix) { snprintf(out, 128, "reeve-container-%s.%u.%s", name, port, suffix); }
 void container_loopback(const struct container *k, char out[32]) { snprintf(out, 32, "127.82.%u.%u", k->slot / 256, k->slot % 256); }
 
 uint32_t container_inner(const struct spec *s, uint32_t inside) {

@@ -8,10 +8,7 @@ static uint16_t refused(struct call *c, const char *path, const char *rule, cons
 static bool closed(const char *path) {
   static const char *const more[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/var/cache", "/var/tmp", "/tmp", "/home/.reeve-trash", NULL};
   if (vhost_folder_closed(path)) return true;
-  for (const char *const *at = more; *at; at++) {
-    size_t n = strlen(*at), m = strlen(path), shorter = n < m ? n : m;
-    if (!strncmp(path, *at, shorter) && (path[shorter] == '/' || path[shorter] == 0) && ((*at)[shorter] == '/' || (*at)[shorter] == 0)) return true;
-  }
+  for (const char *const *at = more; *at; at++) if (paths_meet(path, *at)) return true;
   return false;
 }
 

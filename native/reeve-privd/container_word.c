@@ -51,6 +51,14 @@ bool container_image_name(const char *s, size_t n) {
   return false;
 }
 
+void container_unit_name(char out[CONTAINER_UNIT_ROOM], const char *name) { snprintf(out, CONTAINER_UNIT_ROOM, "reeve-container-%s.service", name); }
+void container_port_unit(char out[CONTAINER_UNIT_ROOM], const char *name, uint32_t port, const char *suffix) { snprintf(out, CONTAINER_UNIT_ROOM, "reeve-container-%s.%u.%s", name, port, suffix); }
+
+size_t container_image_length(const char *s) {
+  const char *at = strchr(s, '@'), *slash = strrchr(s, '/'), *colon = strchr(slash ? slash : s, ':');
+  return at ? (size_t)(at - s) : colon ? (size_t)(colon - s) : strlen(s);
+}
+
 bool container_sum(const char *s) { return strlen(s) == 64 && all_of(s, 64, DIGITS "abcdef"); }
 
 bool container_image(const char *s) {

@@ -12,8 +12,8 @@ uint16_t check_container_pull(struct call *c) {
 
 uint16_t allow_container_pull(struct call *c) {
   char name[256];
-  const char *args[REEVE_MAX_KEYS] = {0}, *text = F(c, IMAGE)->text, *at = strchr(text, '@'), *end = at ? at : strrchr(text, ':');
-  snprintf(name, sizeof name, "%.*s", (int)(end - text), text);
+  const char *args[REEVE_MAX_KEYS] = {0}, *text = F(c, IMAGE)->text;
+  snprintf(name, sizeof name, "%.*s", (int)container_image_length(text), text);
   args[REEVE_K_CONTAINER_IMAGE_IMAGE] = name;
   struct verdict v = policy_evaluate(&c->policy, REEVE_P_CONTAINER_IMAGE, args);
   return v.allowed ? REEVE_OK : policy_refused(c, REEVE_P_CONTAINER_IMAGE, args, v);

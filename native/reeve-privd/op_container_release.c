@@ -50,9 +50,9 @@ static bool leave_secrets(const struct container *k) {
 static uint16_t forget(struct call *c, struct container *k) {
   AUTO_FD dir = container_folder(k->name, false);
   k->there = false;
-  bool ok = dir >= 0 && container_sweep(k);
+  bool ok = dir >= 0 && container_sweep(k, 0);
   ok = ok && (!unlinkat(dir, "before", 0) || errno == ENOENT) && !unlinkat(dir, "spec", 0) && !fsync(dir);
-  FAILPOINT("ctr.forgotten");
+  FAILPOINT("container.release.forgotten");
   return ok ? REEVE_OK : io_failed(c, "the record of a container cannot be removed");
 }
 
@@ -62,7 +62,7 @@ uint16_t op_container_release(struct call *c) {
   if (k.pending) return fail(c, REEVE_E_CONTAINER_FAILED, "value", k.name, "rule", "a change of it is neither kept nor taken back yet", NULL);
   if (k.damaged) return fail(c, REEVE_E_CONTAINER_DRIFT, "value", k.name, "rule", "its record cannot be read", NULL);
   if (!leave_program(&k) || !leave_secrets(&k)) return io_failed(c, "what the container needs cannot be left behind");
-  FAILPOINT("ctr.left");
+  FAILPOINT("container.release.left");
   uint16_t status = container_leave(c, &k);
   return status ? status : forget(c, &k);
 }

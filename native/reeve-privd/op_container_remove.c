@@ -16,17 +16,12 @@ uint16_t allow_container_remove(struct call *c) {
   return k.there ? container_allow_volumes(c, k.name, &k.spec) : REEVE_OK;
 }
 
-static bool meet(const char *a, const char *b) {
-  size_t n = strlen(a), m = strlen(b), shorter = n < m ? n : m;
-  return !strncmp(a, b, shorter) && (a[shorter] == '/' || a[shorter] == 0) && (b[shorter] == '/' || b[shorter] == 0);
-}
-
 static uint16_t not_shared(struct call *c, const struct container *k, const struct container *other) {
   char rule[128];
   snprintf(rule, sizeof rule, "container \"%s\" keeps files there, too", other->name);
   for (size_t i = 0; i < k->spec.volumes.n; i++)
     for (size_t j = 0; j < other->spec.volumes.n; j++)
-      if (meet(k->spec.volumes.items[i].folder, other->spec.volumes.items[j].folder))
+      if (paths_meet(k->spec.volumes.items[i].folder, other->spec.volumes.items[j].folder))
         return fail(c, REEVE_E_CONTAINER_PLACE, "value", k->spec.volumes.items[i].folder, "rule", rule, "remedy", "Remove the container without its volumes.", NULL);
   return REEVE_OK;
 }

@@ -6,6 +6,7 @@
 #define F(c, field) (&(c)->f[REEVE_F_CONTAINER_SECRET_##field])
 #define SECRET_BYTES 32768u
 #define SECRETS_MOST 256
+#define DAY_S 86400
 
 static uint16_t bad(struct call *c, const char *field, const char *value, const char *rule) { return fail(c, REEVE_E_FIELD_INVALID, "field", field, "value", value, "rule", rule, NULL); }
 
@@ -22,8 +23,20 @@ static bool too_many(int dir) {
   return n > SECRETS_MOST;
 }
 
+/* Of changes that were refused after their secrets had come. */
+static void tidy(void) {
+  struct dirent **names;
+  int n = container_names(&names);
+  for (int i = 0; i < n; i++) {
+    AUTO_CONTAINER k = {0};
+    if (container_read(names[i]->d_name, &k) && !k.pending && !k.damaged) (void)container_sweep(&k, DAY_S);
+  }
+  end_names(names, n);
+}
+
 uint16_t op_container_secret(struct call *c) {
   char entry[160];
+  tidy();
   AUTO_CONTAINER k = {0};
   (void)container_read(F(c, NAME)->text, &k);
   uint16_t status = container_slot(c, &k);
@@ -34,7 +47,7 @@ uint16_t op_container_secret(struct call *c) {
   if (secrets >= 0 && too_many(secrets)) return fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "secret", "rule", "so many secrets of one container are kept already; container.settle takes those away that nothing names", NULL);
   snprintf(entry, sizeof entry, "%s.%s", F(c, SECRET)->text, F(c, VERSION)->text);
   if (secrets < 0 || !small_put(secrets, entry, F(c, VALUE)->text, F(c, VALUE)->n, 0400)) return io_failed(c, "a secret cannot be kept");
-  FAILPOINT("ctr.secret");
+  FAILPOINT("container.secret.kept");
   explicit_bzero(F(c, VALUE)->text, F(c, VALUE)->n);
   uid_t owner = container_root(&k);
   return fchownat(secrets, entry, owner, owner, AT_SYMLINK_NOFOLLOW) ? io_failed(c, "a secret cannot be given to its container") : REEVE_OK;

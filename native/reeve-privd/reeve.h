@@ -148,6 +148,7 @@ bool grammar_comment(const char *s);
 bool is_listed(const char *const *list, const char *s);
 bool text_plain(const char *s);
 bool has_listed_prefix(const char *const *list, const char *s);
+bool paths_meet(const char *a, const char *b);                               /* one is the other, or lies below it */
 bool name_reserved(const char *s);
 bool uid_forbidden(uint64_t uid);
 bool group_dangerous(const char *s);

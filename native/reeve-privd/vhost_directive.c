@@ -115,11 +115,7 @@ CHECK(default_type) { return ARE("text/plain") || ARE("text/plain; charset=utf-8
 /* Folders that no policy opens, and those around them. */
 static bool folder_closed(const char *path) {
   static const char *const closed[] = {"/etc", "/proc", "/sys", "/dev", "/run", "/root", "/boot", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/backups", NULL};
-  size_t n = strlen(path);
-  for (const char *const *at = closed; *at; at++) {
-    size_t length = strlen(*at), shorter = n < length ? n : length;
-    if (!strncmp(path, *at, shorter) && (path[shorter] == '/' || path[shorter] == 0) && ((*at)[shorter] == '/' || (*at)[shorter] == 0)) return true;
-  }
+  for (const char *const *at = closed; *at; at++) if (paths_meet(path, *at)) return true;
   return false;
 }
 bool vhost_folder_closed(const char *path) { return is(path, "/") || folder_closed(path); }

@@ -9,41 +9,54 @@ export const mostContainer = { words: 64, wordBytes: 1024, variables: 128, value
 /** Names of variables that alter how programs are found or loaded. */
 const loaderVariable = /^(?:LD_.*|PYTHON.*|PERL.*|PATH|IFS|BASH_ENV|ENV|NODE_OPTIONS|GCONV_PATH|LOCPATH)$/;
 
-const imageName = '[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::[0-9]{1,5})?(?:\\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){0,8}';
-const pinnedPattern = new RegExp(`^${imageName}@sha256:[0-9a-f]{64}$`);
-const taggedPattern = new RegExp(`^${imageName}:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`);
+/** The name of a registry, which one cannot take for the first part of a path, and what it calls an image. */
+const registryPattern = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?$/;
+const repositoryPart = /^[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*$/;
+const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const digestPattern = /^[0-9a-f]{64}$/;
+
+function isImageName(text: string): boolean {
+  const [registry = '', ...parts] = text.split('/');
+  const named = registry === 'localhost' || /[.:]/.test(registry);
+  return text.length <= 255 && named && registryPattern.test(registry) && Number(registry.split(':')[1] ?? 1) <= 65_535 && parts.length > 0 && parts.every((part) => repositoryPart.test(part));
+}
 
 /** The name of a container. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseContainerName(text: string, field = 'container name'): string {
-  const rule = '1 to 63 of a-z, 0-9 and "-", beginning with a letter or digit, and not "host" or "none"';
+  const rule = '1 to 63 of a-z, 0-9 and "-", beginning with a letter or digit, not only digits, and not "host" or "none"';
   const name = parsePattern(field, text, /^[a-z0-9][a-z0-9-]{0,62}$/, rule);
-  if (name === 'host' || name === 'none') throw fieldInvalid(field, text, rule);
+  if (name === 'host' || name === 'none' || /^[0-9]+$/.test(name)) throw fieldInvalid(field, text, rule);
   return name;
 }
 
 /** An image by digest. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parsePinnedImage(text: string, field = 'image'): string {
-  const rule = 'REGISTRY/NAME@sha256: and 64 hex digits, at most 255 characters';
-  if (text.length > 255) throw fieldInvalid(field, text, rule);
-  return parsePattern(field, text, pinnedPattern, rule);
+  const rule = 'REGISTRY/NAME@sha256: and 64 hex digits';
+  if (text === '') throw fieldMissing(field, rule);
+  if (!isPinned(text)) throw fieldInvalid(field, text, rule);
+  return text;
 }
 
 /** An image by digest or by tag, with the name of its registry: which one a short name means is not guessed. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseImage(text: string, field = 'image'): string {
-  const rule = 'REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST, e.g. docker.io/library/nginx:1.27 or localhost/web:1, at most 255 characters';
+  const rule = 'REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST, e.g. docker.io/library/nginx:1.27 or localhost/web:1';
   if (text === '') throw fieldMissing(field, rule);
-  const [registry = ''] = text.split('/');
-  const bad = text.length > 255 || !(pinnedPattern.test(text) || taggedPattern.test(text)) || !text.includes('/') || !(registry === 'localhost' || /[.:]/.test(registry));
-  if (bad) throw fieldInvalid(field, text, rule);
+  const { name, tag } = splitImage(text);
+  if (!isPinned(text) && !(tagPattern.test(tag) && isImageName(name))) throw fieldInvalid(field, text, rule);
   return text;
 }
 
-/** Name, and tag or digest, of an image that one of the parsers above has accepted. */
+function isPinned(text: string): boolean {
+  const { name, digest } = splitImage(text);
+  return digestPattern.test(digest) && isImageName(name);
+}
+
+/** Name, and tag or digest, of an image. */
 export function splitImage(image: string): { readonly name: string; readonly tag: string; readonly digest: string } {
   const at = image.indexOf('@sha256:');
   if (at >= 0) return { name: image.slice(0, at), tag: '', digest: image.slice(at + 8) };
-  const colon = image.lastIndexOf(':');
-  return { name: image.slice(0, colon), tag: image.slice(colon + 1), digest: '' };
+  const colon = image.indexOf(':', image.lastIndexOf('/') + 1);
+  return colon < 0 ? { name: image, tag: '', digest: '' } : { name: image.slice(0, colon), tag: image.slice(colon + 1), digest: '' };
 }
 
 /** A word of a command. Errors: FIELD_INVALID. */
@@ -73,9 +86,9 @@ export function parseSecretName(text: string, field = 'secret'): string {
 
 /** A path of plain components, absolute. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parsePlainPath(text: string, field: string): string {
-  const rule = 'an absolute path of letters, digits and . _ @ + -, without "." and "..", at most 255 characters';
-  const path = parsePattern(field, text, /^(?:\/[A-Za-z0-9._@+-]{1,255}){1,32}$/, rule);
-  if (path.length > 255 || path.split('/').some((part) => part === '.' || part === '..')) throw fieldInvalid(field, text, rule);
+  const rule = 'an absolute path of letters, digits and . _ @ + -, without "." and "..", at most 1024 characters';
+  const path = parsePattern(field, text, /^(?:\/[A-Za-z0-9._@+-]{1,255})+$/, rule);
+  if (path.length > 1024 || path.split('/').some((part) => part === '.' || part === '..')) throw fieldInvalid(field, text, rule);
   return path;
 }
 
@@ -92,14 +105,13 @@ export function parsePublishAddress(text: string, field = 'address'): string {
   return text;
 }
 
-/** A bridge. Errors: FIELD_INVALID, FIELD_MISSING. */
-export function parseBridge(text: string, field = 'bridge'): string {
-  return parsePattern(field, text, /^[a-z][a-z0-9._-]{0,14}$/, 'the name of an interface: 1 to 15 of a-z, 0-9, ".", "_" and "-"');
-}
-
 /** The name of a snapshot of a container. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseContainerSnapshot(text: string, field = 'snapshot'): string {
-  return parsePattern(field, text, /^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 of a-z, 0-9 and "-", beginning with a letter or digit');
+  const rule = '1 to 32 of a-z, 0-9 and "-", beginning with a letter or digit, and not "current" or "vzdump"';
+  const name = parsePattern(field, text, /^[a-z0-9][a-z0-9-]{0,31}$/, rule);
+  // They mean something else to pct(1).
+  if (name === 'current' || name === 'vzdump') throw fieldInvalid(field, text, rule);
+  return name;
 }
 
 /** A number that may be left out, as 0. Errors: FIELD_INVALID. */

@@ -1,12 +1,13 @@
 import type { ContainerInput } from '../gen/proto/reeve/type/v1/Container.js';
 import type { ContainerSpec as WireSpec, ContainerSpecInput } from '../gen/proto/reeve/type/v1/ContainerSpec.js';
 import {
-  mostContainer, parseBridge, parseContainerName, parseDevice, parseOptional, parsePinnedImage, parsePlainPath, parsePublishAddress, parseSecretName, parseVariableName, parseVariableValue, parseWord,
+  mostContainer, parseContainerName, parseDevice, parseOptional, parsePinnedImage, parsePlainPath, parsePublishAddress, parseSecretName, parseVariableName, parseVariableValue, parseWord,
 } from './container-field.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
 import { isIpv4, isIpv6, parsePort } from './host.js';
 import { parseId } from './id.js';
 import { parseKeyText, rsaBits } from './key.js';
+import { parseInterface } from './nat.js';
 
 export const containerEngines = ['podman', 'lxc', 'pct'] as const;
 export type ContainerEngine = (typeof containerEngines)[number];
@@ -138,7 +139,7 @@ export function parseContainerSpec(wire: WireSpec | null): ContainerSpec {
     volumes: unique('volumes', wire.volumes.map(({ folder, target, readOnly }) => ({ folder: parsePlainPath(folder, 'volume'), target: parsePlainPath(target, 'target of a volume'), readOnly })), ({ target }) => target, mostContainer.volumes),
     devices: unique('devices', wire.devices.map((path) => parseDevice(path)), (path) => path, mostContainer.devices),
     hostNetwork: wire.hostNetwork,
-    bridge: wire.bridge === '' ? '' : parseBridge(wire.bridge),
+    bridge: wire.bridge === '' ? '' : parseInterface('bridge', wire.bridge),
     address: wire.address === '' ? '' : parseContainerAddress(wire.address),
     gateway: wire.gateway === '' ? '' : parseGateway(wire.gateway),
     hostIds: wire.hostIds,

@@ -122,7 +122,7 @@ describe.skipIf(!hosts.ok)('kill -9 while a container is changed', () => {
   });
 
   test('the plug is pulled: the old one or the new one, whole, once the host runs again', async () => {
-    for (const point of ['ctr.spec', 'ctr.reloaded', 'ctr.settling'] as const) {
+    for (const point of ['container.put.spec', 'container.files.reloaded', 'container.settle.begun'] as const) {
       const file = `/var/lib/reeve-privd/failpoint.${point}`;
       await box.write(file, '');
       const [verb = '', ...rest] = replace();

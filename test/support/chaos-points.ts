@@ -78,13 +78,13 @@ export const agentContainerPoints = {
 
 /** Points of the helper in verbs of containers, by what passes them: a change, its settling, one that goes back, a new one, one that sleeps no longer. */
 export const containerPoints = {
-  put: ['ctr.before', 'ctr.spec', 'ctr.file', 'ctr.reloaded'],
-  settle: ['ctr.settling', 'ctr.settled'],
-  back: ['ctr.restored'],
-  make: ['ctr.slot', 'ctr.linked'],
-  awake: ['ctr.taken'],
-  secret: ['ctr.secret'],
-  release: ['ctr.forgotten', 'ctr.left'],
+  put: ['container.put.before', 'container.put.spec', 'container.files.put', 'container.files.reloaded'],
+  settle: ['container.settle.begun', 'container.settle.ended'],
+  back: ['container.settle.restored'],
+  make: ['container.slot.noted', 'container.files.linked'],
+  awake: ['container.files.taken'],
+  secret: ['container.secret.kept'],
+  release: ['container.release.forgotten', 'container.release.left'],
 } as const;
 
 /** Points of joining, by the program that dies. */
