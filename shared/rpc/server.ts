@@ -214,7 +214,8 @@ function scopeText(principal: Caller): string {
   return principal.scope?.map(formatLabel).join(' or ') ?? 'all';
 }
 
-function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, call: AuthenticatedCall, request: unknown): Principal {
+/** Who calls, when it may. A refusal is told to the audit. */
+function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>, call: AuthenticatedCall): Principal {
   const { row, options, method } = bound;
   let caller: string | undefined;
   try {
@@ -225,12 +226,19 @@ function admit<Principal extends Caller>(bound: Bound<Principal>, limiter: Retur
       throw reeveError('RATE_LIMITED', { value: method, rule: `${String(row.rate.perSecond)} a second` });
     }
     if (metadataBytes(call.metadata) > maxMetadataBytes) throw reeveError('LIMIT_EXCEEDED', { field: 'the metadata', rule: `at most ${String(maxMetadataBytes)} bytes` });
-    if (request === tooLarge) throw reeveError('LIMIT_EXCEEDED', { field: 'the request', rule: `at most ${String(row.maxBytes)} bytes` });
     return principal;
   } catch (error) {
     if (error instanceof ReeveError) options.onRefused?.(method, caller ?? `peer:${call.getPeer()}`, error);
     throw error;
   }
+}
+
+/** Refuses a message that was not decoded; told to the audit like any other refusal. */
+function assertRead<Principal extends Caller>(bound: Bound<Principal>, caller: Principal, message: unknown, field: string): void {
+  if (message !== tooLarge) return;
+  const error = reeveError('LIMIT_EXCEEDED', { field, rule: `at most ${String(bound.row.maxBytes)} bytes` });
+  bound.options.onRefused?.(bound.method, caller.name, error);
+  throw error;
 }
 
 function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter: ReturnType<typeof createRateLimiter>) {
@@ -242,7 +250,8 @@ function unaryHandler<Principal extends Caller>(bound: Bound<Principal>, limiter
       else callback(failure(bound, error, scope.correlation));
     };
     try {
-      const principal = admit(bound, limiter, call, call.request);
+      const principal = admit(bound, limiter, call);
+      assertRead(bound, principal, call.request, 'the request');
       (bound.row.handle(call.request, new HandlerContext(bound, principal, call, scope), nothing) as Promise<unknown>).then(
         (response) => finish(undefined, response),
         (error: unknown) => finish(error ?? new Error('rejected without an error')),
@@ -271,11 +280,11 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
       }
     }, streamCheckMs);
     const run = async (): Promise<void> => {
-      const rest = callerStreams ? messagesOf(bound, call as ServerDuplexStream<unknown, unknown>, abort.signal) : nothing;
-      if (callerStreams) bound.options.authenticate(call);
-      const request = callerStreams ? await firstOf(rest, abort) : (call as ServerWritableStream<unknown, unknown>).request;
-      const principal = admit(bound, limiter, call, request);
+      const principal = admit(bound, limiter, call);
       admitted = principal;
+      const rest = callerStreams ? messagesOf(bound, principal, call as ServerDuplexStream<unknown, unknown>, abort.signal) : nothing;
+      const request = callerStreams ? await firstOf(rest, abort) : (call as ServerWritableStream<unknown, unknown>).request;
+      assertRead(bound, principal, request, 'the request');
       const context = new HandlerContext(bound, principal, call, { correlation, signal: abort.signal });
       for await (const event of untilAborted(bound.row.handle(request, context, rest) as AsyncIterable<unknown>, abort.signal)) {
         if (!call.write(event)) await once(call, 'drain', { signal: abort.signal });
@@ -300,17 +309,14 @@ function streamHandler<Principal extends Caller>(bound: Bound<Principal>, limite
  * The messages of a caller, each read when it is asked for. It can be iterated once more after the first message was taken. A message that is too large ends the
  * stream; that the caller has gone ends the messages.
  */
-function messagesOf<Principal extends Caller>(bound: Bound<Principal>, call: ServerDuplexStream<unknown, unknown>, signal: AbortSignal): AsyncIterable<unknown> {
+function messagesOf<Principal extends Caller>(bound: Bound<Principal>, caller: Principal, call: ServerDuplexStream<unknown, unknown>, signal: AbortSignal): AsyncIterable<unknown> {
   const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<unknown>;
-  let first = true;
   const next = async (): Promise<IteratorResult<unknown>> => {
     const read = await messages.next().catch((error: unknown) => {
       if (signal.aborted || call.cancelled) return { done: true, value: undefined } as const;
       throw error;
     });
-    // The first one is looked at by `admit`, which tells the audit.
-    if (!first && read.done !== true && read.value === tooLarge) throw reeveError('LIMIT_EXCEEDED', { field: 'a message', rule: `at most ${String(bound.row.maxBytes)} bytes` });
-    first = false;
+    if (read.done !== true) assertRead(bound, caller, read.value, 'a message');
     return read;
   };
   return { [Symbol.asyncIterator]: () => ({ next }) };

@@ -62,7 +62,7 @@ describe.skipIf(!hosts.ok)('a coordinator of the release before, with an agent o
     // A command that the restart cut off could not be answered (3); what it had stored is settled, and what it had not was never done.
     // The release before reads its contract from a folder that dpkg is just replacing: a command that starts in that moment ends before it asks anything.
     // This release's folder has the version in its name.
-    const unread = (said: string): boolean => /ENOENT: no such file or directory, open '\/usr\/lib\/reeve-cli\/proto\/|The folder "proto" is missing from this installation/.test(said);
+    const unread = (said: string): boolean => /ENOENT: no such file or directory, open '(?:\/usr\/lib\/reeve-cli\/proto|reeve)\/|The folder "proto" is missing from this installation/.test(said);
     expect(ended.filter(({ code, said }) => ![0, 3].includes(code) && !unread(said))).toEqual([]);
     await fleet.json(['apply', '--yes']);
     await until(async () => (await fleet.json<{ pending: unknown[] }>(['pending'])).pending.length === 0, { timeoutMs: 30_000, what: 'nothing to be pending' });

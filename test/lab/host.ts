@@ -120,11 +120,18 @@ export class LabHost {
         return SETTLED.has(answer) ? answer : undefined;
       }, { timeoutMs, everyMs: 100, what: `host ${this.name} to run` });
       if (state === 'running') return;
-      const failed = state === 'off' ? '' : (await this.exec(['systemctl', '--failed', '--no-legend', '--plain'])).stdout;
-      throw new Error(`Host ${this.name} is ${state}\n${failed}`);
+      throw new Error(`Host ${this.name} is ${state}\n${state === 'off' ? '' : await this.#whatFailed()}`);
     } catch (error) {
       throw new Error(`Host ${this.name} did not come up; its console said:\n${this.#consoleTail()}`, { cause: error });
     }
+  }
+
+  /** The failed units, each with the end of what it told. */
+  async #whatFailed(): Promise<string> {
+    const listed = (await this.exec(['systemctl', '--failed', '--no-legend', '--plain'])).stdout;
+    const units = listed.split('\n').flatMap((line) => line.split(' ').slice(0, 1)).filter((unit) => unit !== '');
+    const told = await Promise.all(units.map(async (unit) => (await this.exec(['journalctl', '--boot', '--no-pager', '--quiet', '--output', 'cat', '--lines', '20', '--unit', unit])).stdout));
+    return [listed, ...told].join('\n');
   }
 
   /** Runs a program as root in the host (argv, no shell) and gives whatever it answers. */
