@@ -7,7 +7,7 @@ import type { InspectContainerResponseInput } from '../../shared/gen/proto/reeve
 import type { SnapshotContainerRequest } from '../../shared/gen/proto/reeve/agent/v1/SnapshotContainerRequest.js';
 import { newId } from '../../shared/kit/id.js';
 import { containerEngines, formatContainerSpec, type ContainerSpec } from '../../shared/model/container.js';
-import { mostContainer, parseContainerName, parseContainerSnapshot, parseImage } from '../../shared/model/container-field.js';
+import { mostContainer, parseContainerName, parseContainerSnapshot, parseImage, parseImportKind, parseLocalImage, parseSnapshotAction } from '../../shared/model/container-field.js';
 import { isContainerUp } from '../../shared/model/container-state.js';
 import { parseContainerText } from '../../shared/model/container-text.js';
 import { fieldInvalid, fieldMissing, parseInteger } from '../../shared/model/field.js';
@@ -81,8 +81,7 @@ function restart({ engine, place }: ContainerServiceOptions, request: { readonly
 function snapshot({ engine, place }: ContainerServiceOptions, request: SnapshotContainerRequest): Events {
   const operationId = parseId('operation id', request.operationId);
   const name = parseContainerName(request.name);
-  const { action } = request;
-  if (action !== 'create' && action !== 'restore' && action !== 'remove') throw fieldInvalid('action', action, '"create", "restore" or "remove"');
+  const action = parseSnapshotAction(request.action);
   const text = `Snapshot "${parseContainerSnapshot(request.snapshot)}" of container "${name}"`;
   const order = { verb: 'container.snapshot', operationId, request: { name, action, snapshot: request.snapshot }, text, failed: failedWith(text) } as const;
   return finishWork(place, order, (task) =>
@@ -116,7 +115,7 @@ async function requireSnapshot(place: WorkPlace, operationId: string, name: stri
   const { ok, reason } = await doWork(place, 'container.look', operationId, { what: 'snapshots', name }, (event) => {
     if (event.kind === 'row') names.push(fieldText(event.fields, 'snapshot'));
   });
-  if (!ok) throw reeveError('CONTAINER_FAILED', { value: `Listing snapshots of container "${name}"`, rule: reason });
+  if (!ok) throw failedWith(`Listing snapshots of container "${name}"`)(reason);
   if (!names.includes(snapshot)) throw reeveError('CONTAINER_SNAPSHOT', { value: name, rule: snapshot });
 }
 
@@ -168,18 +167,12 @@ function pull(place: WorkPlace, request: { readonly operationId: string; readonl
 function importImage(place: WorkPlace, { start }: ImportImageRequest, rest: AsyncIterable<ImportImageRequest>, signal: AbortSignal): Events {
   if (start === undefined || start === null) throw fieldMissing('start', 'the first message says what comes');
   const operationId = parseId('operation id', start.operationId);
-  const { kind, image } = start;
-  if (kind !== 'rootfs' && kind !== 'image' && kind !== 'archive') throw fieldInvalid('kind', kind, '"rootfs", "image" or "archive"');
+  const { image } = start;
+  const kind = parseImportKind(start.kind);
   if (kind !== 'rootfs' && image !== '') throw fieldInvalid('image', image, 'only with rootfs');
   const named = kind === 'rootfs' ? { image: parseLocalImage(image) } : {};
   const failed = imageFailed(image === '' ? kind : image, 'Give another file.');
   return streamWork(place, { verb: 'container.import', operationId, request: { kind, ...named }, text: 'Taking it in', failed }, signal, (job) => writeBytes(job.data, untilEnd(rest)));
-}
-
-function parseLocalImage(text: string): string {
-  const image = parseImage(text);
-  if (!/^localhost\/[^@]+:[^/@]+$/.test(image)) throw fieldInvalid('image', text, 'localhost/NAME:TAG');
-  return image;
 }
 
 /** What a caller brings; half of an image is none. */

@@ -3,7 +3,7 @@ import type { ContainerServiceDefinition } from '../../shared/gen/proto/reeve/ag
 import type { ChangeEventInput } from '../../shared/gen/proto/reeve/coordinator/v1/ChangeEvent.js';
 import type { HostResultInput } from '../../shared/gen/proto/reeve/coordinator/v1/HostResult.js';
 import type { ContainerImageInput } from '../../shared/gen/proto/reeve/type/v1/ContainerImage.js';
-import { parsePinnedImage, splitImage } from '../../shared/model/container-field.js';
+import { isLocalImage, parsePinnedImage, splitImage } from '../../shared/model/container-field.js';
 import { fieldInvalid } from '../../shared/model/field.js';
 import type { CallContext } from '../../shared/rpc/server.js';
 import type { HostRow } from '../inventory/host.js';
@@ -24,11 +24,6 @@ export interface ResolvedImage {
   readonly notes: readonly string[];
 }
 
-/** Whether an image is one that only an import brings. */
-function isLocal(image: string): boolean {
-  return image.startsWith('localhost/');
-}
-
 /**
  * Finds out which image is meant, and has the host fetch one that is not there; nothing is fetched for a plan. An image by digest needs no host that can be reached.
  * Errors: CONTAINER_IMAGE, FIELD_INVALID, HOST_UNREACHABLE, what the agent says.
@@ -36,11 +31,11 @@ function isLocal(image: string): boolean {
 export async function* resolveImage(office: Office, context: Context, asked: { readonly host: HostRow; readonly image: string; readonly mode: ChangeOptions['mode'] }): AsyncGenerator<ChangeEventInput, ResolvedImage> {
   const { host, image, mode } = asked;
   const { name, tag, digest } = splitImage(image);
-  if (tag === '' && (mode !== 'apply' || isLocal(image) || office.fleet.live(host.id).state !== 'connected')) return { image, notes: [] };
+  if (tag === '' && (mode !== 'apply' || isLocalImage(image) || office.fleet.live(host.id).state !== 'connected')) return { image, notes: [] };
   if (mode === 'stage') throw fieldInvalid('image', image, 'NAME@sha256:DIGEST where only something is stored: which image a tag means is asked of its host');
   const found = (await askImages(office, context, host)).find((known) => known.kind === 'podman' && known.image === name && (tag === '' ? known.digest === digest : known.tag === tag));
   if (found !== undefined) return { image: parsePinnedImage(`${name}@sha256:${found.digest ?? ''}`), notes: [] };
-  if (isLocal(image)) throw reeveError('CONTAINER_IMAGE', { value: image, host: host.name, rule: 'nobody has imported it', remedy: `To bring it: reeve container image import ${host.name} FILE --image ${image}` });
+  if (isLocalImage(image)) throw reeveError('CONTAINER_IMAGE', { value: image, host: host.name, rule: 'nobody has imported it', remedy: `To bring it: reeve container image import ${host.name} FILE --image ${image}` });
   if (mode === 'plan') return { image: standIn(image), notes: [`${image} is not on "${host.name}": it is fetched first, and which one it is by digest is known then`] };
   return { image: yield* fetchImage(office, context, host, image), notes: [] };
 }

@@ -69,7 +69,7 @@ export async function listContainers(office: Office, { principal, signal }: Cont
   const { db } = office;
   const hosts = listedHosts(db, principal, selector);
   if (stored) return { rows: hosts.flatMap((host) => rowsOf(db, principal, { host, unasked: 'its host was not asked', looked: undefined, code: '' })), problems: [] };
-  const said = await askAll(office, hosts, { all: true }, signal);
+  const said = await askAll(office, hosts, {}, signal);
   return { rows: said.flatMap((one) => rowsOf(db, principal, one)), problems: problemsOf(db, said) };
 }
 
@@ -77,7 +77,7 @@ export async function listContainers(office: Office, { principal, signal }: Cont
 export async function showContainer(office: Office, { principal, signal }: Context, request: ShowContainerRequest): Promise<ShowContainerResponseInput> {
   const { db } = office;
   const host = hostFor(db, principal, request.host);
-  const said = await ask(office, host, { all: true, name: request.name, health: true }, signal);
+  const said = await ask(office, host, { name: request.name, health: true }, signal);
   const row = rowsOf(db, principal, said).find(({ name }) => name === request.name);
   if (row === undefined) throw reeveError('CONTAINER_UNKNOWN', { host: host.name, value: request.name });
   return { row, offers: said.looked?.offers ?? null };
@@ -115,7 +115,7 @@ export async function* watchContainers(office: Office, { principal, signal }: Co
   const everyMs = 1000 * (request.everySeconds === 0 ? watchSeconds.usual : parseInteger('every seconds', request.everySeconds, watchSeconds));
   let before = new Map<string, CpuLook>();
   for (;;) {
-    const said = await askAll(office, listedHosts(db, principal, request.selector), { all: true, name: request.name }, signal);
+    const said = await askAll(office, listedHosts(db, principal, request.selector), { name: request.name }, signal);
     const looks = new Map<string, CpuLook>();
     const uses = said.flatMap(({ host, looked }) => (looked?.containers ?? []).filter(isRunning).map((observed) => {
       const key = `${host.id} ${observed.name}`;

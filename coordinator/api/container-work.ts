@@ -10,7 +10,7 @@ import type { RestartContainerRequest } from '../../shared/gen/proto/reeve/coord
 import type { SnapshotContainerRequest } from '../../shared/gen/proto/reeve/coordinator/v1/SnapshotContainerRequest.js';
 import { newId } from '../../shared/kit/id.js';
 import { createEventQueue } from '../../shared/kit/event-queue.js';
-import { parseContainerName, parseContainerSnapshot, parseImage } from '../../shared/model/container-field.js';
+import { isLocalImage, parseContainerName, parseContainerSnapshot, parseImage, parseImportKind, parseLocalImage, parseSnapshotAction } from '../../shared/model/container-field.js';
 import { fieldInvalid, fieldMissing, parseInteger } from '../../shared/model/field.js';
 import type { CallContext } from '../../shared/rpc/server.js';
 import type { HostRow } from '../inventory/host.js';
@@ -82,8 +82,7 @@ export function restartContainer(office: Office, context: Context, request: Rest
 /** Makes, restores or removes a snapshot. */
 export function snapshotContainer(office: Office, context: Context, request: SnapshotContainerRequest): Events {
   const { host, name } = ofContainer(office, context, request);
-  const { action } = request;
-  if (action !== 'create' && action !== 'restore' && action !== 'remove') throw fieldInvalid('action', action, 'create, restore or remove');
+  const action = parseSnapshotAction(request.action);
   const snapshot = parseContainerSnapshot(request.snapshot);
   const work = (operationId: string): AsyncIterable<WorkEvent> =>
     workOn(office.fleet, host, {
@@ -108,7 +107,7 @@ export function followLog({ db, fleet }: Office, { principal, signal }: Context,
 export function pull(office: Office, context: Context, request: PullImageRequest): Events {
   const host = changeableHost(office.db, context.principal, request.host);
   const image = parseImage(request.image);
-  if (image.startsWith('localhost/')) throw reeveError('CONTAINER_IMAGE', { value: image, host: host.name, rule: 'localhost is no registry', remedy: `To bring it: reeve container image import ${host.name} FILE --image ${image}` });
+  if (isLocalImage(image)) throw reeveError('CONTAINER_IMAGE', { value: image, host: host.name, rule: 'localhost is no registry', remedy: `To bring it: reeve container image import ${host.name} FILE --image ${image}` });
   return formatWork(auditedWork(office, context, { host, action: 'container image pull', detail: { image }, work: (operationId) => pullImage(office, host, { image, operationId, signal: context.signal }) }));
 }
 
@@ -117,11 +116,9 @@ export function importImage(office: Office, context: Context, first: ImportImage
   const { start } = first;
   if (!start) throw fieldMissing('start', 'what comes: host and kind');
   const host = changeableHost(office.db, context.principal, start.host);
-  const { kind } = start;
-  if (kind !== 'rootfs' && kind !== 'image' && kind !== 'archive') throw fieldInvalid('kind', kind, 'rootfs, image or archive');
+  const kind = parseImportKind(start.kind);
   if (kind !== 'rootfs' && start.image !== '') throw fieldInvalid('image', start.image, 'only of a root file system: other archives have names of their own');
-  const image = kind === 'rootfs' ? parseImage(start.image) : '';
-  if (image !== '' && !/^localhost\/[^@]*$/.test(image)) throw fieldInvalid('image', image, 'localhost/NAME:TAG');
+  const image = kind === 'rootfs' ? parseLocalImage(start.image) : '';
   const said: Said = {};
   const events = (operationId: string): AsyncIterable<WorkEvent> =>
     workOn(office.fleet, host, {

@@ -165,7 +165,7 @@ async function* adopt(office: Office, context: Context, request: AdoptContainerR
 
 /** One that somebody else made, as it could be managed. Errors: CONTAINER_ADOPT, CONTAINER_UNKNOWN, HOST_*, what the agent says. */
 async function inspect({ fleet }: Office, host: HostRow, name: string, signal: AbortSignal): Promise<ContainerSpec> {
-  const { containers } = await lookAt(fleet, host, { all: true, name }, signal);
+  const { containers } = await lookAt(fleet, host, { name }, signal);
   const found = containers.find((container) => container.name === name);
   if (found === undefined) throw reeveError('CONTAINER_UNKNOWN', { host: host.name, value: name });
   const { spec, problems } = await fleet.call(host, agentContainers, 'InspectContainer', { name, engine: found.engine }, { deadlineMs: 60_000, signal });

@@ -1,7 +1,7 @@
 import { createReadStream, fstatSync, openSync } from 'node:fs';
 import type { ContainerFinished } from '../../shared/gen/proto/reeve/coordinator/v1/ContainerFinished.js';
 import type { ImportImageRequestInput } from '../../shared/gen/proto/reeve/coordinator/v1/ImportImageRequest.js';
-import { parseImage } from '../../shared/model/container-field.js';
+import { importKinds, parseImage, parseLocalImage } from '../../shared/model/container-field.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { parseHostName } from '../../shared/model/host.js';
 import { vis } from '../../shared/model/vis.js';
@@ -31,7 +31,7 @@ export const image = defineCommand({
     what: { text: 'With pull the image, REGISTRY/NAME:TAG; with import the file', optional: true },
   },
   options: {
-    kind: { kind: 'value', value: 'KIND', text: 'With import: what the file is (default: rootfs with --image, else archive)', choices: ['rootfs', 'image', 'archive'] },
+    kind: { kind: 'value', value: 'KIND', text: 'With import: what the file is (default: rootfs with --image, else archive)', choices: importKinds },
     image: { kind: 'value', value: 'NAME', text: 'With import of a root file system: localhost/NAME:TAG that it is given' },
     plan: { kind: 'flag', text: 'With prune: only show what would go' },
     yes: { kind: 'flag', text: 'With prune: ask nothing' },
@@ -80,7 +80,7 @@ async function bring(context: Context, host: string, { file, kind, image: name }
   if (file === undefined) throw fieldMissing('the file', 'a file, or - for standard input');
   if (kind === 'rootfs' && name === undefined) throw fieldMissing('--image', 'localhost/NAME:TAG that the image is given');
   if (kind !== 'rootfs' && name !== undefined) throw fieldInvalid('--image', name, 'it goes with a root file system: other archives have names of their own');
-  const given = name === undefined ? '' : parseImage(name, '--image');
+  const given = name === undefined ? '' : parseLocalImage(name, '--image');
   const { parts, size } = openFile(context, file);
   const messages = importMessages({ host, kind, image: given }, parts);
   const { finished } = await followWork(context, (await context.api()).duplex(containerService, 'ImportImage', messages), size);

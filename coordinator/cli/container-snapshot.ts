@@ -1,4 +1,4 @@
-import { parseContainerSnapshot } from '../../shared/model/container-field.js';
+import { parseContainerSnapshot, snapshotActions } from '../../shared/model/container-field.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { vis } from '../../shared/model/vis.js';
 import { answer } from './answer.js';
@@ -23,7 +23,7 @@ export const snapshot = defineCommand({
   summary: 'Make a snapshot of a container of lxc or pct, list them, restore or remove one',
   text: 'To be restored the container is stopped, and started again when it ran. A snapshot of one that runs is as after a loss of power; stop it before to have it whole. Containers of podman have none: what they keep is in their volumes, see reeve backup.',
   positionals: {
-    action: { text: 'What is done', choices: ['create', 'list', 'restore', 'remove'] },
+    action: { text: 'What is done', choices: ['list', ...snapshotActions] },
     host: hostPositional,
     name: containerPositional,
     snapshot: { text: 'Name of the snapshot: lower-case letters, digits and "-"', optional: true },

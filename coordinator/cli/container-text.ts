@@ -7,6 +7,7 @@ import type { ContainerImage } from '../../shared/gen/proto/reeve/type/v1/Contai
 import type { ContainerSnapshot } from '../../shared/gen/proto/reeve/type/v1/ContainerSnapshot.js';
 import type { ContainerSpec } from '../../shared/gen/proto/reeve/type/v1/ContainerSpec.js';
 import type { ObservedContainer } from '../../shared/gen/proto/reeve/type/v1/ObservedContainer.js';
+import { usualContainer } from '../../shared/model/container.js';
 import { formatAge } from '../../shared/model/duration.js';
 import { vis } from '../../shared/model/vis.js';
 import { formatBytes } from './size.js';
@@ -76,7 +77,7 @@ function lines(name: string, values: readonly string[]): [string, string][] {
 
 function healthText({ command, tcpPort, httpPort, httpPath, startSeconds }: ContainerHealth): string {
   const asked = command.length > 0 ? `command ${command.join(' ')}` : tcpPort > 0 ? `tcp port ${String(tcpPort)}` : `http port ${String(httpPort)} ${httpPath}`;
-  return `${asked}, within ${String(startSeconds === 0 ? 60 : startSeconds)} s`;
+  return `${asked}, within ${String(startSeconds === 0 ? usualContainer.healthSeconds : startSeconds)} s`;
 }
 
 function limitTexts({ limits }: ContainerSpec, ignored: readonly string[]): string[] {
@@ -104,7 +105,7 @@ function specFields(spec: ContainerSpec, ignored: readonly string[]): [string, C
     ...lines('limits', limitTexts(spec, ignored)),
     ['healthy by', spec.health === null ? '' : healthText(spec.health)],
     ['restart', spec.restart === 'always' || spec.restart === '' ? '' : spec.restart],
-    ['stops within', `${String(stopSeconds ?? 10)} s`],
+    ['stops within', `${String(stopSeconds ?? usualContainer.stopSeconds)} s`],
   ];
 }
 

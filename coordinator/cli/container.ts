@@ -132,7 +132,7 @@ const adopt = defineCommand({
   path: 'container adopt',
   summary: 'Take over a container that somebody else made',
   text: 'It is looked at first; what has no place in what Reeve keeps of a container stands in the way, and is named. One of lxc or pct keeps its own configuration; one of podman is made anew with the same image, folders and ports.',
-  positionals: { host: hostPositional, name: { text: 'Name of the container; see: reeve container list --on HOST', names: 'containers' } },
+  positionals: { host: hostPositional, name: { text: 'Name of the container; see: reeve container list --on HOST' } },
   options: changeOptions,
   exclusive: changeExclusive,
   examples: [{ line: 'reeve container adopt big1 mail --plan', text: 'Could it be taken over?' }],

@@ -1,4 +1,5 @@
 import type { ContainerSpec } from '../../shared/model/container.js';
+import { isContainerName } from '../../shared/model/container-field.js';
 import { formatContainerText } from '../../shared/model/container-text.js';
 import type { ContainerRow, PresentContainer } from './container.js';
 import type { ObservedContainer } from './container-observed.js';
@@ -63,7 +64,7 @@ function isSame(one: ContainerSpec, other: ContainerSpec): boolean {
 /** One that nobody wants: it is a host of its own, or could be taken over. */
 function judgeForeign({ hostName, name, guest, observed }: JudgedContainer): ContainerStatus {
   if (guest !== '') return { status: 'foreign', reason: `it is host "${guest}"; to have Reeve manage the container, too: reeve container adopt ${hostName} ${name}` };
-  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) return { status: 'foreign', reason: 'Reeve does not manage it, and cannot take it over by this name' };
+  if (!isContainerName(name)) return { status: 'foreign', reason: 'Reeve does not manage it, and cannot take it over by this name' };
   const why = observed?.managed === true ? 'nothing is wanted of it' : 'Reeve does not manage it';
   return { status: 'foreign', reason: `${why}; to take it over: reeve container adopt ${hostName} ${name}` };
 }

@@ -44,6 +44,7 @@ describe('a container is judged', () => {
     ['ours, but wanted by nobody', { row: undefined }, 'foreign: nothing is wanted of it; to take it over: reeve container adopt web1 web'],
     ['a host', { row: undefined, guest: 'mail1' }, 'foreign: it is host "mail1"; to have Reeve manage the container, too: reeve container adopt web1 web'],
     ['of a name that is none of ours', { row: undefined, name: 'web_1', observed: observed({ name: 'web_1', managed: false }) }, 'foreign: Reeve does not manage it, and cannot take it over by this name'],
+    ...['101', 'host', 'none'].map((name): [string, Partial<JudgedContainer>, string] => [`called ${name}`, { row: undefined, name, observed: observed({ name, managed: false }) }, 'foreign: Reeve does not manage it, and cannot take it over by this name']),
   ])('%s', (_what, more, expected) => {
     expect(judge(more)).toBe(expected);
   });

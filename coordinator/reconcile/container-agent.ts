@@ -114,8 +114,8 @@ export interface Looked {
 }
 
 /** Asks a host how its containers are, also those of others. Errors: what the agent says, HOST_*, VERSION_UNSUPPORTED. */
-export async function lookAt(fleet: Pick<Fleet, 'call' | 'live'>, host: HostRow, asked: { readonly name?: string; readonly health?: boolean; readonly all: boolean }, signal: AbortSignal): Promise<Looked> {
+export async function lookAt(fleet: Pick<Fleet, 'call' | 'live'>, host: HostRow, asked: { readonly name?: string; readonly health?: boolean }, signal: AbortSignal): Promise<Looked> {
   requireAble(fleet.live(host.id), containerNoun);
-  const said = await fleet.call(host, agentContainers, 'ObserveContainer', { all: asked.all, name: asked.name ?? '', health: asked.health === true }, { deadlineMs: 20_000, signal });
+  const said = await fleet.call(host, agentContainers, 'ObserveContainer', { all: true, name: asked.name ?? '', health: asked.health === true }, { deadlineMs: 20_000, signal });
   return { containers: parseObservedContainers(said.containers), offers: parseContainerHost(said.host), truncated: said.truncated };
 }

@@ -138,8 +138,8 @@ _reeve() {
     'container remove'*) words='--volumes --plan --stage --yes --json --socket --help' depth=2 names=(hosts containers) ;;
     'container logs'*) words='--follow --lines --json --socket --help' depth=2 names=(hosts containers) ;;
     'container stats'*) words='--on --name --every --once --json --socket --help' ;;
-    'container adopt'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts containers) ;;
-    'container snapshot'*) words='create list restore remove --yes --json --socket --help' depth=2 names=(- hosts containers -) ;;
+    'container adopt'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
+    'container snapshot'*) words='list create restore remove --yes --json --socket --help' depth=2 names=(- hosts containers -) ;;
     'container image'*) words='list pull import prune --kind --image --plan --yes --json --socket --help' depth=2 names=(- hosts -) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;

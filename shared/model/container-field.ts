@@ -12,8 +12,10 @@ const loaderVariable = /^(?:LD_.*|PYTHON.*|PERL.*|PATH|IFS|BASH_ENV|ENV|NODE_OPT
 /** The name of a registry, which one cannot take for the first part of a path, and what it calls an image. */
 const registryPattern = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?$/;
 const repositoryPart = /^[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*$/;
-const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-const digestPattern = /^[0-9a-f]{64}$/;
+/** The tag of an image. */
+export const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+/** A SHA-256. */
+export const digestPattern = /^[0-9a-f]{64}$/;
 
 function isImageName(text: string): boolean {
   const [registry = '', ...parts] = text.split('/');
@@ -21,12 +23,17 @@ function isImageName(text: string): boolean {
   return text.length <= 255 && named && registryPattern.test(registry) && Number(registry.split(':')[1] ?? 1) <= 65_535 && parts.length > 0 && parts.every((part) => repositoryPart.test(part));
 }
 
+/** Whether a container can be managed by this name: others of a host may be called anything. */
+export function isContainerName(text: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{0,62}$/.test(text) && text !== 'host' && text !== 'none' && !/^[0-9]+$/.test(text);
+}
+
 /** The name of a container. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseContainerName(text: string, field = 'container name'): string {
   const rule = '1 to 63 of a-z, 0-9 and "-", beginning with a letter or digit, not only digits, and not "host" or "none"';
-  const name = parsePattern(field, text, /^[a-z0-9][a-z0-9-]{0,62}$/, rule);
-  if (name === 'host' || name === 'none' || /^[0-9]+$/.test(name)) throw fieldInvalid(field, text, rule);
-  return name;
+  if (text === '') throw fieldMissing(field, rule);
+  if (!isContainerName(text)) throw fieldInvalid(field, text, rule);
+  return text;
 }
 
 /** An image by digest. Errors: FIELD_INVALID, FIELD_MISSING. */
@@ -44,6 +51,38 @@ export function parseImage(text: string, field = 'image'): string {
   const { name, tag } = splitImage(text);
   if (!isPinned(text) && !(tagPattern.test(tag) && isImageName(name))) throw fieldInvalid(field, text, rule);
   return text;
+}
+
+/** Whether an image is of no registry: it was imported on its host. */
+export function isLocalImage(image: string): boolean {
+  return image.startsWith('localhost/');
+}
+
+/** The name that an imported root file system is given. Errors: FIELD_INVALID, FIELD_MISSING. */
+export function parseLocalImage(text: string, field = 'image'): string {
+  const image = parseImage(text, field);
+  if (!isLocalImage(image) || splitImage(image).tag === '') throw fieldInvalid(field, text, 'localhost/NAME:TAG');
+  return image;
+}
+
+export const importKinds = ['rootfs', 'image', 'archive'] as const;
+export type ImportKind = (typeof importKinds)[number];
+
+/** What an import is. Errors: FIELD_INVALID. */
+export function parseImportKind(text: string, field = 'kind'): ImportKind {
+  const kind = importKinds.find((known) => known === text);
+  if (kind === undefined) throw fieldInvalid(field, text, 'rootfs, image or archive');
+  return kind;
+}
+
+export const snapshotActions = ['create', 'restore', 'remove'] as const;
+export type SnapshotAction = (typeof snapshotActions)[number];
+
+/** What is done with a snapshot. Errors: FIELD_INVALID. */
+export function parseSnapshotAction(text: string, field = 'action'): SnapshotAction {
+  const action = snapshotActions.find((known) => known === text);
+  if (action === undefined) throw fieldInvalid(field, text, 'create, restore or remove');
+  return action;
 }
 
 function isPinned(text: string): boolean {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ContainerSpec as WireSpec, ContainerSpecInput } from '../gen/proto/reeve/type/v1/ContainerSpec.js';
 import { messageCodec } from '../rpc/load.js';
 import { formatContainerSpec, parseContainer, parseContainerSpec, type ContainerSpec } from './container.js';
-import { parseContainerName, parseImage, splitImage } from './container-field.js';
+import { parseContainerName, parseImage, parseLocalImage, splitImage } from './container-field.js';
 import { formatContainerText, parseContainerText } from './container-text.js';
 
 const codec = messageCodec<ContainerSpecInput, WireSpec>('reeve.type.v1.ContainerSpec');
@@ -118,6 +118,8 @@ describe('an image', () => {
   test('has the name of a registry, and a tag or a digest', () => {
     for (const good of ['docker.io/library/nginx:1.27', 'localhost/web:1', `localhost/web@sha256:${digest}`, 'registry.example.org:5000/a/b:latest']) expect(parseImage(good)).toBe(good);
     for (const bad of ['nginx', 'nginx:1', 'library/nginx:1', 'docker.io/nginx', 'oci:/etc', 'dir:/etc', 'docker-archive:/x:1', '-x/y:1', 'docker.io/Nginx:1', 'docker.io/a:b:c', `localhost/web:1@sha256:${digest}`, 'localhost/a//b:1']) expect(() => parseImage(bad), bad).toThrow();
+    expect(parseLocalImage('localhost/web:1')).toBe('localhost/web:1');
+    for (const bad of ['docker.io/library/nginx:1', `localhost/web@sha256:${digest}`, 'localhost/web', 'localhostx/web:1', '']) expect(() => parseLocalImage(bad), bad).toThrow();
     expect(splitImage('registry.example.org:5000/a/b:latest')).toEqual({ name: 'registry.example.org:5000/a/b', tag: 'latest', digest: '' });
     expect(splitImage(`localhost/web@sha256:${digest}`)).toEqual({ name: 'localhost/web', tag: '', digest });
   });

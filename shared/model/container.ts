@@ -1,7 +1,7 @@
 import type { ContainerInput } from '../gen/proto/reeve/type/v1/Container.js';
 import type { ContainerSpec as WireSpec, ContainerSpecInput } from '../gen/proto/reeve/type/v1/ContainerSpec.js';
 import {
-  mostContainer, parseContainerName, parseDevice, parseOptional, parsePinnedImage, parsePlainPath, parsePublishAddress, parseSecretName, parseVariableName, parseVariableValue, parseWord,
+  digestPattern, mostContainer, parseContainerName, parseDevice, parseOptional, parsePinnedImage, parsePlainPath, parsePublishAddress, parseSecretName, parseVariableName, parseVariableValue, parseWord, tagPattern,
 } from './container-field.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
 import { isIpv4, isIpv6, parsePort } from './host.js';
@@ -98,7 +98,7 @@ export type Container =
   | { readonly presence: 'released'; readonly name: string };
 
 /** What is so when nobody says otherwise. */
-export const usualContainer = { stopSeconds: 10, healthSeconds: 60, restart: 'always', bridge: 'lxcbr0' } as const;
+export const usualContainer = { stopSeconds: 10, healthSeconds: 60, restart: 'always' } as const;
 
 /** Bounds of numbers. */
 export const containerBounds = {
@@ -128,8 +128,8 @@ export function parseContainerSpec(wire: WireSpec | null): ContainerSpec {
     boot: wire.boot,
     adopted: wire.adopted,
     image: wire.image === '' ? '' : parsePinnedImage(wire.image),
-    tag: wire.tag === '' ? '' : parsePattern('tag', wire.tag, /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, 'a tag of an image'),
-    archive: wire.archive === '' ? '' : parsePattern('archive', wire.archive, /^[0-9a-f]{64}$/, '64 hex digits'),
+    tag: wire.tag === '' ? '' : parsePattern('tag', wire.tag, tagPattern, 'a tag of an image'),
+    archive: wire.archive === '' ? '' : parsePattern('archive', wire.archive, digestPattern, '64 hex digits'),
     template: wire.template === '' ? '' : parsePattern('template', wire.template, /^[a-z][a-z0-9._-]{0,63}:vztmpl\/[A-Za-z0-9][A-Za-z0-9._+~-]{0,200}$/, 'STORAGE:vztmpl/FILE'),
     storage: wire.storage === '' ? '' : parsePattern('storage', wire.storage, /^[a-z][a-z0-9._-]{0,63}$/, 'the name of a storage'),
     command: parseWords('command', wire.command),
