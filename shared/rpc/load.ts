@@ -15,8 +15,8 @@ const groups = {
   join: ['coordinator/v1/enrol', 'coordinator/v1/identity', 'coordinator/v1/link', 'coordinator/v1/manifest'],
   operator: [
     'coordinator/v1/access', 'coordinator/v1/audit', 'coordinator/v1/backup', 'coordinator/v1/cert', 'coordinator/v1/container', 'coordinator/v1/doctor', 'coordinator/v1/fleet', 'coordinator/v1/grant', 'coordinator/v1/group', 'coordinator/v1/host',
-    'coordinator/v1/key', 'coordinator/v1/login', 'coordinator/v1/nat', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/package', 'coordinator/v1/person', 'coordinator/v1/plan',
-    'coordinator/v1/policy', 'coordinator/v1/user', 'coordinator/v1/vhost',
+    'coordinator/v1/key', 'coordinator/v1/login', 'coordinator/v1/metric', 'coordinator/v1/nat', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/package', 'coordinator/v1/person', 'coordinator/v1/plan',
+    'coordinator/v1/policy', 'coordinator/v1/user', 'coordinator/v1/vhost', 'coordinator/v1/web',
   ],
 } as const;
 
