@@ -63,7 +63,8 @@ static int adopt_podman(const struct record *r) {
     }
   }
   if (!r->spec.running || container_up(r, why)) return job_done(NULL);
-  return job_failed("what was to take its place did not start: %s; %s", why, put_back(r, aside, ran) ? "it is as it was before" : "it could not be put back, and is called " ASIDE " now");
+  if (put_back(r, aside, ran)) return job_failed("what was to take its place did not start: %s; it is as it was before", why);
+  return job_failed("what was to take its place did not start: %s; it could not be put back, and is called %s now", why, aside);
 }
 
 /* Whether a line of a config of lxc has lxc start it with the host. */
