@@ -77,6 +77,7 @@ describe('a spec', () => {
     expect(ruleOf({ image: '' })).toContain('image is missing');
     expect(ruleOf({ archive: '' }, lxc)).toContain('archive is missing');
     expect(ruleOf({ bridge: '' }, lxc)).toContain('bridge is missing');
+    expect(parseContainerSpec({ ...pct, storage: 'NFS-Backup', template: 'NFS-Backup:vztmpl/debian.tar.zst' })).toMatchObject({ storage: 'NFS-Backup' });
     expect(ruleOf({ id: 0 }, pct)).toContain('id is missing');
     expect(ruleOf({ running: false })).toContain('boot');
     expect(ruleOf({ limits: { ...limits, disk: 10 } })).toContain('plain folder');
