@@ -1,4 +1,5 @@
 import type { AccessServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AccessService.js';
+import type { AlertServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AlertService.js';
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
 import type { CertServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/CertService.js';
@@ -26,6 +27,7 @@ import type { ServiceName } from '../../shared/rpc/client.js';
 const named = <Definition>(name: string): ServiceName<Definition> => name;
 
 export const accessService = named<AccessServiceDefinition>('reeve.coordinator.v1.AccessService');
+export const alertService = named<AlertServiceDefinition>('reeve.coordinator.v1.AlertService');
 export const auditService = named<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
 export const backupService = named<BackupServiceDefinition>('reeve.coordinator.v1.BackupService');
 export const certService = named<CertServiceDefinition>('reeve.coordinator.v1.CertService');
