@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatFacts, parseFacts, type Facts, type WireFacts } from '../../shared/model/fact.js';
+import { completeFacts, formatFacts, parseFacts, type Facts, type WireFacts } from '../../shared/model/fact.js';
 import { createFactReader } from '../host/facts.js';
-import { factsMoved, guessVirtualization, parseAddresses, parseCpuinfo, parseMeminfo, parseMountinfo, parseOsRelease } from './observe.js';
+import { factsMoved, guessVirtualization, parseAddresses, parseCpuinfo, parseMeminfo, parseMountinfo, parseOsRelease, parsePressure } from './observe.js';
 
 describe('the facts of this machine', () => {
   it('are plausible, and survive the wire as they are', async () => {
@@ -15,6 +16,9 @@ describe('the facts of this machine', () => {
     for (const disk of facts.disks) expect(disk.totalBytes).toBeGreaterThanOrEqual(disk.availableBytes);
     expect(facts.bootId).toMatch(/^[0-9a-f-]{36}$/);
     expect(facts.os).not.toBe('');
+    expect(facts.disks.some((disk) => disk.inodesTotal > 0 && disk.inodesFree <= disk.inodesTotal)).toBe(true);
+    expect(facts.pressure !== undefined).toBe(existsSync('/proc/pressure/cpu'));
+    expect(facts.rebootRequired).toBe(existsSync('/run/reboot-required'));
     expect(facts.addresses.every((entry) => !entry.address.startsWith('127.') && entry.address !== '::1')).toBe(true);
     expect(parseFacts(formatFacts(facts))).toEqual({ facts, lossy: false });
   });
@@ -24,6 +28,15 @@ describe('the facts of this machine', () => {
     expect(factsMoved(facts, { ...facts, gatheredAt: 2000, uptimeS: facts.uptimeS + 60, memoryAvailableBytes: facts.memoryAvailableBytes - 1 })).toBe(false);
     expect(factsMoved(facts, { ...facts, hostname: 'other' })).toBe(true);
     expect(factsMoved(facts, { ...facts, memoryAvailableBytes: 0 })).toBe(true);
+    expect(factsMoved(facts, { ...facts, rebootRequired: !facts.rebootRequired })).toBe(true);
+    const calm = { cpuSome: 1, memorySome: 1, memoryFull: 1, ioSome: 1, ioFull: 1 };
+    expect(factsMoved({ ...facts, pressure: calm }, { ...facts, pressure: { ...calm, ioFull: 10 } })).toBe(false);
+    expect(factsMoved({ ...facts, pressure: calm }, { ...facts, pressure: { ...calm, ioFull: 12 } })).toBe(true);
+    expect(factsMoved({ ...facts, pressure: calm }, { ...facts, pressure: undefined })).toBe(true);
+    const [disk] = facts.disks;
+    if (disk === undefined) throw new Error('This machine has no disk');
+    const full = { ...disk, inodesTotal: 1000, inodesFree: 0 };
+    expect(factsMoved({ ...facts, disks: [{ ...full, inodesFree: 11 }] }, { ...facts, disks: [full] })).toBe(true);
   });
 });
 
@@ -41,6 +54,15 @@ describe('files of the kernel', () => {
 
   it('give processors', () => {
     expect(parseCpuinfo('processor\t: 0\nmodel name\t: AMD EPYC\nflags\t: fpu hypervisor lm\n\nprocessor\t: 1\nmodel name\t: AMD EPYC\n')).toEqual({ cpuModel: 'AMD EPYC', cpuCount: 2, hypervisor: true });
+  });
+
+  it('give pressure, and none where the kernel tells of none', () => {
+    const text = (some: string, full: string): string => `some avg10=0.00 avg60=1.00 avg300=${some} total=625\nfull avg10=0.00 avg60=0.00 avg300=${full} total=0\n`;
+    expect(parsePressure({ cpu: text('5.24', '9.00'), memory: text('0.57', '0.52'), io: text('100.00', '0.00') })).toEqual({ cpuSome: 5.24, memorySome: 0.57, memoryFull: 0.52, ioSome: 100, ioFull: 0 });
+    // Before Linux 5.13 the file of processors has one line only.
+    expect(parsePressure({ cpu: 'some avg10=0.00 avg60=0.00 avg300=7.00 total=1\n', memory: text('0.00', '0.00'), io: text('0.00', '0.00') })?.cpuSome).toBe(7);
+    expect(parsePressure({ cpu: '', memory: '', io: '' })).toBeUndefined();
+    expect(parsePressure({ cpu: text('1.00', '1.00'), memory: text('0.00', '0.00'), io: 'some avg10=x' })).toBeUndefined();
   });
 
   it('give each local disk once, by its shortest mount point', () => {
@@ -81,6 +103,7 @@ describe('files of the kernel', () => {
         parseMeminfo(text);
         parseOsRelease(text);
         parseCpuinfo(text);
+        parsePressure({ cpu: text, memory: text, io: `some avg300=${text}` });
         parseMountinfo(`1 2 8:1 / ${text} rw - ext4 x`);
         parseAddresses({ ifInet6: text, fibTrie: text, route: text });
       }),
@@ -92,7 +115,7 @@ describe('facts from a host', () => {
   const good: Facts = {
     gatheredAt: 1000, hostname: 'web1', os: 'Debian', osId: 'debian 12', kernel: '6.1', arch: 'x86_64', cpuModel: 'x', cpuCount: 1, load: [0.5, 0, 0],
     memoryTotalBytes: 1, memoryAvailableBytes: 1, swapTotalBytes: 0, swapFreeBytes: 0, disks: [], addresses: [], uptimeS: 1, bootId: 'b', virtualization: 'none',
-    agentVersion: '1', machineHint: 'ab'.repeat(32),
+    agentVersion: '1', machineHint: 'ab'.repeat(32), pressure: { cpuSome: 1.5, memorySome: 2, memoryFull: 0, ioSome: 100, ioFull: 99.99 }, rebootRequired: true,
   };
   const wire = (over: Partial<WireFacts>): WireFacts => ({ ...formatFacts(good), ...over });
 
@@ -102,6 +125,7 @@ describe('facts from a host', () => {
     ['a text that turns direction', { os: 'a\u202eb' }, { os: 'a\ufffdb' }],
     ['a figure that cannot be', { uptimeS: -1, load: [NaN, Infinity, 1] }, { uptimeS: 0, load: [0, 0, 1] }],
     ['an address that is none', { addresses: [{ interface: 'eth0', address: '$(id)' }, { interface: 'eth1', address: '192.0.2.1' }] }, { addresses: [{ interface: 'eth1', address: '192.0.2.1' }] }],
+    ['a pressure that cannot be', { pressure: { cpuSome: 101, memorySome: -1, memoryFull: NaN, ioSome: 3, ioFull: Infinity } }, { pressure: { cpuSome: 0, memorySome: 0, memoryFull: 0, ioSome: 3, ioFull: 0 } }],
     ['a hint of another length', { machineHint: Buffer.from('x') }, { machineHint: '' }],
   ])('are taken with a flag when they hold %s', (_name, over, wanted) => {
     const parsed = parseFacts(wire(over));
@@ -109,8 +133,20 @@ describe('facts from a host', () => {
     expect(parsed.facts).toEqual({ ...good, ...wanted });
   });
 
+  it('of an older agent have neither pressure nor inodes, and are whole', () => {
+    const before = { ...good, pressure: undefined, rebootRequired: false, disks: [{ mount: '/', type: 'ext4', totalBytes: 2, availableBytes: 1, inodesTotal: 0, inodesFree: 0 }] };
+    expect(parseFacts(formatFacts(before))).toEqual({ facts: before, lossy: false });
+  });
+
+  it('that an older release stored are completed', () => {
+    const { pressure: _pressure, rebootRequired: _rebootRequired, ...rest } = good;
+    const stored = { ...rest, disks: [{ mount: '/', type: 'ext4', totalBytes: 2, availableBytes: 1 }] };
+    expect(completeFacts(stored)).toEqual({ ...stored, pressure: undefined, rebootRequired: false, disks: [{ mount: '/', type: 'ext4', totalBytes: 2, availableBytes: 1, inodesTotal: 0, inodesFree: 0 }] });
+    expect(completeFacts(JSON.parse(JSON.stringify(good)) as typeof good)).toEqual(good);
+  });
+
   it('are refused when they are larger than 64 KiB', () => {
-    const disks = Array.from({ length: 70 }, () => ({ mount: 'x'.repeat(1000), type: 'ext4', totalBytes: 1, availableBytes: 1 }));
+    const disks = Array.from({ length: 70 }, () => ({ mount: 'x'.repeat(1000), type: 'ext4', totalBytes: 1, availableBytes: 1, inodesTotal: 1, inodesFree: 1 }));
     expect(() => parseFacts(wire({ disks }))).toThrow(/65536/);
   });
 });

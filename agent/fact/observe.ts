@@ -1,4 +1,4 @@
-import type { Address, Disk, Facts } from '../../shared/model/fact.js';
+import type { Address, Disk, Facts, Pressure } from '../../shared/model/fact.js';
 
 /** File systems that hold data on this machine; everything else (network, kernel, memory) is not a disk. */
 const localTypes: ReadonlySet<string> = new Set([
@@ -32,6 +32,19 @@ export function parseCpuinfo(text: string): { cpuModel: string; cpuCount: number
 /** The three averages of /proc/loadavg. */
 export function parseLoadavg(text: string): number[] {
   return text.split(' ').slice(0, 3).map(Number).filter(Number.isFinite);
+}
+
+/** Averages over 300 s of the files of /proc/pressure, empty where there are none; undefined: the kernel tells of none (CONFIG_PSI, psi=0). */
+export function parsePressure(texts: { cpu: string; memory: string; io: string }): Pressure | undefined {
+  const share = (text: string, kind: 'some' | 'full'): number => Math.min(100, Number(new RegExp(`^${kind} .*\\bavg300=([0-9]+(?:\\.[0-9]+)?)`, 'm').exec(text)?.[1] ?? 'NaN'));
+  const pressure = {
+    cpuSome: share(texts.cpu, 'some'),
+    memorySome: share(texts.memory, 'some'),
+    memoryFull: share(texts.memory, 'full'),
+    ioSome: share(texts.io, 'some'),
+    ioFull: share(texts.io, 'full'),
+  };
+  return Object.values(pressure).every(Number.isFinite) ? pressure : undefined;
 }
 
 /** Local file systems of /proc/self/mountinfo (proc(5)), each device once, by its shortest mount point. At most 64. */
@@ -98,13 +111,25 @@ export function guessVirtualization(clues: { container: string; vendor: string; 
 /** Whether facts differ in something lasting, or in a figure by so much that somebody would want to know. */
 export function factsMoved(before: Facts, after: Facts): boolean {
   const lasting = (facts: Facts): string =>
-    JSON.stringify({ ...facts, gatheredAt: 0, uptimeS: 0, load: [], memoryAvailableBytes: 0, swapFreeBytes: 0, disks: facts.disks.map((disk) => [disk.mount, disk.type, disk.totalBytes]) });
+    JSON.stringify({ ...facts, gatheredAt: 0, uptimeS: 0, load: [], memoryAvailableBytes: 0, swapFreeBytes: 0, pressure: facts.pressure !== undefined, disks: facts.disks.map((disk) => [disk.mount, disk.type, disk.totalBytes]) });
   if (lasting(before) !== lasting(after)) return true;
   const share = (a: number, b: number, total: number, part: number): boolean => Math.abs(a - b) > total * part;
   return (
     share(before.memoryAvailableBytes, after.memoryAvailableBytes, after.memoryTotalBytes, 0.05) ||
     share(before.swapFreeBytes, after.swapFreeBytes, after.swapTotalBytes, 0.05) ||
+    pressureMoved(before.pressure, after.pressure) ||
     share(before.load[0] ?? 0, after.load[0] ?? 0, after.cpuCount, 0.5) ||
-    after.disks.some((disk, index) => share(disk.availableBytes, before.disks[index]?.availableBytes ?? 0, disk.totalBytes, 0.01))
+    after.disks.some((disk, index) => share(disk.availableBytes, before.disks[index]?.availableBytes ?? 0, disk.totalBytes, 0.01)) ||
+    after.disks.some((disk, index) => share(disk.inodesFree, before.disks[index]?.inodesFree ?? 0, disk.inodesTotal, 0.01))
   );
+}
+
+/** Percent points by which a pressure has to move to be told at once. */
+const pressureStep = 10;
+
+function pressureMoved(before: Pressure | undefined, after: Pressure | undefined): boolean {
+  if (before === undefined || after === undefined) return false;
+  const figures = ({ cpuSome, memorySome, memoryFull, ioSome, ioFull }: Pressure): number[] => [cpuSome, memorySome, memoryFull, ioSome, ioFull];
+  const later = figures(after);
+  return figures(before).some((value, index) => Math.abs(value - (later[index] ?? value)) > pressureStep);
 }

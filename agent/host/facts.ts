@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { hostname, machine, release, uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Disk, Facts } from '../../shared/model/fact.js';
 import { version } from '../../shared/kit/version.js';
-import { guessVirtualization, parseAddresses, parseCpuinfo, parseLoadavg, parseMeminfo, parseMountinfo, parseOsRelease } from '../fact/observe.js';
+import { guessVirtualization, parseAddresses, parseCpuinfo, parseLoadavg, parseMeminfo, parseMountinfo, parseOsRelease, parsePressure } from '../fact/observe.js';
 
 /** Longest wait for one file system to answer, ms. */
 const statfsMs = 2000;
@@ -36,6 +36,9 @@ export function createFactReader(): FactReader {
         addresses: parseAddresses({ ifInet6: readText('/proc/net/if_inet6'), fibTrie: readText('/proc/net/fib_trie'), route: readText('/proc/net/route') }),
         uptimeS: Math.floor(uptime()),
         agentVersion: version,
+        pressure: parsePressure({ cpu: readText('/proc/pressure/cpu'), memory: readText('/proc/pressure/memory'), io: readText('/proc/pressure/io') }),
+        // Written by what installs a kernel or a library that only a start takes into use (unattended-upgrades, update-notifier-common).
+        rebootRequired: existsSync('/run/reboot-required'),
       };
     },
   };
@@ -77,7 +80,7 @@ async function readDisks(hung: Set<string>): Promise<readonly Disk[]> {
     if (hung.has(mount)) continue;
     hung.add(mount);
     const asked = statfs(mount).then(
-      (stat) => ({ mount, type, totalBytes: stat.blocks * stat.bsize, availableBytes: stat.bavail * stat.bsize }),
+      (stat) => ({ mount, type, totalBytes: stat.blocks * stat.bsize, availableBytes: stat.bavail * stat.bsize, inodesTotal: stat.files, inodesFree: stat.ffree }),
       () => undefined,
     );
     void asked.finally(() => hung.delete(mount));

@@ -2,7 +2,9 @@ import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentSta
 import type { GetHostResponse } from '../../shared/gen/proto/reeve/coordinator/v1/GetHostResponse.js';
 import type { Host } from '../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { HostState } from '../../shared/gen/proto/reeve/coordinator/v1/HostState.js';
+import type { Disk } from '../../shared/gen/proto/reeve/type/v1/Disk.js';
 import type { Facts } from '../../shared/gen/proto/reeve/type/v1/Facts.js';
+import type { Pressure } from '../../shared/gen/proto/reeve/type/v1/Pressure.js';
 import { describeHold } from '../../shared/model/hold.js';
 import { parseHolds } from '../../shared/rpc/hold.js';
 import { fromTimestamp } from '../../shared/rpc/time.js';
@@ -140,8 +142,22 @@ function factFields(facts: Facts): Field[] {
     ['load', facts.load.map((value) => value.toFixed(2)).join(' ')],
     ['memory', facts.memoryTotalBytes === 0 ? '' : `${formatBytes(facts.memoryAvailableBytes)} available of ${formatBytes(facts.memoryTotalBytes)}`],
     ['swap', facts.swapTotalBytes === 0 ? '' : `${formatBytes(facts.swapFreeBytes)} free of ${formatBytes(facts.swapTotalBytes)}`],
-    ...facts.disks.map((disk): Field => [`disk ${disk.mount}`, `${formatBytes(disk.availableBytes)} available of ${formatBytes(disk.totalBytes)}, ${disk.type}`]),
+    ...facts.disks.map((disk): Field => [`disk ${disk.mount}`, `${formatBytes(disk.availableBytes)} available of ${formatBytes(disk.totalBytes)}, ${disk.type}${inodeText(disk)}`]),
     ...facts.addresses.map((address): Field => [`address ${address.interface}`, address.address]),
+    ['pressure', pressureText(facts.pressure)],
+    ['restart needed', facts.rebootRequired ? { text: 'yes, an upgrade waits for it', tone: 'yellow' } : ''],
     ['up', facts.uptimeS === 0 ? '' : formatAge(facts.uptimeS * 1000)],
   ];
+}
+
+/** Inodes are worth a word only where they end before the space does. */
+function inodeText({ inodesTotal, inodesFree }: Disk): string {
+  return inodesTotal > 0 && inodesFree / inodesTotal < 0.1 ? `, only ${String(inodesFree)} of ${String(inodesTotal)} inodes free` : '';
+}
+
+function pressureText(pressure: Pressure | null): string {
+  if (pressure === null) return '';
+  const { cpuSome, memorySome, memoryFull, ioSome, ioFull } = pressure;
+  const percent = (value: number): string => `${value.toFixed(1)}%`;
+  return `waited for a processor ${percent(cpuSome)} of the last 5 minutes, for memory ${percent(memorySome)} (everything: ${percent(memoryFull)}), for disks ${percent(ioSome)} (everything: ${percent(ioFull)})`;
 }

@@ -1,12 +1,12 @@
-import type { Facts, ParsedFacts } from '../../shared/model/fact.js';
+import { completeFacts, type ParsedFacts, type StoredFacts } from '../../shared/model/fact.js';
 import type { Database } from './database.js';
 
 /** What a host last said of itself, and whether all of it could be taken as it was; undefined: nothing yet. */
 export function getFacts(db: Database, hostId: string): ParsedFacts | undefined {
   const text = db.prepare('SELECT facts FROM fact WHERE host_id = ?').pluck().get(hostId) as string | undefined;
   if (text === undefined) return undefined;
-  const { lossy, ...facts } = JSON.parse(text) as Facts & { lossy?: boolean };
-  return { facts, lossy: lossy === true };
+  const { lossy, ...facts } = JSON.parse(text) as StoredFacts & { lossy?: boolean };
+  return { facts: completeFacts(facts), lossy: lossy === true };
 }
 
 /** Stores what hosts said of themselves, all in one transaction. */

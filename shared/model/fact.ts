@@ -27,6 +27,19 @@ export interface Facts {
   readonly agentVersion: string;
   /** sha256 of the machine-id, lower-case hex; empty: not known. A hint to find clones. */
   readonly machineHint: string;
+  /** Undefined: the kernel does not tell, or the agent is of an older release. */
+  readonly pressure: Pressure | undefined;
+  /** An upgrade wants the host to be started anew. */
+  readonly rebootRequired: boolean;
+}
+
+/** Share of the last 300 s in which work waited for something it lacked, percent 0..100 (Documentation/accounting/psi.rst). */
+export interface Pressure {
+  readonly cpuSome: number;
+  readonly memorySome: number;
+  readonly memoryFull: number;
+  readonly ioSome: number;
+  readonly ioFull: number;
 }
 
 /** One mounted file system. */
@@ -35,6 +48,9 @@ export interface Disk {
   readonly type: string;
   readonly totalBytes: number;
   readonly availableBytes: number;
+  /** 0: it has no fixed number, or it is not known. */
+  readonly inodesTotal: number;
+  readonly inodesFree: number;
 }
 
 /** One network address. */
@@ -61,14 +77,21 @@ export interface WireFacts {
   readonly memoryAvailableBytes: number;
   readonly swapTotalBytes: number;
   readonly swapFreeBytes: number;
-  readonly disks: readonly { mount: string; type: string; totalBytes: number; availableBytes: number }[];
+  readonly disks: readonly Disk[];
   readonly addresses: readonly { interface: string; address: string }[];
   readonly uptimeS: number;
   readonly bootId: string;
   readonly virtualization: string;
   readonly agentVersion: string;
   readonly machineHint: Uint8Array;
+  readonly pressure: Pressure | null;
+  readonly rebootRequired: boolean;
 }
+
+/** Facts in the inventory: those that an older release stored lack some. */
+export type StoredFacts = Omit<Facts, 'disks' | 'pressure' | 'rebootRequired'> & {
+  readonly disks: readonly (Omit<Disk, 'inodesTotal' | 'inodesFree'> & Partial<Pick<Disk, 'inodesTotal' | 'inodesFree'>>)[];
+} & Partial<Pick<Facts, 'pressure' | 'rebootRequired'>>;
 
 /** Facts that passed the checks. */
 export interface ParsedFacts {
@@ -104,6 +127,8 @@ export function parseFacts(wire: WireFacts): ParsedFacts {
       type: ingest.text(disk.type),
       totalBytes: ingest.whole(disk.totalBytes),
       availableBytes: ingest.whole(disk.availableBytes),
+      inodesTotal: ingest.whole(disk.inodesTotal),
+      inodesFree: ingest.whole(disk.inodesFree),
     })),
     addresses: ingest
       .list(wire.addresses, factLimits.addresses)
@@ -114,17 +139,20 @@ export function parseFacts(wire: WireFacts): ParsedFacts {
     virtualization: ingest.text(wire.virtualization),
     agentVersion: ingest.text(wire.agentVersion),
     machineHint: ingest.only(wire.machineHint.length === 32 || wire.machineHint.length === 0) ? hex(wire.machineHint) : '',
+    pressure: wire.pressure === null ? undefined : mapPressure(wire.pressure, (value) => ingest.percent(value)),
+    rebootRequired: wire.rebootRequired,
   };
   return { facts, lossy: ingest.lossy };
 }
 
 /** Facts as the wire has them, within its bounds: a long text in a file of the host must not cost it its connection. */
-export function formatFacts(facts: Facts): Omit<WireFacts, 'gatheredAt' | 'load' | 'disks' | 'addresses' | 'machineHint'> & {
+export function formatFacts(facts: Facts): Omit<WireFacts, 'gatheredAt' | 'load' | 'disks' | 'addresses' | 'machineHint' | 'pressure'> & {
   gatheredAt: { seconds: number; nanos: number };
   load: number[];
   disks: Disk[];
   addresses: Address[];
   machineHint: Uint8Array;
+  pressure: Pressure | null;
 } {
   const seconds = Math.floor(facts.gatheredAt / 1000);
   const cut = (text: string): string => text.slice(0, factLimits.textCharacters);
@@ -142,6 +170,7 @@ export function formatFacts(facts: Facts): Omit<WireFacts, 'gatheredAt' | 'load'
     disks: facts.disks.slice(0, factLimits.disks).map((disk) => ({ ...disk, mount: cut(disk.mount), type: cut(disk.type) })),
     addresses: facts.addresses.slice(0, factLimits.addresses),
     machineHint: unhex(facts.machineHint),
+    pressure: facts.pressure ?? null,
   };
 }
 
@@ -163,6 +192,10 @@ class Ingest {
     return this.#same(value, Number.isFinite(value) && value >= 0 && value < 1e9 ? value : 0);
   }
 
+  percent(value: number): number {
+    return this.#same(value, value >= 0 && value <= 100 ? value : 0);
+  }
+
   list<T>(values: readonly T[], most: number): readonly T[] {
     return this.#same(values, values.length > most ? values.slice(0, most) : values);
   }
@@ -176,6 +209,21 @@ class Ingest {
     if (before !== after) this.lossy = true;
     return after;
   }
+}
+
+/** Pressure with each figure altered. */
+function mapPressure({ cpuSome, memorySome, memoryFull, ioSome, ioFull }: Pressure, alter: (value: number) => number): Pressure {
+  return { cpuSome: alter(cpuSome), memorySome: alter(memorySome), memoryFull: alter(memoryFull), ioSome: alter(ioSome), ioFull: alter(ioFull) };
+}
+
+/** Facts as a release stored them: what that one did not know is not known. */
+export function completeFacts(stored: StoredFacts): Facts {
+  return {
+    ...stored,
+    pressure: stored.pressure,
+    rebootRequired: stored.rebootRequired ?? false,
+    disks: stored.disks.map((disk) => ({ ...disk, inodesTotal: disk.inodesTotal ?? 0, inodesFree: disk.inodesFree ?? 0 })),
+  };
 }
 
 function replaceUnsafe(text: string): string {

@@ -363,7 +363,8 @@ function factsOf(clock: Clock, hostname: string): Facts {
   return {
     gatheredAt: clock.now(), hostname, os: 'Debian GNU/Linux 12 (bookworm)', osId: 'debian 12', kernel: '6.1.0-simulated', arch: 'x86_64', cpuModel: 'Simulated', cpuCount: 2,
     load: [0, 0, 0], memoryTotalBytes: 4 * gib, memoryAvailableBytes: 3 * gib, swapTotalBytes: 0, swapFreeBytes: 0,
-    disks: [{ mount: '/', type: 'ext4', totalBytes: 40 * gib, availableBytes: 30 * gib }], addresses: [{ interface: 'eth0', address: '198.18.0.2' }],
+    disks: [{ mount: '/', type: 'ext4', totalBytes: 40 * gib, availableBytes: 30 * gib, inodesTotal: 2_621_440, inodesFree: 2_500_000 }], addresses: [{ interface: 'eth0', address: '198.18.0.2' }],
     uptimeS: 1000, bootId: '00000000-0000-4000-8000-000000000000', virtualization: 'none', agentVersion: 'simulated', machineHint: 'ab'.repeat(32),
+    pressure: { cpuSome: 1.5, memorySome: 0.25, memoryFull: 0, ioSome: 3, ioFull: 2 }, rebootRequired: false,
   };
 }

@@ -171,8 +171,9 @@ export const answers: Handlers = {
     host: hosts[0],
     facts: {
       gatheredAt: ago(30), hostname: 'web1', os: 'Debian GNU/Linux 12 (bookworm)', osId: 'debian 12', kernel: '6.1.0-18-amd64', arch: 'x86_64', cpuModel: 'AMD EPYC 7302P', cpuCount: 2, load: [0.1, 0.25, 1],
-      memoryTotalBytes: 2_147_483_648, memoryAvailableBytes: 1_610_612_736, disks: [{ mount: '/', type: 'ext4', totalBytes: 21_474_836_480, availableBytes: 10_737_418_240 }],
+      memoryTotalBytes: 2_147_483_648, memoryAvailableBytes: 1_610_612_736, disks: [{ mount: '/', type: 'ext4', totalBytes: 21_474_836_480, availableBytes: 10_737_418_240, inodesTotal: 1_310_720, inodesFree: 65_536 }],
       addresses: [{ interface: 'eth0', address: '192.0.2.1' }], uptimeS: 864_000, bootId: 'b0', virtualization: 'kvm', agentVersion: '1.2.3', machineHint: Buffer.alloc(32, 7),
+      pressure: { cpuSome: 5.24, memorySome: 0.5, memoryFull: 0, ioSome: 12, ioFull: 8.25 }, rebootRequired: true,
     },
     status: {
       agentVersion: '1.2.3', capabilities: ['user.adopt'], bootId: 'b0', policyState: 'ok', policyDigest: Buffer.alloc(32, 1), helperState: 'ok', helperVersion: '1.2.3', auditSeq: 17, auditHead: Buffer.alloc(32, 2),
