@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 const pure = ['shared/model/**/*.ts', 'agent/*/plan.ts', 'agent/*/render.ts', 'coordinator/desired/**/*.ts'];
 
 export default tseslint.config(
-  { ignores: ['node_modules/', 'build/', 'dist/', 'shared/gen/', 'native/**/gen/', 'packaging/runtime/node_modules/', '*.config.js', 'test/setup.mjs'] },
+  { ignores: ['node_modules/', 'build/', 'dist/', 'shared/gen/', 'native/**/gen/', 'packaging/runtime/node_modules/', 'coordinator/web/asset/', '*.config.js', 'test/setup.mjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -15,8 +15,12 @@ export function auditService(office: () => Office): Service<OperatorCaller> {
       ...reads,
       handle: (request, context) => {
         const { name, scope } = context.principal;
+        const { action, before } = request;
         // What others did names hosts in its arguments: a caller with a scope sees its own records.
-        const records = listAudit(office().db, parseLimit(request.limit), scope === undefined ? undefined : name).map(({ timeMs, ...record }) => ({ ...record, time: toTimestamp(timeMs) }));
+        const foreign = scope !== undefined && request.principal !== '' && request.principal !== name;
+        const principal = scope !== undefined ? name : request.principal === '' ? undefined : request.principal;
+        const rows = foreign ? [] : listAudit(office().db, parseLimit(request.limit), { principal, ...(action === '' ? {} : { action }), ...(before === 0 ? {} : { before }) });
+        const records = rows.map(({ timeMs, ...record }) => ({ ...record, time: toTimestamp(timeMs) }));
         return Promise.resolve({ records });
       },
     },

@@ -17,6 +17,7 @@ import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import type { Scoped } from './select.js';
 import { audited } from './operator.js';
+import { countHosts, fleetOverview } from './overview.js';
 import { administersFleet, reads } from './row.js';
 import { visibleHosts } from './select.js';
 
@@ -68,6 +69,7 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
         return Promise.resolve({ denyListVersion: signedRecords(office()).denyVersion, denied: stillDenied(office()) });
       },
     },
+    GetOverview: { ...reads, handle: (request, { principal }) => Promise.resolve(fleetOverview(office(), principal, request.limit)) },
     GetStatus: {
       ...reads,
       handle: (_request, context) => {
@@ -75,20 +77,11 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
         const hosts = visibleHosts(db, context.principal);
         const ids = new Set(hosts.map((host) => host.id));
         const counted = (rows: readonly { hostId: string }[]): number => new Set(rows.map((row) => row.hostId).filter((id) => ids.has(id))).size;
-        const joined = hosts.filter((host) => host.state === 'joined');
-        const connected = joined.filter((host) => fleet.live(host.id).state === 'connected').length;
         return Promise.resolve({
           fleetId: authority.fleetId,
           version,
           startedAt: toTimestamp(startedAtMs),
-          hosts: {
-            total: hosts.length,
-            connected,
-            lost: joined.length - connected,
-            invited: hosts.filter((host) => host.state === 'invited').length,
-            quarantined: hosts.filter((host) => host.state === 'quarantined').length,
-            revoked: hosts.filter((host) => host.state === 'revoked').length,
-          },
+          hosts: countHosts(office(), hosts),
           health: fleetHealth(office(), fleet, hosts).map((item) => ({ ...item, since: toTimestamp(item.since) })),
           pending: counted(listPending(db)),
           drifted: counted(listDrift(db)),

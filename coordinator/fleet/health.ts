@@ -35,8 +35,8 @@ const clockWarningMs = 5 * 60_000;
 /** A certificate that should have been renewed long ago, ms before its end. */
 const certificateWarningMs = 2 * 86_400_000;
 
-/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted, a held noun is not pending, nor is noun vhost where sites are parked. */
-export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[]): Health[] {
+/** What is wrong now with the coordinator and these hosts, errors first, then by host. One cause, one line: a lost host is not also pending or drifted, a held noun is not pending, nor is noun vhost where sites are parked. At most `most` of them. */
+export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[], most = 1000): Health[] {
   const { db } = world;
   const now = world.clock.now();
   const hosts = new Map(about.map((host) => [host.id, host]));
@@ -98,7 +98,7 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     if (problem !== undefined) health.push({ ...problem, hostName: source.name });
   }
   const rank = (item: Health): string => `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}`;
-  return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, 1000);
+  return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, most);
 }
 
 function holdHealth(host: HostRow, hold: Hold, owed: readonly string[]): Health {

@@ -75,9 +75,25 @@ export function addAudit(db: Database, entry: AuditEntry): void {
   db.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(seq, cut.timeMs, cut.principal, cut.action, cut.arguments, cut.phase, cut.operationId, cut.code, hash);
 }
 
-/** The newest records, newest first; of one principal when it is named. */
-export function listAudit(db: Database, limit: number, principal?: string): AuditRow[] {
-  return (db.prepare('SELECT * FROM audit WHERE ? IS NULL OR principal = ? ORDER BY seq DESC LIMIT ?').all(principal ?? null, principal ?? null, limit) as Sql[]).map(fromSql);
+/** Which records. */
+export interface AuditFilter {
+  /** Only of this one, whole. */
+  readonly principal?: string | undefined;
+  /** Only actions that begin so. */
+  readonly action?: string | undefined;
+  /** Only records with a lower number. */
+  readonly before?: number | undefined;
+}
+
+/** The newest records that fit, newest first. */
+export function listAudit(db: Database, limit: number, { principal, action, before }: AuditFilter = {}): AuditRow[] {
+  const rows = db
+    .prepare(
+      `SELECT * FROM audit WHERE (@principal IS NULL OR principal = @principal) AND (@action IS NULL OR substr(action, 1, length(@action)) = @action) AND (@before IS NULL OR seq < @before)
+       ORDER BY seq DESC LIMIT @limit`,
+    )
+    .all({ principal: principal ?? null, action: action ?? null, before: before ?? null, limit }) as Sql[];
+  return rows.map(fromSql);
 }
 
 /** What checking the chain found. */

@@ -73,6 +73,12 @@ export function certsToTell(db: Database, beforeMs: number): CertRow[] {
   return (db.prepare(`SELECT ${columns} WHERE not_after_s < ? OR state <> 'ok'`).all(Math.floor(beforeMs / 1000)) as Sql[]).map(fromSql);
 }
 
+/** Of these hosts, the ends of all certificates of which the host has said something, unix ms, ascending. */
+export function certEndings(db: Database, hostIds: ReadonlySet<string>): number[] {
+  const rows = db.prepare('SELECT host_id, not_after_s FROM cert_state WHERE not_after_s IS NOT NULL ORDER BY not_after_s').all() as { host_id: string; not_after_s: number }[];
+  return rows.filter((row) => hostIds.has(row.host_id)).map((row) => row.not_after_s * 1000);
+}
+
 /** All self-signed certificates that end before a time (unix ms). */
 export function selfSignedBefore(db: Database, beforeMs: number): CertRow[] {
   return (db.prepare(`SELECT ${columns} WHERE cert.days IS NOT NULL AND not_after_s < ?`).all(Math.floor(beforeMs / 1000)) as Sql[]).map(fromSql);

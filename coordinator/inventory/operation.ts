@@ -77,23 +77,39 @@ export function getOperation(db: Database, id: string): OperationRow | undefined
   return row === undefined ? undefined : fromSql(row);
 }
 
-/** The newest operations. */
-export function listOperations(db: Database, limit: number): OperationRow[] {
-  return (db.prepare('SELECT * FROM operation ORDER BY id DESC LIMIT ?').all(limit) as Sql[]).map(fromSql);
+/** Which operations. */
+export interface OperationFilter {
+  /** What a caller with a scope sees: what it began itself, or what was about a host with one of these labels. undefined: everything. */
+  readonly of?: { readonly operator: string; readonly scope: readonly Label[] } | undefined;
+  /** None: however they ended. */
+  readonly outcomes?: readonly OutcomeWord[];
+  /** Only those about this host. */
+  readonly hostId?: string | undefined;
+  /** Only those that began before the one with this id. */
+  readonly before?: string | undefined;
 }
 
-/** The newest operations that an operator began, or that were about a host with one of these labels. */
-export function listOperationsOf(db: Database, of: { operator: string; scope: readonly Label[] }, limit: number): OperationRow[] {
+/** The newest operations that fit. */
+export function listOperations(db: Database, limit: number, { of, outcomes = [], hostId, before }: OperationFilter = {}): OperationRow[] {
   const rows = db
     .prepare(
-      `SELECT * FROM operation WHERE operator = ? OR EXISTS (
-         SELECT 1 FROM operation_host JOIN host_label USING (host_id)
-         JOIN json_each(?) AS label ON label.value ->> 'key' = host_label.key AND label.value ->> 'value' = host_label.value
-         WHERE operation_id = operation.id)
-       ORDER BY id DESC LIMIT ?`,
+      `SELECT * FROM operation
+       WHERE (@operator IS NULL OR operator = @operator OR EXISTS (
+           SELECT 1 FROM operation_host JOIN host_label USING (host_id)
+           JOIN json_each(@scope) AS label ON label.value ->> 'key' = host_label.key AND label.value ->> 'value' = host_label.value
+           WHERE operation_id = operation.id))
+         AND (@before IS NULL OR id < @before)
+         AND (@outcomes = '[]' OR outcome IN (SELECT value FROM json_each(@outcomes)))
+         AND (@hostId IS NULL OR EXISTS (SELECT 1 FROM operation_host WHERE operation_id = operation.id AND host_id = @hostId))
+       ORDER BY id DESC LIMIT @limit`,
     )
-    .all(of.operator, JSON.stringify(of.scope), limit) as Sql[];
+    .all({ operator: of?.operator ?? null, scope: JSON.stringify(of?.scope ?? []), before: before ?? null, outcomes: JSON.stringify(outcomes), hostId: hostId ?? null, limit }) as Sql[];
   return rows.map(fromSql);
+}
+
+/** How many parts an operation has, and how many of them have ended. */
+export function countParts(db: Database, id: string): { parts: number; partsEnded: number } {
+  return db.prepare(`SELECT count(*) AS parts, count(*) FILTER (WHERE outcome <> 'running') AS partsEnded FROM operation_host WHERE operation_id = ?`).get(id) as { parts: number; partsEnded: number };
 }
 
 /** The hosts of an operation. */
