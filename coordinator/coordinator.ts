@@ -21,12 +21,15 @@ import { addFleet, getFleet, type Fleet as FleetPorts } from './inventory/fleet.
 import { noteFormat } from './inventory/format.js';
 import { noteCoordinatorKey, tidyCoordinatorKeys } from './inventory/coordinator-key.js';
 import { tidyKeys } from './inventory/key.js';
+import { openHistory } from './inventory/history.js';
 import { orphanOperations, tidyOperations } from './inventory/operation.js';
 import { tidySpans } from './inventory/access-span.js';
 import { tidyTokens } from './inventory/token.js';
 import { isUnwritable, noting, refuseWrites, writing } from './inventory/write.js';
 import { tidyLoginTokens } from './inventory/login-token.js';
 import { tidyOperatorKeys } from './inventory/operator-key.js';
+import { tidyWebSessions } from './inventory/web-login.js';
+import { sessionLife } from '../shared/model/web-login.js';
 import type { Office } from './office.js';
 import { listenForOperators } from './operators.js';
 import { defaultPackageDir } from '../shared/kit/package-folder.js';
@@ -36,6 +39,7 @@ import { createBackupEngine } from './reconcile/backup-engine.js';
 import { keepCerts } from './reconcile/cert-due.js';
 import { createChangeEngine } from './reconcile/change.js';
 import { keepExpiries } from './reconcile/expiry.js';
+import { keepHistory } from './reconcile/history.js';
 import { keepHolds } from './reconcile/hold.js';
 import { settleHost } from './reconcile/settle.js';
 import { createWaits } from './reconcile/wait.js';
@@ -50,6 +54,8 @@ export interface CoordinatorOptions {
   readonly socketPath: string;
   /** The program of native/peercred. */
   readonly peercred: string;
+  /** Account of the process of the status page; absent: reeve-web. */
+  readonly webAccount?: string;
   /** Address to bind the agents' ports to. */
   readonly bind: string;
   /** Address to bind the port of operators on other machines to; undefined: it is not opened. */
@@ -117,6 +123,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     packageDir: options.packageDir ?? defaultPackageDir,
     socketPath: options.socketPath,
     peercred: options.peercred,
+    ...(options.webAccount === undefined ? {} : { webAccount: options.webAccount }),
     log: options.log,
     clock: options.clock,
     office: () => running?.office,
@@ -137,6 +144,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       stop.abort();
       office.holds.close();
       office.expiries.close();
+      office.histories.close();
       office.certs.close();
       await office.backups.keeper.close();
       await ports.close(graceMs);
@@ -145,6 +153,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       // Its calls have failed with the connections; what it still writes must find the database open.
       while (settling.size > 0) await Promise.all(settling);
       office.db.close();
+      office.history.close();
     },
   };
 }
@@ -183,7 +192,8 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   // Sockets of a coordinator that was killed.
   rmSync(linkDir, { recursive: true, force: true });
   mkdirSync(linkDir, { mode: 0o700 });
-  const world: World = { db, authority, clock, log, linkDir, epoch: row.epoch, ownAddresses: options.ownAddresses ?? machineAddresses, waits: createWaits() };
+  const history = openHistory(join(options.stateDir, 'metrics.db'), { ...openOptions(options), log });
+  const world: World = { db, history, authority, clock, log, linkDir, epoch: row.epoch, ownAddresses: options.ownAddresses ?? machineAddresses, waits: createWaits() };
   const fleet = createFleet(world);
   const perHost = createKeyedQueue();
   const changes = createChangeEngine(world, fleet, perHost);
@@ -207,6 +217,7 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const converge = (hostId: string): void => {
     if (fleet.live(hostId).state === 'connected') settle(hostId);
   };
+  const histories = keepHistory(world, fleet);
   const expiries = keepExpiries(world, converge);
   const certs = keepCerts(world, converge);
   const engine = createBackupEngine(world, fleet, options.onBug);
@@ -217,7 +228,7 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
     open.ports?.updateCertificate();
     return noteKey(office);
   };
-  const office: Office = { ...world, fleet, changes, holds, expiries, certs, backups: { engine, keeper }, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
+  const office: Office = { ...world, fleet, changes, holds, expiries, histories, certs, backups: { engine, keeper }, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
   noteKey(office);
   const ports = await listenOnNetwork(options, office, row);
   open.ports = ports;
@@ -278,6 +289,7 @@ function keepHouse(office: Office): void {
   const { db, log } = office;
   const now = office.clock.now();
   for (const tidy of [tidyKeys, tidyOperatorKeys, tidyTokens, tidyCoordinatorKeys, tidyLoginTokens, tidyOperations, tidySpans]) noting(db, log, () => tidy(db, now));
+  noting(db, log, () => tidyWebSessions(db, now, sessionLife.idleMs));
   const { fromMs, toMs } = office.authority.coordinatorValidity();
   // One that begins in the future was made while this clock was far ahead: nobody takes it now.
   if (fromMs <= now && toMs - now > certificateLife.coordinatorMs * (0.45 + 0.1 * random())) return;

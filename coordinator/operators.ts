@@ -2,6 +2,7 @@ import { listen, type Listener } from '../shared/rpc/listener.js';
 import { ReeveServerCredentials, type TlsIdentity } from '../shared/rpc/tls.js';
 import { remoteOperatorOf } from './api/login.js';
 import { createOperatorServer, type OperatorServerOptions } from './api/server.js';
+import { refuseSession } from './api/web-session.js';
 import type { Office } from './office.js';
 
 /** The port that operators on other machines dial. */
@@ -22,6 +23,7 @@ export async function listenForOperators(office: Office, options: OperatorServer
   const { server, refusals } = createOperatorServer(options, {
     overNetwork: true,
     authenticate: (call) => {
+      refuseSession(call.metadata);
       const caller = remoteOperatorOf(office, call);
       open.listener?.authenticated(call.getPeer());
       return caller;

@@ -23,7 +23,7 @@ import { hostFor, inScope, type Scoped } from './select.js';
 /** Who gets in where, for operators. */
 export function accessService(office: () => Office): Service<OperatorCaller> {
   return defineService<AccessServiceDefinition, OperatorCaller>('reeve.coordinator.v1.AccessService', {
-    ListAccess: { ...reads, handle: (request, { principal }) => Promise.resolve({ access: list(office(), principal, request) }) },
+    ListAccess: { ...reads, handle: (request, { principal }) => Promise.resolve({ access: listAccess(office(), principal, request) }) },
     ExplainAccess: {
       ...reads,
       handle: (request, { principal }) => {
@@ -45,7 +45,8 @@ export function accessService(office: () => Office): Service<OperatorCaller> {
   });
 }
 
-function list(office: Office, caller: Scoped, request: ListAccessRequest): AccessInput[] {
+/** Who gets in, as is asked. Errors: FIELD_*, HOST_UNKNOWN, PERSON_UNKNOWN. */
+export function listAccess(office: Office, caller: Scoped, request: ListAccessRequest): AccessInput[] {
   const { db, clock } = office;
   if ((request.person === '') === (request.host === '')) throw fieldMissing('whose access', 'either a person or a host');
   const user = request.user === '' ? undefined : parseAccountName(request.user);

@@ -5,16 +5,20 @@ import type { Caller } from '../../shared/rpc/server.js';
 import type { Database } from '../inventory/database.js';
 import { getOperator } from '../inventory/operator.js';
 import type { LocalPeer } from './peer.js';
+import type { WebSession } from './web-session.js';
 
 /** An operator at the API. */
 export interface OperatorCaller extends Caller {
-  readonly role: Role;
+  /** web: the process of the status page itself; person: somebody with a session of it who is no operator. */
+  readonly role: Role | 'web' | 'person';
   /** Name of the local account, or of the operator on another machine. */
   readonly account: string;
   /** Limited to hosts with one of these labels; undefined: the whole fleet. */
   readonly scope: readonly Label[] | undefined;
   /** Public key of the certificate (SubjectPublicKeyInfo, DER); undefined for a local account. */
   readonly publicKey?: Buffer;
+  /** The session of the status page through which the call comes. */
+  readonly session?: WebSession;
 }
 
 /** The group whose members have a role without being named one by one. */

@@ -120,7 +120,7 @@ function parseNewKeys(wire: readonly WireKey[]): readonly KeyLine[] {
 }
 
 /** Adds keys to an owner; those that it has get the options and the comment that are given. Errors: PERSON_UNKNOWN, PERSON_INACTIVE, KEY_EXISTS for each key that is somebody else's. */
-function storeKeyLines(db: Database, owner: NewKey['owner'], lines: readonly KeyLine[], now: number): AccessEdit {
+export function storeKeyLines(db: Database, owner: NewKey['owner'], lines: readonly KeyLine[], now: number): AccessEdit {
   if (owner.kind === 'person' && !findPerson(db, owner.name).active) throw reeveError('PERSON_INACTIVE', { value: owner.name });
   const taken: ErrorItem[] = [];
   const edits = lines.flatMap((line) => {
@@ -168,7 +168,8 @@ function list(db: Database, caller: Scoped, request: ListKeyRequest): KeyRow[] {
   return keys.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : sortKey(a) > sortKey(b) ? 1 : a.id - b.id));
 }
 
-function formatKey(row: KeyRow): KeyInput {
+/** A key as the wire has it. */
+export function formatKey(row: KeyRow): KeyInput {
   const { owner, key, comment, flags, from, expiresAtMs } = row;
   return {
     fingerprint: formatFingerprint(row.fingerprint),

@@ -30,6 +30,8 @@ import { policyService } from './policy.js';
 import { createRefusals, type Refusals } from './refusal.js';
 import { userService } from './user.js';
 import { vhostService } from './vhost.js';
+import { webService } from './web.js';
+import { refuseSession, webAccount, webCallerOf } from './web-session.js';
 
 /** What the operators' API is made of. */
 export interface ApiOptions {
@@ -41,6 +43,8 @@ export interface ApiOptions {
   readonly socketPath: string;
   /** The program of native/peercred. */
   readonly peercred: string;
+  /** Account of the process of the status page; absent: reeve-web. */
+  readonly webAccount?: string;
   readonly log: Logger;
   readonly clock: Clock;
   /** The running coordinator; undefined before `reeve init`. */
@@ -81,6 +85,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     policyService(office),
     userService(office),
     vhostService(office),
+    webService(office),
   ];
 }
 
@@ -103,6 +108,13 @@ export function createOperatorServer(options: OperatorServerOptions, door: { ove
   return { server, refusals };
 }
 
+/** Who calls at the local socket. Whatever else is said of the account of the status page, it is that. */
+function localCaller(options: ApiOptions, peer: LocalPeer, { metadata }: AuthenticatedCall): OperatorCaller {
+  if (peer.user === (options.webAccount ?? webAccount)) return webCallerOf(options.office(), metadata);
+  refuseSession(metadata);
+  return operatorOf(options.office()?.db, peer);
+}
+
 /** Serves the operators' API on a unix socket. */
 export async function serveApi(options: ApiOptions): Promise<Listener> {
   const peers = new Map<string, LocalPeer>();
@@ -113,7 +125,7 @@ export async function serveApi(options: ApiOptions): Promise<Listener> {
     authenticate: (call) => {
       const peer = peers.get(call.getPeer());
       if (peer === undefined) throw reeveError('IDENTITY_REFUSED', { reason: 'the account is not known' });
-      const caller = operatorOf(options.office()?.db, peer);
+      const caller = localCaller(options, peer, call);
       open.listener?.authenticated(call.getPeer());
       return caller;
     },

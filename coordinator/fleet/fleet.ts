@@ -12,6 +12,7 @@ import { getHost, listHosts, quarantined, setAgentVersion, setAuditHead, setLast
 import { joinedBehind } from '../inventory/relay.js';
 import { setObserved } from '../inventory/generation.js';
 import { currentKey, getHostKey, promoteKey } from '../inventory/key.js';
+import { noteChange } from '../inventory/revision.js';
 import { noting } from '../inventory/write.js';
 import type { World } from '../world.js';
 import { keepConnection, type Connection } from './connection.js';
@@ -143,6 +144,7 @@ export function createFleet(world: World): Fleet {
         if (key?.state === 'staged') noting(db, log, () => promoteKey(db, key));
         update(hostId, { state: 'connected', sinceMs: clock.now(), reason: '', certificateNotAfterMs: notAfterMs });
         log.info({ host: name() }, 'host connected');
+        noteChange(db);
         up(hostId);
         wakeBehind(hostId);
       },
@@ -156,6 +158,7 @@ export function createFleet(world: World): Fleet {
       onDown: (reason) => {
         const before = lives.get(hostId);
         if (before?.state === 'connected') log.warn({ host: name(), reason }, 'host lost');
+        if (before?.state === 'connected' || before?.reason !== reason) noteChange(db);
         update(hostId, { state: 'lost', reason, ...(before?.state === 'lost' ? {} : { sinceMs: clock.now() }) });
       },
     });
@@ -260,7 +263,8 @@ function receive(world: World, hostId: string, event: WatchEvent, to: { update: 
   const digests = event.digests.slice(0, 64).filter(({ digest }) => digest.length === 32);
   if (digests.length === 0) return;
   noting(world.db, world.log, () => {
-    for (const { noun, digest } of digests) setObserved(world.db, { hostId, noun: noun.slice(0, 64), digest, now: world.clock.now() });
+    const moved = digests.filter(({ noun, digest }) => setObserved(world.db, { hostId, noun: noun.slice(0, 64), digest, now: world.clock.now() }));
+    if (moved.length > 0) noteChange(world.db);
   });
 }
 

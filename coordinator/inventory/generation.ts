@@ -109,13 +109,14 @@ export function setReverted(db: Database, reverted: { hostId: string; noun: stri
   db.prepare('UPDATE generation SET reverted = ? WHERE host_id = ? AND noun = ? AND applied < ?').run(reverted.generation, reverted.hostId, reverted.noun, reverted.generation);
 }
 
-/** The digest a host reported. Writes only when it is another. */
-export function setObserved(db: Database, observed: { hostId: string; noun: string; digest: Buffer; now: number }): void {
-  db.prepare('UPDATE generation SET observed_digest = ?, since_ms = ? WHERE host_id = ? AND noun = ? AND observed_digest IS NOT ?').run(
+/** The digest a host reported. Writes only when it is another; answers whether it is. */
+export function setObserved(db: Database, observed: { hostId: string; noun: string; digest: Buffer; now: number }): boolean {
+  const { changes } = db.prepare('UPDATE generation SET observed_digest = ?, since_ms = ? WHERE host_id = ? AND noun = ? AND observed_digest IS NOT ?').run(
     observed.digest,
     observed.now,
     observed.hostId,
     observed.noun,
     observed.digest,
   );
+  return changes > 0;
 }

@@ -1,3 +1,4 @@
+import { alertTables } from './migration-alert.js';
 import { backupTables } from './migration-backup.js';
 import { certTables } from './migration-cert.js';
 import { containerTables } from './migration-container.js';
@@ -5,6 +6,7 @@ import { keyTables } from './migration-key.js';
 import { natTables } from './migration-nat.js';
 import { revocationTables } from './migration-revocation.js';
 import { vhostTables } from './migration-vhost.js';
+import { webLoginTables } from './migration-web-login.js';
 
 /**
  * The schema, as steps that only go forward. A step is never altered once it was released; a test compares a fresh database with a migrated one.
@@ -267,4 +269,6 @@ export const migrations: readonly string[] = [
   certTables,
   backupTables,
   containerTables,
+  webLoginTables,
+  alertTables,
 ];

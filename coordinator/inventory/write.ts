@@ -2,6 +2,7 @@ import Sqlite from 'better-sqlite3';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import type { Logger } from '../../shared/kit/log.js';
 import type { Database } from './database.js';
+import { noteChange } from './revision.js';
 
 /** Databases that were found damaged, with what is wrong: they are read, and not written any more. */
 const damaged = new WeakMap<Database, string>();
@@ -21,6 +22,12 @@ export function damageOf(db: Database): string | undefined {
  * Errors: AUDIT_UNWRITABLE when the disk refuses, DATABASE_UNSAFE when the database was found damaged.
  */
 export function writing<T>(db: Database, work: () => T): T {
+  const result = stored(db, work);
+  noteChange(db);
+  return result;
+}
+
+function stored<T>(db: Database, work: () => T): T {
   const reason = damaged.get(db);
   if (reason !== undefined) throw reeveError('DATABASE_UNSAFE', { value: db.name, reason: `it is damaged: ${reason}` });
   return translating(() => db.transaction(work).immediate());
@@ -44,12 +51,12 @@ export function isUnwritable(error: unknown): error is ReeveError {
 }
 
 /**
- * Runs `work` like writing(), for what is done again by itself (what hosts say, forgetting what is old): a database that takes no writes loses it, and that is logged. Answers
- * whether it was written.
+ * Runs `work` like writing(), for what is done again by itself (what hosts say, forgetting what is old): a database that takes no writes loses it, and that is logged. Who
+ * watches is not told; the caller does that where it is worth it. Answers whether it was written.
  */
 export function noting(db: Database, log: Logger, work: () => void): boolean {
   try {
-    writing(db, work);
+    stored(db, work);
     return true;
   } catch (error) {
     if (!isUnwritable(error)) throw error;

@@ -5,6 +5,7 @@ import { addAudit } from '../inventory/audit.js';
 import { getBackup } from '../inventory/backup.js';
 import { addProof } from '../inventory/backup-proof.js';
 import { setRun, setRunDetails, tidyRuns, type ProblemRow } from '../inventory/backup-run.js';
+import { noteChange } from '../inventory/revision.js';
 import { isUnwritable, writing } from '../inventory/write.js';
 import type { World } from '../world.js';
 import type { BackupFleet } from './backup-agent.js';
@@ -101,8 +102,12 @@ function workOf({ world, fleet }: RunTools, { job }: RunOrder, live: Live, signa
     phase(phase) {
       live.phase = phase;
       live.progress = nothing;
+      noteChange(world.db);
     },
-    progress: (progress) => void (live.progress = progress),
+    progress(progress) {
+      live.progress = progress;
+      noteChange(world.db);
+    },
     problem(problem) {
       live.run = { ...live.run, problems: live.run.problems + 1 };
       if (live.problems.length < mostRuns.problems) live.problems.push(problem);

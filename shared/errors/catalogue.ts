@@ -218,6 +218,16 @@ export const catalogue = {
   CONTAINER_ADOPT: row(292, 'FAILED_PRECONDITION', 1, 'Container "{value}" of host "{host}" cannot be taken over: {rule}'),
   CONTAINER_SNAPSHOT: row(293, 'NOT_FOUND', 2, 'Container "{value}" of host "{host}" has no snapshot "{rule}"', 'See: reeve container snapshot list {host} {value}'),
 
+  UNIT_PROTECTED: row(300, 'PERMISSION_DENIED', 1, 'Unit "{value}" of host "{host}" is never restarted by Reeve, whatever the policy says: {rule}'),
+  UNIT_FAILED: row(301, 'FAILED_PRECONDITION', 1, '{value} on host "{host}" failed: {rule}'),
+
+  WEB_LOGIN_UNKNOWN: row(320, 'NOT_FOUND', 2, 'Nobody logs in to the status page as "{value}"', 'See: reeve web login list'),
+  WEB_SESSION_ENDED: row(321, 'UNAUTHENTICATED', 2, 'There is no such session of the status page: {reason}', 'Log in to it.'),
+
+  ALERT_ROUTE_UNKNOWN: row(310, 'NOT_FOUND', 2, 'No route "{value}" of alerts is known', 'See: reeve alert route list'),
+  ALERT_MUTE_UNKNOWN: row(311, 'NOT_FOUND', 2, 'No mute "{value}" is known', 'See: reeve alert mutes'),
+  ALERT_UNCONFIGURED: row(312, 'FAILED_PRECONDITION', 2, 'Alerts cannot be told to "{value}": {rule}', '{remedy}'),
+
   DATABASE_NEWER: row(180, 'FAILED_PRECONDITION', 70, 'The database {value} was written by reeve-coordinator {owner}, a newer one: {rule}', 'Install reeve-coordinator {owner} or a later one; the database was not touched.'),
   STATE_NEWER: row(181, 'FAILED_PRECONDITION', 1, 'The state in {value} was written by reeve-agent {owner}, a newer one: {rule}', 'Install reeve-agent {owner} or a later one; the state was not touched.'),
   AGENT_NOT_SERVING: row(182, 'UNAVAILABLE', 1, 'The agent does not serve: {reason}', 'See: systemctl status reeve-agent reeve-privd.socket reeve-privd'),

@@ -20,7 +20,7 @@ export interface Channel {
     service: ServiceName<Definition>,
     method: M,
     request: RequestInputOf<Definition[M & keyof Definition]>,
-    options: { signal?: AbortSignal },
+    options: Pick<CallOptions, 'signal' | 'metadata'>,
   ): AsyncGenerator<ResponseOf<Definition[M & keyof Definition]>>;
   /**
    * Makes a call in which both sides stream. `messages` are sent as fast as the peer takes them; their end is told to the peer, an error of theirs ends the call.
@@ -52,6 +52,8 @@ export interface CallOptions {
   readonly deadlineMs: number;
   /** Ends the call early. */
   readonly signal?: AbortSignal;
+  /** What the call carries beside its request. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** How to reach a peer. */
@@ -105,6 +107,13 @@ export function openChannel(settings: ChannelSettings): Channel {
 
 const noMetadata = new Metadata();
 
+function metadataOf({ metadata }: Pick<CallOptions, 'metadata'>): Metadata {
+  if (metadata === undefined) return noMetadata;
+  const made = new Metadata();
+  for (const [name, value] of Object.entries(metadata)) made.set(name, value);
+  return made;
+}
+
 /** A channel as its calls see it: unary ones are ended with it without a listener each on a signal of the connection, which costs several per cent of a call. */
 interface OpenChannel {
   readonly client: Client;
@@ -121,7 +130,7 @@ function callUnary(channel: OpenChannel, method: MethodDefinition<unknown, unkno
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      noMetadata,
+      metadataOf(options),
       { deadline: Date.now() + options.deadlineMs },
       (error, response) => {
         channel.calls.delete(call);
@@ -142,9 +151,9 @@ async function* callStream(
   settings: ChannelSettings,
   method: MethodDefinition<unknown, unknown>,
   request: unknown,
-  options: { signal?: AbortSignal },
+  options: Pick<CallOptions, 'signal' | 'metadata'>,
 ): AsyncGenerator {
-  const call = client.makeServerStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, request, noMetadata);
+  const call = client.makeServerStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, request, metadataOf(options));
   const abort = (): void => call.cancel();
   if (options.signal?.aborted === true) abort();
   options.signal?.addEventListener('abort', abort, { once: true });
