@@ -4,6 +4,7 @@ import type { BackupEngine } from './reconcile/backup-engine.js';
 import type { CertKeeper } from './reconcile/cert-due.js';
 import type { ChangeEngine } from './reconcile/change.js';
 import type { ExpiryKeeper } from './reconcile/expiry.js';
+import type { HistoryKeeper } from './reconcile/history.js';
 import type { HoldKeeper } from './reconcile/hold.js';
 import type { World } from './world.js';
 
@@ -13,6 +14,7 @@ export interface Office extends World {
   readonly changes: ChangeEngine;
   readonly holds: HoldKeeper;
   readonly expiries: ExpiryKeeper;
+  readonly histories: HistoryKeeper;
   readonly certs: CertKeeper;
   readonly backups: { readonly engine: BackupEngine; readonly keeper: BackupKeeper };
   /** Makes a new key and certificate for the coordinator and takes it into use at once. Answers the key's fingerprint. */

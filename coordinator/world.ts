@@ -1,12 +1,15 @@
 import type { Clock } from '../shared/kit/clock.js';
 import type { Logger } from '../shared/kit/log.js';
 import type { Database } from './inventory/database.js';
+import type { History } from './inventory/history.js';
 import type { Authority } from './pki/authority.js';
 import type { Waits } from './reconcile/wait.js';
 
 /** What the parts of an initialised coordinator share; main builds it. */
 export interface World {
   readonly db: Database;
+  /** How hosts did, in a file of its own. */
+  readonly history: History;
   readonly authority: Authority;
   readonly clock: Clock;
   readonly log: Logger;

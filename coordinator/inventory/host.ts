@@ -84,6 +84,11 @@ export function listHosts(db: Database, options: { retired: boolean } = { retire
   return rows.map(fromSql);
 }
 
+/** Ids of the hosts that have joined. */
+export function joinedIds(db: Database): string[] {
+  return db.prepare("SELECT id FROM host WHERE state = 'joined'").pluck().all() as string[];
+}
+
 /** A host by id; undefined when there is none. */
 export function getHost(db: Database, id: string): HostRow | undefined {
   const row = db.prepare('SELECT * FROM host WHERE id = ?').get(id) as Sql | undefined;
@@ -283,6 +288,17 @@ export function setAuditHead(db: Database, id: string, head: { seq: number; hash
 export function labelsOf(db: Database, id: string): string[] {
   const rows = db.prepare('SELECT key, value FROM host_label WHERE host_id = ? ORDER BY key').all(id) as Label[];
   return rows.map(formatLabel);
+}
+
+/** Labels of all hosts, by host id; those of one host sorted. */
+export function listLabels(db: Database): ReadonlyMap<string, readonly Label[]> {
+  const labels = new Map<string, Label[]>();
+  for (const { host_id: id, ...label } of db.prepare('SELECT host_id, key, value FROM host_label ORDER BY host_id, key').all() as (Label & { host_id: string })[]) {
+    const known = labels.get(id);
+    if (known === undefined) labels.set(id, [label]);
+    else known.push(label);
+  }
+  return labels;
 }
 
 /** Whether a host has a label. */

@@ -10,6 +10,7 @@ import type { LinkKind } from '../../shared/model/link.js';
 import type { Channel } from '../../shared/rpc/client.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { openDatabase, type Database } from '../inventory/database.js';
+import { openHistory } from '../inventory/history.js';
 import { addHost, getHost, setJoined } from '../inventory/host.js';
 import { createAuthority, type Authority } from '../pki/authority.js';
 import type { World } from '../world.js';
@@ -56,7 +57,7 @@ beforeEach(() => {
   confirmed = [];
   hungUp = [];
   offsetMs = 0;
-  world = { db, authority, clock: systemClock, log: createLog('test', 'silent'), linkDir: '/nowhere', epoch: 1, ownAddresses: () => own, waits: createWaits() };
+  world = { db, history: openHistory(':memory:', { log: createLog('test', 'silent') }), authority, clock: systemClock, log: createLog('test', 'silent'), linkDir: '/nowhere', epoch: 1, ownAddresses: () => own, waits: createWaits() };
 });
 
 /** Adds a host that has joined and is connected. Its id is its name, padded. */

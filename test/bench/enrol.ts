@@ -6,6 +6,7 @@ import { createBackupEngine } from '../../coordinator/reconcile/backup-engine.js
 import { createChangeEngine } from '../../coordinator/reconcile/change.js';
 import { keepCerts } from '../../coordinator/reconcile/cert-due.js';
 import { keepExpiries } from '../../coordinator/reconcile/expiry.js';
+import { keepHistory } from '../../coordinator/reconcile/history.js';
 import { keepHolds } from '../../coordinator/reconcile/hold.js';
 import { openBareGrpc } from '../support/bench-bare-client.js';
 import type { BenchCoordinator } from '../support/bench-coordinator.js';
@@ -19,7 +20,7 @@ const rounds = { warmUp: 3, rounds: 20 };
 export async function benchEnrol(coordinator: BenchCoordinator, fleet: Fleet, joiner: BenchProcess, barePorts: readonly number[]): Promise<Figure[]> {
   const { world, perHost } = coordinator;
   const engine = createBackupEngine(world, fleet, () => undefined);
-  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), expiries: keepExpiries(world, () => undefined), certs: keepCerts(world, () => undefined), backups: { engine, keeper: keepBackups(world, fleet, engine) }, converge: () => undefined, operatorsOpen: false, renewCertificate: () => '', startedAtMs: world.clock.now() };
+  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), expiries: keepExpiries(world, () => undefined), histories: keepHistory(world, fleet), certs: keepCerts(world, () => undefined), backups: { engine, keeper: keepBackups(world, fleet, engine) }, converge: () => undefined, operatorsOpen: false, renewCertificate: () => '', startedAtMs: world.clock.now() };
   const ports = await listenForAgents(office, {
     host: '127.0.0.1',
     agentsPort: 0,

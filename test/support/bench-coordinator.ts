@@ -5,6 +5,7 @@ import type { AgentIdentity } from '../../agent/identity/identity.js';
 import { createFleet, type Fleet } from '../../coordinator/fleet/fleet.js';
 import { openDatabase } from '../../coordinator/inventory/database.js';
 import { addFleet } from '../../coordinator/inventory/fleet.js';
+import { openHistory } from '../../coordinator/inventory/history.js';
 import { addHost, getHost, setJoined, updateHost, type HostRow } from '../../coordinator/inventory/host.js';
 import { addHostKey, promoteKey } from '../../coordinator/inventory/key.js';
 import { addToken } from '../../coordinator/inventory/token.js';
@@ -46,10 +47,13 @@ const endpointUnknown = { address: '127.0.0.1', port: 1 };
 export function createBenchCoordinator(stateDir: string): BenchCoordinator {
   const clock = systemClock;
   const id = randomUUID();
-  const db = openDatabase(join(stateDir, 'reeve.db'), { nativeBinding: fileURLToPath(new URL('better_sqlite3.node', import.meta.url)) });
+  const nativeBinding = fileURLToPath(new URL('better_sqlite3.node', import.meta.url));
+  const db = openDatabase(join(stateDir, 'reeve.db'), { nativeBinding });
   const authority = createAuthority(join(stateDir, 'pki'), id, clock.now());
   addFleet(db, { id, addresses: ['127.0.0.1'], agentsPort: 7421, enrolmentPort: 7422, operatorsPort: 7423, epoch: 1, createdAtMs: clock.now() });
-  const world: World = { db, authority, clock, log: createLog('reeved'), linkDir: join(stateDir, 'link'), epoch: 1, ownAddresses: () => [], waits: createWaits() };
+  const log = createLog('reeved');
+  const history = openHistory(join(stateDir, 'metrics.db'), { nativeBinding, log });
+  const world: World = { db, history, authority, clock, log, linkDir: join(stateDir, 'link'), epoch: 1, ownAddresses: () => [], waits: createWaits() };
   const perHost = createKeyedQueue();
 
   const issue = (hostId: string): { key: string; certificate: string; publicKey: Buffer; notAfterMs: number } => {
@@ -96,7 +100,10 @@ export function createBenchCoordinator(stateDir: string): BenchCoordinator {
       }),
     bareClient: () => authority.coordinator(),
     connect: () => connect(world, perHost),
-    close: () => db.close(),
+    close: () => {
+      db.close();
+      history.close();
+    },
   };
 }
 
