@@ -1,36 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import { reeveError } from '../../shared/errors/error.js';
-import type { HostInput } from '../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import type { InviteHostRequest } from '../../shared/gen/proto/reeve/coordinator/v1/InviteHostRequest.js';
 import { sha256 } from '../../shared/kit/digest.js';
 import { newId } from '../../shared/kit/id.js';
 import { fieldInvalid, parseInteger } from '../../shared/model/field.js';
 import { formatFacts } from '../../shared/model/fact.js';
-import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
-import { formatLink, parseLink, type LinkKind } from '../../shared/model/link.js';
+import { agentPort, parseEndpoint, parseHostName } from '../../shared/model/host.js';
+import { parseLink, type LinkKind } from '../../shared/model/link.js';
 import { formatJoinToken, parseReachableEndpoint } from '../../shared/model/join-token.js';
 import { parseLabel, parseLabelKey } from '../../shared/model/label.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
-import { formatHold } from '../../shared/rpc/hold.js';
 import { fromDuration, toTimestamp } from '../../shared/rpc/time.js';
-import { holdLookup } from '../fleet/hold.js';
-import type { Database } from '../inventory/database.js';
 import { getFacts } from '../inventory/fact.js';
-import { listDrift, listPending } from '../inventory/generation.js';
 import {
   addHost,
   childrenOf,
   getHost,
-  labelsOf,
   retireHost,
   setHostState,
   setLabels,
   setReadmit,
   updateHost,
-  type HostRow,
 } from '../inventory/host.js';
-import { currentKey, revokeKeys } from '../inventory/key.js';
+import { revokeKeys } from '../inventory/key.js';
 import { raiseKeys, touchedHosts } from '../inventory/key-touched.js';
 import { followDestination, requireNoForwards } from '../inventory/nat-touched.js';
 import { followUpstream, requireNoUpstreams } from '../inventory/vhost-touched.js';
@@ -38,13 +31,15 @@ import { addToken, voidTokens } from '../inventory/token.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { holdHost, unholdHost } from './hold.js';
-import { hostAccess, parseHostAccess, setHostAccess } from './host-access.js';
+import { parseHostAccess, setHostAccess } from './host-access.js';
+import { formatHosts } from './host-format.js';
+import { listHosts, saidOf } from './host-list.js';
 import { audited } from './operator.js';
 import { proveHost } from './prove.js';
 import { reachableFrom } from './reach.js';
 import { releaseHost } from './release.js';
 import { administers, changes, reads } from './row.js';
-import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, listedHosts, nameFor, visibleHosts, type Scoped } from './select.js';
+import { assertStaysInScope, hostFor, hostsFor, hostWithName, inScope, nameFor } from './select.js';
 
 /** Policy presets that a join command can install. */
 export const policyPresets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
@@ -58,11 +53,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
     InviteHost: { ...administers, handle: (request, context) => Promise.resolve(invite(office(), context.principal, request)) },
     ListHost: {
       ...reads,
-      handle: (request, { principal }) => {
-        const { db } = office();
-        const hosts = request.retired ? visibleHosts(db, principal, { retired: true }) : listedHosts(db, principal, request.selector);
-        return Promise.resolve({ hosts: formatHosts(office(), principal, hosts) });
-      },
+      handle: (request, { principal }) => Promise.resolve(listHosts(office(), principal, request)),
     },
     GetHost: {
       ...reads,
@@ -71,7 +62,7 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const live = office().fleet.live(host.id);
         const facts = live.facts ?? getFacts(office().db, host.id);
         const said = facts === undefined ? null : { ...formatFacts(facts.facts), machineHint: Buffer.from(facts.facts.machineHint, 'hex') };
-        return Promise.resolve({ host: formatHosts(office(), principal, [host])[0] ?? null, facts: said, status: live.status ?? null, factsLossy: facts?.lossy ?? false });
+        return Promise.resolve({ host: { ...formatHosts(office(), principal, [host])[0], ...saidOf(office(), principal, host) }, facts: said, status: live.status ?? null, factsLossy: facts?.lossy ?? false });
       },
     },
     SetHost: {
@@ -208,65 +199,4 @@ function linkEdit(wire: string): { link?: LinkKind } {
 function joinCommand(token: string, preset: string, installPolicy: boolean): string {
   const policy = installPolicy ? `install -m 644 /usr/share/reeve/policy/${preset} /etc/reeve/policy && ` : '';
   return `${policy}printf '%s\\n' '${token}' | reeve-agent join && systemctl restart reeve-agent`;
-}
-
-/** Hosts as the wire has them. */
-export function formatHosts(office: Office, caller: Scoped, hosts: readonly HostRow[]): HostInput[] {
-  const { db, fleet } = office;
-  const owed = nounsByHost(listPending(db));
-  const drifted = nounsByHost(listDrift(db));
-  const holdsOf = holdLookup(office, fleet);
-  return hosts.map((host) => {
-    const live = fleet.live(host.id);
-    const connected = host.state === 'joined' && live.state === 'connected';
-    const lastSeenMs = live.lastSeenMs === 0 ? host.lastSeenAtMs : live.lastSeenMs;
-    const notAfterMs = connected ? live.certificateNotAfterMs : currentKey(db, host.id)?.notAfterMs;
-    return {
-      id: host.id,
-      name: host.name,
-      address: host.endpoint === undefined ? '' : formatEndpoint(host.endpoint),
-      labels: labelsOf(db, host.id),
-      parent: parentName(db, caller, host),
-      state: stateOf(host, connected),
-      lastSeenAt: lastSeenMs === undefined ? null : toTimestamp(lastSeenMs),
-      agentVersion: host.agentVersion,
-      clockOffsetMs: connected ? live.clockOffsetMs : 0,
-      pending: owed.get(host.id) ?? [],
-      drifted: drifted.get(host.id) ?? [],
-      lostReason: host.state === 'joined' && !connected ? live.reason : '',
-      certificateNotAfter: notAfterMs === undefined ? null : toTimestamp(notAfterMs),
-      upgrade: connected ? (live.status?.upgrade ?? '').slice(0, 512) : '',
-      link: formatLink(host.link),
-      relay: host.relayAddress ?? '',
-      joinedAt: host.joinedAtMs === undefined ? null : toTimestamp(host.joinedAtMs),
-      holds: holdsOf(host.id).map(formatHold),
-      ...hostAccess(db, host.id),
-      quarantine: host.quarantine === undefined ? '' : `${host.quarantine.text}, since ${new Date(host.quarantine.atMs).toISOString()}`,
-    };
-  });
-}
-
-function stateOf(host: HostRow, connected: boolean): 'HOST_STATE_INVITED' | 'HOST_STATE_CONNECTED' | 'HOST_STATE_LOST' | 'HOST_STATE_QUARANTINED' | 'HOST_STATE_REVOKED' | 'HOST_STATE_RETIRED' {
-  switch (host.state) {
-    case 'invited':
-      return 'HOST_STATE_INVITED';
-    case 'joined':
-      return connected ? 'HOST_STATE_CONNECTED' : 'HOST_STATE_LOST';
-    case 'quarantined':
-      return 'HOST_STATE_QUARANTINED';
-    case 'revoked':
-      return 'HOST_STATE_REVOKED';
-    case 'retired':
-      return 'HOST_STATE_RETIRED';
-  }
-}
-
-function parentName(db: Database, caller: Scoped, host: HostRow): string {
-  return host.parentId === undefined || !inScope(db, caller, host.parentId) ? '' : (getHost(db, host.parentId)?.name ?? '');
-}
-
-function nounsByHost(rows: readonly { hostId: string; noun: string }[]): Map<string, string[]> {
-  const byHost = new Map<string, string[]>();
-  for (const { hostId, noun } of rows) byHost.set(hostId, [...(byHost.get(hostId) ?? []), noun]);
-  return byHost;
 }

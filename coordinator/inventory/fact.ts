@@ -9,6 +9,12 @@ export function getFacts(db: Database, hostId: string): ParsedFacts | undefined 
   return { facts: completeFacts(facts), lossy: lossy === true };
 }
 
+/** The operating system of each host, as it last said. */
+export function listOs(db: Database): ReadonlyMap<string, string> {
+  const rows = db.prepare(`SELECT host_id, facts ->> 'os' FROM fact`).raw().all() as [string, string | null][];
+  return new Map(rows.map(([id, os]) => [id, os ?? '']));
+}
+
 /** Stores what hosts said of themselves, all in one transaction. */
 export function setFacts(db: Database, facts: ReadonlyMap<string, ParsedFacts>, now: number): void {
   const put = db.prepare('INSERT INTO fact VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET received_at_ms = excluded.received_at_ms, facts = excluded.facts');
