@@ -64,10 +64,11 @@ export function sessionTokenOf(metadata: Metadata | undefined): string | undefin
 export function webCallerOf(office: Office | undefined, metadata: Metadata | undefined): OperatorCaller {
   const token = sessionTokenOf(metadata);
   if (token === undefined) return { name: `uid:${webAccount}`, account: webAccount, role: 'web', scope: undefined };
-  const bytes = parseSessionToken(token);
-  if (office === undefined || bytes === undefined) throw reeveError('WEB_SESSION_ENDED', { reason: 'it is not known' });
+  const known = parseSessionToken(token);
+  if (office === undefined || known === undefined) throw reeveError('WEB_SESSION_ENDED', { reason: 'it is not known' });
   const { db, clock, log } = office;
   const now = clock.now();
+  const bytes = Buffer.from(known, 'base64url');
   const hash = sha256(bytes);
   const session = getWebSession(db, hash);
   if (session === undefined) throw reeveError('WEB_SESSION_ENDED', { reason: 'it is not known' });

@@ -1,3 +1,4 @@
+import { utf8Length } from './bytes.js';
 import { fieldInvalid, parsePattern } from './field.js';
 import { isIpv4, isIpv6 } from './host.js';
 
@@ -14,7 +15,7 @@ export function parseWebLoginName(text: string): string {
 
 /** A password for the status page. Errors: FIELD_INVALID, which does not show it. */
 export function parseWebPassword(text: string): string {
-  const bytes = Buffer.byteLength(text);
+  const bytes = utf8Length(text);
   const rule = `${String(passwordBytes.least)} to ${String(passwordBytes.most)} bytes, without control characters`;
   if (bytes < passwordBytes.least || bytes > passwordBytes.most || /\p{Cc}/u.test(text)) throw fieldInvalid('password', 'it', rule);
   return text;
@@ -22,7 +23,7 @@ export function parseWebPassword(text: string): string {
 
 /** Whether a text could be a password; one that is too long is not worth the work of a hash. */
 export function isWebPassword(text: string): boolean {
-  const bytes = Buffer.byteLength(text);
+  const bytes = utf8Length(text);
   return bytes >= passwordBytes.least && bytes <= passwordBytes.most;
 }
 
@@ -33,8 +34,8 @@ export function parseWebCode(text: string): string | undefined {
 }
 
 /** The token of a session: 32 bytes, base64url. Undefined: it cannot be one. */
-export function parseSessionToken(text: string): Buffer | undefined {
-  return /^[A-Za-z0-9_-]{43}$/.test(text) ? Buffer.from(text, 'base64url') : undefined;
+export function parseSessionToken(text: string): string | undefined {
+  return /^[A-Za-z0-9_-]{43}$/.test(text) ? text : undefined;
 }
 
 /** Where a login comes from: an address, or "local" behind a unix socket. Errors: FIELD_INVALID. */

@@ -20,7 +20,7 @@ export function debianAccounts(count: number): LocalAccount[] {
 }
 
 /** The operators' API as another account; only root can do that. Close it. */
-export async function apiAs(uid: number, fleet: { stateDir: string; socketPath: string }): Promise<{ channel: Channel; close(): Promise<void> }> {
+export async function apiAs(uid: number, fleet: { stateDir: string; socketPath: string }): Promise<{ channel: Channel; socketPath: string; close(): Promise<void> }> {
   const folder = join(fleet.stateDir, 'relay');
   mkdirSync(folder, { recursive: true });
   chmodSync(fleet.stateDir, 0o711);
@@ -37,6 +37,7 @@ export async function apiAs(uid: number, fleet: { stateDir: string; socketPath: 
   const channel = openApi(socket);
   return {
     channel,
+    socketPath: socket,
     async close() {
       channel.close();
       child.stdin.end();

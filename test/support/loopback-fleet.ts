@@ -56,6 +56,9 @@ const answer = { deadlineMs: 20_000 };
 /** The program that tells local callers apart, as `make` puts it. */
 export const peercred = join(import.meta.dirname, '..', '..', 'build', 'peercred', 'reeve-peercred');
 
+/** The account whose processes are taken for the status page: one that every Debian has. */
+export const webAccount = 'proxy';
+
 /** How a fleet on loopback is to be. */
 export interface LoopbackOptions {
   readonly clock?: Clock;
@@ -153,7 +156,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
   const log = options.log ?? pino({ level: process.env['REEVE_TEST_LOG'] ?? 'silent' });
   const start = (): Promise<Coordinator> =>
     startCoordinator({
-      stateDir, socketPath, peercred, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log, ownAddresses: options.ownAddresses ?? (() => []),
+      stateDir, socketPath, peercred, webAccount, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log, ownAddresses: options.ownAddresses ?? (() => []),
       onBug: (error) => bugs.push(error),
       enrolLimits: options.enrolLimits ?? { perAddress: 10_000, total: 10_000 },
     });
