@@ -43,6 +43,7 @@ import { createStatusHub, type StatusHub } from './status/hub.js';
 import type { ObservedNoun } from './status/snapshot.js';
 import { statusService } from './status/service.js';
 import { createLocalUndo, type LocalUndo } from './undo/undo.js';
+import { unitService } from './unit/service.js';
 import { userWork } from './user/apply.js';
 import { observeUsers } from './user/observe.js';
 import { userService } from './user/service.js';
@@ -206,6 +207,7 @@ export async function createAgentCore(options: AgentCoreOptions): Promise<AgentC
       whileManaged(vhostService({ front, engine, work: vhosts }), release),
       whileManaged(containerService({ engine, work: containers, place }), release),
       ...(copies === undefined || data === undefined ? [] : [whileManaged(backupService({ place, identity: copies.identity, port: data, book: openGrantBook(copies.stateDir, host.clock.now()) }), release)]),
+      whileManaged(unitService({ place }), release),
       whileManaged(reachService({ host, hostName }), release),
     ],
     recover() {

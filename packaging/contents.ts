@@ -23,6 +23,7 @@ export const recipes: Readonly<Record<string, PackageRecipe>> = {
   'reeve-agent': agentPackage,
   'reeve-agent-packages': agentPackagesPackage,
   'reeve-coordinator': coordinatorPackage,
+  'reeve-web': webPackage,
   'reeve-cli': cliPackage,
 };
 
@@ -47,7 +48,7 @@ function runtimePackage(options: BuildOptions, native: NativeOptions): DebPackag
 async function agentPackage(options: BuildOptions, native: NativeOptions): Promise<DebPackage> {
   const units = [
     'reeve-agent.service', 'reeve-agent-upgrade.service', 'reeve-cert-reload.path', 'reeve-cert-reload.service', 'reeve-container.socket', 'reeve-container@.service', 'reeve-deadman-boot.service', 'reeve-deadman.path', 'reeve-deadman.service',
-    'reeve-job.socket', 'reeve-job@.service', 'reeve-nat.service', 'reeve-privd.service', 'reeve-privd.socket', 'reeve-sshd-check.path', 'reeve-sshd-check.service',
+    'reeve-job.socket', 'reeve-job@.service', 'reeve-nat.service', 'reeve-privd.service', 'reeve-privd.socket', 'reeve-sshd-check.path', 'reeve-sshd-check.service', 'reeve-unit.socket', 'reeve-unit@.service',
     'reeve-vhost-check.path', 'reeve-vhost-check.service',
   ];
   return {
@@ -64,7 +65,7 @@ async function agentPackage(options: BuildOptions, native: NativeOptions): Promi
       { kind: 'link', path: 'usr/lib/reeve-agent/node', to: '../reeve/node' },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-upgrade', from: compileProgram('reeve-upgrade', native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-privd', from: compileProgram('reeve-privd', native), mode: 0o755 },
-      ...(['reeve-cert-reload', 'reeve-container', 'reeve-deadman', 'reeve-job', 'reeve-nat', 'reeve-sshd-check', 'reeve-vhost-check'] as const).map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-agent/${name}`, from: compileProgram(name, native), mode: 0o755 })),
+      ...(['reeve-cert-reload', 'reeve-container', 'reeve-deadman', 'reeve-job', 'reeve-nat', 'reeve-sshd-check', 'reeve-unit', 'reeve-vhost-check'] as const).map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-agent/${name}`, from: compileProgram(name, native), mode: 0o755 })),
       ...PRESETS.map((name): Content => ({ kind: 'file', path: `usr/share/reeve/policy/${name}`, from: preset(options, name) })),
       ...units.map((name) => unit(options, name)),
       manualPage(options, 'reeve-agent', 8),
@@ -101,6 +102,24 @@ async function coordinatorPackage(options: BuildOptions, native: NativeOptions):
       { kind: 'file', path: 'usr/lib/reeve-coordinator/better_sqlite3.node', from: sqliteAddon(options.root, options.cache) },
       unit(options, 'reeved.service'),
       manualPage(options, 'reeved', 8),
+    ],
+  };
+}
+
+async function webPackage(options: BuildOptions): Promise<DebPackage> {
+  const assets = ['icon.svg', 'reeve.css', 'reeve.js'];
+  return {
+    name: 'reeve-web',
+    depends: [`reeve-runtime (= ${options.version})`, `reeve-coordinator (= ${options.version})`, 'passwd', 'init-system-helpers'],
+    section: 'admin',
+    description: ['Fleet manager: status page', 'Shows people in a browser how the fleet is, and lets them look after their own SSH keys.'],
+    scripts: join(options.root, 'packaging/debian/reeve-web'),
+    contents: [
+      ...(await program(options, { name: 'reeve-web', entry: 'coordinator/web/main.ts', folder: 'usr/lib/reeve-web', file: 'web.js', link: 'usr/sbin/reeve-web' })),
+      ...assets.map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-web/asset-${options.version}/${name}`, from: join(options.root, 'coordinator/web/asset', name) })),
+      ...['nginx.conf', 'web.conf'].map((name): Content => ({ kind: 'file', path: `usr/share/reeve/web/${name}`, from: join(options.root, 'packaging/web', name) })),
+      unit(options, 'reeve-web.service'),
+      manualPage(options, 'reeve-web', 8),
     ],
   };
 }

@@ -10,8 +10,8 @@ const units = readdirSync(UNITS).sort();
 
 /** The highest exposure each service may have, on systemd-analyze's scale of 0 to 10. */
 const BARS = {
-  'reeve-agent.service': 1.5, 'reeve-agent-upgrade.service': 3.5, 'reeved.service': 1.5, 'reeve-privd.service': 5.0,
-  'reeve-deadman.service': 2.0, 'reeve-deadman-boot.service': 2.0, 'reeve-sshd-check.service': 3.5, 'reeve-vhost-check.service': 4.2, 'reeve-nat.service': 3.0, 'reeve-cert-reload.service': 2.0, 'reeve-job@.service': 4.6,
+  'reeve-agent.service': 1.5, 'reeve-agent-upgrade.service': 3.5, 'reeved.service': 1.5, 'reeve-web.service': 1.5, 'reeve-privd.service': 5.0,
+  'reeve-deadman.service': 2.0, 'reeve-deadman-boot.service': 2.0, 'reeve-sshd-check.service': 3.5, 'reeve-vhost-check.service': 4.2, 'reeve-nat.service': 3.0, 'reeve-cert-reload.service': 2.0, 'reeve-job@.service': 4.6, 'reeve-unit@.service': 1.5,
   // It runs podman and pct, which mount, map ids and enter namespaces.
   'reeve-container@.service': 6.9,
 };

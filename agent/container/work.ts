@@ -1,5 +1,5 @@
 import { isUnreachable } from '../engine/apply.js';
-import { beginWork, resultOf, type ContainerTicket, type WorkPlace } from '../engine/ticket.js';
+import { beginWork, resultOf, type ContainerTicket, type UnitTicket, type WorkPlace } from '../engine/ticket.js';
 import { fieldText, type JobEvent, type JobFields } from '../host/job.js';
 import type { PrivdRequest } from '../../shared/gen/privd.js';
 
@@ -25,7 +25,7 @@ export function endOf(fields: JobFields): Ended {
 }
 
 /** Does a piece of work to its end, whoever waits for it. Errors: what the helper refuses, HELPER_UNREACHABLE when it has not begun. */
-export async function doWork<V extends ContainerTicket>(
+export async function doWork<V extends ContainerTicket | UnitTicket>(
   place: WorkPlace, verb: V, operationId: string, request: PrivdRequest<V>, hear?: (event: Exclude<JobEvent, { kind: 'result' }>) => void,
 ): Promise<Ended> {
   const job = await beginWork(place, verb, operationId, request);

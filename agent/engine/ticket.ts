@@ -15,9 +15,11 @@ export type BackupTicket =
   | 'backup.inspect' | 'backup.send' | 'backup.receive' | 'backup.fetch' | 'backup.restore' | 'backup.discard' | 'backup.dump' | 'backup.load' | 'backup.look' | 'backup.hash' | 'backup.prune' | 'backup.adopt';
 export type ContainerTicket =
   | 'container.build' | 'container.control' | 'container.remove' | 'container.snapshot' | 'container.look' | 'container.pull' | 'container.import' | 'container.prune' | 'container.log' | 'container.adopt';
-export type TicketVerb = BackupTicket | ContainerTicket;
+export type UnitTicket = 'unit.status' | 'unit.restart' | 'unit.log';
+export type TicketVerb = BackupTicket | ContainerTicket | UnitTicket;
 
 function programOf(verb: PrivdVerbName): JobProgram {
+  if (verb.startsWith('unit.')) return 'unit';
   return verb.startsWith('container.') ? 'container' : 'job';
 }
 

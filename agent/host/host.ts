@@ -34,8 +34,8 @@ export type PolicyFile =
 /** The file of local holds as it is on disk. */
 export type HoldFile = { readonly kind: 'none' } | { readonly kind: 'text'; readonly text: string } | { readonly kind: 'fault'; readonly reason: string };
 
-/** A program that does long work: reeve-job, or reeve-container. */
-export type JobProgram = 'job' | 'container';
+/** A program that does long work: reeve-job, reeve-container, or reeve-unit. */
+export type JobProgram = 'job' | 'container' | 'unit';
 
 /** A socket of the host that takes connections, or with UDP packets. */
 export interface ListeningSocket {

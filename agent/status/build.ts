@@ -11,7 +11,7 @@ import type { Journal } from '../journal/journal.js';
 import { readHostPolicy } from '../policy/policy.js';
 
 /** Abilities beyond the first release. */
-const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'cert', 'vhost', 'reach', 'backup', 'container'];
+const capabilities: readonly string[] = ['release', removalOnlyCapability, 'key', 'nat', 'cert', 'vhost', 'reach', 'backup', 'container', 'unit'];
 
 /** What can be read at any time. */
 export interface StatusSources {

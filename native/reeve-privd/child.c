@@ -4,6 +4,7 @@
 #include "cert.h"
 #include "backup.h"
 #include "container.h"
+#include "unit.h"
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -79,6 +80,10 @@ static const struct row verbs[] = {
   {REEVE_VERB_CONTAINER_LOG, check_container_log, op_container_log, NULL},
   {REEVE_VERB_CONTAINER_ADOPT, check_container_adopt, op_container_adopt, allow_container_adopt},
   {REEVE_VERB_CONTAINER_RELEASE, NULL, op_container_release, NULL},
+
+  {REEVE_VERB_UNIT_STATUS, check_unit_status, op_unit_status, NULL},
+  {REEVE_VERB_UNIT_RESTART, check_unit_restart, op_unit_restart, NULL},
+  {REEVE_VERB_UNIT_LOG, check_unit_log, op_unit_log, allow_unit_log},
 };
 
 static const struct row *row_of(const struct call *c) {

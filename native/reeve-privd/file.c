@@ -23,7 +23,7 @@ static bool private_folder(const char *path) {
 
 /* Makes the folders; false (and a line in the log) when one of them is not ours alone. */
 bool state_prepare(void) {
-  static const char *const folders[] = {"", "/owned", "/owned/user", "/owned/key", "/owned/cert", "/cert", "/undo", "/pending", "/nat", "/vhost", "/sshd-check", "/vhost-check", "/cert-reload", "/job", "/container", "/container-job", "/audit", NULL};
+  static const char *const folders[] = {"", "/owned", "/owned/user", "/owned/key", "/owned/cert", "/cert", "/undo", "/pending", "/nat", "/vhost", "/sshd-check", "/vhost-check", "/cert-reload", "/job", "/container", "/container-job", "/unit-job", "/audit", NULL};
   for (const char *const *f = folders; *f; f++) {
     char path[512];
     snprintf(path, sizeof path, "%s%s", config.state, *f);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -85,7 +85,7 @@ describe('presets', () => {
     }
   });
   test('observe has no writing operation', () => {
-    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'observe.backup', 'observe.container', 'reach.check']);
+    expect(load('observe').lines.map((line) => line.operation)).toEqual(['fact.read', 'observe.user', 'observe.key', 'observe.nat', 'observe.vhost', 'observe.cert', 'observe.backup', 'observe.container', 'unit.status', 'unit.log', 'reach.check']);
   });
   test('none of them leads to root', () => {
     for (const name of presets) {
@@ -103,8 +103,23 @@ describe('presets', () => {
       expect(evaluatePolicy(policy, 'container.device', { name: 'a', path: '/dev/sda' }).kind).toBe('none');
       expect(evaluatePolicy(policy, 'container.socket', { name: 'a', path: '/run/docker.sock' }).kind).toBe('none');
       for (const folder of ['/', '/etc', '/srv', '/home/a']) expect(evaluatePolicy(policy, 'container.volume', { folder }).kind).toBe('none');
+      for (const unit of ['nginx.service', 'ssh.service', 'reeve-agent.service']) expect(evaluatePolicy(policy, 'unit.restart', { unit }).kind).toBe('none');
     }
   });
+});
+
+test('every preset lets Reeve itself be read, and nothing else', () => {
+  for (const name of presets) {
+    const parsed = parsePolicy(readFileSync(join(root, 'packaging/policy', name), 'utf8'));
+    if (parsed.kind === 'problems') throw new Error(JSON.stringify(parsed.problems));
+    const folder = join(root, 'packaging/units');
+    const units = readdirSync(folder).filter((unit) => /^[^@]*\.(?:service|socket)$/.test(unit) && readFileSync(join(folder, unit), 'utf8').includes('man:reeve-agent(8)'));
+    expect(units).toContain('reeve-privd.service');
+    for (const operation of ['unit.status', 'unit.log']) {
+      for (const unit of units) expect([name, unit, evaluatePolicy(parsed.policy, operation, { unit }).kind]).toEqual([name, unit, 'allow']);
+      for (const unit of ['nginx.service', 'ssh.service', 'reeve-container-web.service']) expect(evaluatePolicy(parsed.policy, operation, { unit }).kind).toBe('none');
+    }
+  }
 });
 
 /** Numbers from a seed (mulberry32), so that a disagreement can be repeated. */

@@ -11,12 +11,12 @@ import type { ErrorDetails, ErrorDetailsInput } from './type.js';
  * operators.
  */
 const groups = {
-  agent: ['agent/v1/backup', 'agent/v1/cert', 'agent/v1/container', 'agent/v1/fact', 'agent/v1/key', 'agent/v1/nat', 'agent/v1/operation', 'agent/v1/reach', 'agent/v1/relay', 'agent/v1/release', 'agent/v1/status', 'agent/v1/user', 'agent/v1/vhost'],
+  agent: ['agent/v1/backup', 'agent/v1/cert', 'agent/v1/container', 'agent/v1/fact', 'agent/v1/key', 'agent/v1/nat', 'agent/v1/operation', 'agent/v1/reach', 'agent/v1/relay', 'agent/v1/release', 'agent/v1/status', 'agent/v1/unit', 'agent/v1/user', 'agent/v1/vhost'],
   join: ['coordinator/v1/enrol', 'coordinator/v1/identity', 'coordinator/v1/link', 'coordinator/v1/manifest'],
   operator: [
     'coordinator/v1/access', 'coordinator/v1/alert', 'coordinator/v1/audit', 'coordinator/v1/backup', 'coordinator/v1/cert', 'coordinator/v1/container', 'coordinator/v1/doctor', 'coordinator/v1/fleet', 'coordinator/v1/grant', 'coordinator/v1/group', 'coordinator/v1/host',
     'coordinator/v1/key', 'coordinator/v1/login', 'coordinator/v1/metric', 'coordinator/v1/nat', 'coordinator/v1/operation', 'coordinator/v1/operator', 'coordinator/v1/package', 'coordinator/v1/person', 'coordinator/v1/plan',
-    'coordinator/v1/policy', 'coordinator/v1/user', 'coordinator/v1/vhost', 'coordinator/v1/web',
+    'coordinator/v1/policy', 'coordinator/v1/unit', 'coordinator/v1/user', 'coordinator/v1/vhost', 'coordinator/v1/web',
   ],
 } as const;
 

@@ -3,6 +3,7 @@
 #include "globals.h"
 #include "nat.h"
 #include "cert.h"
+#include "unit_word.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,6 +104,28 @@ static void test_cert(void) {
     snprintf(copy, sizeof copy, "%.*s%s", (int)(strlen(text) - (**s ? 0 : 1)), text, *s);
     CHECK(!cert_record_parse(&again, copy));
   }
+}
+
+static void test_unit(void) {
+  static const char *const names[] = {"nginx.service", "a.timer", "x.socket", "postgresql@15-main.service", "A_b:c.service", "a@b@c.service", "reeve-agent.service", NULL};
+  static const char *const no_names[] = {"", ".service", "@.service", "@a.service", "foo@.service", "foo@.timer", "-x.service", "--now.service", "nginx", "init.scope", "a b.service", "a/b.service", "../a.service", "a*.service", "a?.service",
+    "a\\x2db.service", "a.service\n", "\xc3\xa4.service", "a,b.service", "a.SERVICE", "a%i.service", NULL};
+  static const char *const kept[] = {"reeve-agent.service", "reeved.service", "reeve-container-web.service", "ssh.service", "sshd.service", "ssh.socket", "ssh@1.service", "sshd@x.service", "dbus.service", "dbus-broker.service",
+    "dbus-org.freedesktop.login1.service", "systemd-journald.service", NULL};
+  static const char *const free_ones[] = {"nginx.service", "sshguard.service", "ssh-agent.service", "my-systemd-x.service", "areeve.service", "ssh.x.service", NULL};
+  for (const char *const *s = names; *s; s++) CHECK(unit_name(*s));
+  for (const char *const *s = no_names; *s; s++) CHECK(!unit_name(*s));
+  for (const char *const *s = kept; *s; s++) CHECK(unit_name(*s) && unit_floor(*s));
+  for (const char *const *s = free_ones; *s; s++) CHECK(unit_name(*s) && !unit_floor(*s));
+  char longest[UNIT_NAME_MAX + 2], unit[UNIT_NAME_MAX + 1];
+  memset(longest, 'a', sizeof longest);
+  strcpy(longest + UNIT_NAME_MAX - 8, ".service");
+  CHECK(unit_name(longest));
+  strcpy(longest + UNIT_NAME_MAX - 7, ".service");
+  const char *at = longest;
+  CHECK(!unit_name(longest) && !unit_next(&at, unit));
+  at = "a.service,b.timer";
+  CHECK(unit_next(&at, unit) && !strcmp(unit, "a.service") && unit_next(&at, unit) && !strcmp(unit, "b.timer") && !unit_next(&at, unit));
 }
 
 static void test_range(void) {
@@ -348,6 +371,7 @@ int main(int argc, char **argv) {
   test_key_lines();
   test_nat_rules();
   test_cert();
+  test_unit();
   test_range();
   test_json();
   test_cases(argv[1]);

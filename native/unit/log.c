@@ -1,0 +1,25 @@
+/* What units have written to the journal, in the Journal Export Format (systemd's documentation has it): a binary form, so that no text of a line can be taken for another field. */
+#include "unit_work.h"
+
+#define LINES_MOST 100000u
+#define FIELDS_WANTED "--output-fields=MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT,OBJECT_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_PID"
+
+int unit_log(const struct fields *t) {
+  static char matches[UNITS_MOST][UNIT_NAME_MAX + 16];
+  char lines[32];
+  const char *argv[8 + UNITS_MOST] = {programs.journalctl, "--quiet", "--no-pager", "--output=export", FIELDS_WANTED};
+  size_t n = 5, count = 0;
+  uint64_t wanted;
+  if (!field_number(t, "lines", LINES_MOST, &wanted)) return job_failed("the ticket does not say how many lines");
+  snprintf(lines, sizeof lines, "--lines=%llu", (unsigned long long)wanted);
+  argv[n++] = lines;
+  if (field_flag(t, "follow")) argv[n++] = "--follow";
+  for (const char *unit = field(t, "unit"); unit; unit = field_after(t, "unit", unit)) {
+    if (!unit_name(unit) || count == UNITS_MOST) return job_failed("the ticket names no unit, or too many");
+    snprintf(matches[count], sizeof matches[count], "--unit=%s", unit);
+    argv[n++] = matches[count++];
+  }
+  if (count == 0) return job_failed("the ticket names no unit");
+  struct tool tool = {.argv = argv, .in = -1};
+  return tool_pass(&tool) ? job_done(NULL) : tool_failed(&tool, "the journal cannot be read");
+}
