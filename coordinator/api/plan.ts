@@ -6,12 +6,13 @@ import { getGeneration, listPending } from '../inventory/generation.js';
 import { listParked } from '../inventory/vhost-parked.js';
 import type { Office } from '../office.js';
 import type { Noun } from '../reconcile/noun.js';
+import { planHost } from '../reconcile/plan-host.js';
 import { allNouns, findNoun } from '../reconcile/nouns.js';
 import { vhostNoun } from '../reconcile/vhost.js';
 import type { OperatorCaller } from './caller.js';
-import { formatSteps, parseChangeOptions } from './event.js';
+import { formatHostOutcome, formatSteps, parseChangeOptions } from './event.js';
 import { changes, reads } from './row.js';
-import { changeableHosts, listedHosts } from './select.js';
+import { changeableHost, changeableHosts, listedHosts } from './select.js';
 
 /** Converging, for operators. */
 export function planService(office: () => Office): Service<OperatorCaller> {
@@ -27,6 +28,16 @@ export function planService(office: () => Office): Service<OperatorCaller> {
         const summary = `apply ${request.noun === '' ? 'everything' : request.noun} on ${selector}`;
         const change = { summary, identity: summary, principal: context.principal, nouns: wanted, hosts: changeableHosts(db, context.principal, selector) };
         return formatSteps(engine.run(change, options, context.signal));
+      },
+    },
+    PlanHost: {
+      ...reads,
+      // Each call has the host look at all that it has.
+      rate: { perSecond: 2, burst: 20 },
+      handle: async (request, { principal, signal }) => {
+        const { db, fleet } = office();
+        const planned = await planHost(office(), fleet, changeableHost(db, principal, request.host), signal);
+        return { results: planned.map(formatHostOutcome) };
       },
     },
     ListPending: {

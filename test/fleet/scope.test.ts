@@ -43,9 +43,12 @@ const about: Record<string, (host: string) => object> = {
   'HostService/HoldHost': (host) => ({ host, duration: { seconds: 3600 }, reason: 'r' }),
   'HostService/UnholdHost': (host) => ({ host }),
   'DoctorService/CheckHost': (host) => ({ host }),
+  'MetricService/GetHistory': (host) => ({ host }),
   'PolicyService/CheckPolicy': (selector) => ({ selector }),
   'PlanService/Reconcile': (selector) => ({ selector, options: apply }),
   'PlanService/ListPending': (selector) => ({ selector }),
+  'PlanService/PlanHost': (host) => ({ host }),
+  'OperationService/ListOperation': (host) => ({ host }),
   'UserService/AddUser': (selector) => ({ selector, user: ada, options: apply }),
   'UserService/LockUser': (selector) => ({ selector, name: 'ada', options: apply }),
   'UserService/UnlockUser': (selector) => ({ selector, name: 'ada', options: apply }),
@@ -110,7 +113,7 @@ const about: Record<string, (host: string) => object> = {
 const jobMethods = ['SetBackup', 'RemoveBackup', 'ShowBackup', 'RunBackup', 'WatchBackup', 'CancelBackup', 'ListBackupRuns', 'ShowBackupRun', 'ListSnapshots', 'ListSnapshotFiles', 'FindSnapshotFiles', 'RestoreBackup', 'VerifyBackup', 'PruneBackup', 'AdoptBackup'].map((name) => `BackupService/${name}`);
 
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'OperationService/ListOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation', ...jobMethods];
+const others = ['HostService/InviteHost', 'FleetService/GetOverview', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation', ...jobMethods];
 
 /** One message of a caller that streams. */
 async function* said(request: object): AsyncGenerator {
@@ -227,6 +230,10 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
     expect((await ask.unary(operators, 'ListOperator', {}, options)).operators.map((row) => row.name)).toEqual([scoped.name]);
     const known = await ask.unary(fleets, 'GetStatus', {}, options);
     expect(known.hosts).toMatchObject({ total: 1, connected: 1, lost: 0, invited: 0, revoked: 0 });
+    expect(await ask.unary(fleets, 'GetOverview', {}, options)).toMatchObject({ hosts: { total: 1, connected: 1 }, byHealth: { ok: 1, warning: 0, error: 0 }, backups: { total: 0 } });
+    expect((await ask.unary(operations, 'ListOperation', { outcomes: ['OUTCOME_OK'] }, options)).operations.map((operation) => operation.id)).not.toContain(foreign.operationId);
+    expect(await ask.unary(hosts, 'ListHost', { search: 'out', labels: [], tree: true, limit: 10 }, options)).toMatchObject({ hosts: [], total: 0 });
+    expect((await ask.unary(audits, 'ListAudit', { principal: 'uid:root', limit: 1000 }, options)).records).toEqual([]);
   });
 
   it('sees no trouble of other hosts, and of a host that is lost only its own', async () => {
