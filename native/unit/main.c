@@ -36,9 +36,7 @@ int main(int argc, char **argv) {
   job.caller = (uid_t)-1;
   (void)account_ids("reeve-agent", &job.caller, &caller_gid);
   if (!parse_options(argc, argv) || job.caller == (uid_t)-1 || !job_ticket("unit-job", &t)) return 2;
-  const char *work = field(&t, "work"), *operation = field(&t, "operation");
-  /* By that id it is found in the journal, beside what the agent and the coordinator say of it. */
-  if (work && operation) fprintf(stderr, "reeve-unit: operation %s: %s %s\n", operation, work, field(&t, "unit") ? field(&t, "unit") : "");
+  const char *work = field(&t, "work");
   for (size_t i = 0; work && works[i].name; i++) if (!strcmp(works[i].name, work)) return job_leave(works[i].run(&t));
   return 2;
 }

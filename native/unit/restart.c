@@ -61,6 +61,10 @@ int unit_restart(const struct fields *t) {
   if (*name) return job_failed("it is \"%s\", which Reeve never restarts: %s", name, unit_floor(name));
   if (!strcmp(s.load, "not-found")) return job_failed("there is no such unit");
   if (field_flag(t, "plan")) return unit_tell(&s);
-  if (restart(unit, &s, why)) return unit_tell(&s);
+  bool up = restart(unit, &s, why);
+  /* By that id it is found in the journal, beside what the agent and the coordinator say of it. */
+  const char *operation = field(t, "operation");
+  fprintf(stderr, "reeve-unit: operation %s: restart of %s: %s\n", operation ? operation : "?", unit, up ? "done" : why);
+  if (up) return unit_tell(&s);
   return agent_gone() ? 1 : job_failed("%s", why);
 }
