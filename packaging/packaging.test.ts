@@ -66,7 +66,7 @@ describe('packages', () => {
     expect(execFileSync(join(installed, 'usr/lib/reeve/node'), ['-e', script], { encoding: 'utf8' })).toBe('done\n');
   });
 
-  test.each(['usr/lib/reeve-agent/agent.js', 'usr/lib/reeve-coordinator/reeved.js', 'usr/lib/reeve-cli/reeve.js'])('%s starts from its package alone', (path) => {
+  test.each(['usr/lib/reeve-agent/agent.js', 'usr/lib/reeve-coordinator/reeved.js', 'usr/lib/reeve-web/web.js', 'usr/lib/reeve-cli/reeve.js'])('%s starts from its package alone', (path) => {
     const done = spawnSync(join(installed, 'usr/lib/reeve/node'), [join(installed, path), '--help'], { cwd: installed, encoding: 'utf8', env: {} });
     expect(done.stderr).not.toMatch(/Cannot find|ERR_MODULE|SyntaxError|is not defined/);
     expect(done.status).toBe(0);
@@ -75,7 +75,7 @@ describe('packages', () => {
   test('have failpoints only in a test build', async () => {
     const entry = { root, entry: 'shared/kit/failpoint.ts', version: '0', testBuild: true };
     expect((await bundle(entry)).code).toContain('REEVE_FAILPOINT');
-    for (const program of ['reeve-agent/agent.js', 'reeve-coordinator/reeved.js', 'reeve-cli/reeve.js']) {
+    for (const program of ['reeve-agent/agent.js', 'reeve-coordinator/reeved.js', 'reeve-web/web.js', 'reeve-cli/reeve.js']) {
       expect(readFileSync(join(installed, 'usr/lib', program), 'utf8')).not.toContain('REEVE_FAILPOINT');
     }
     const helper = join(installed, 'usr/lib/reeve-agent/reeve-privd');

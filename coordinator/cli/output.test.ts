@@ -114,6 +114,7 @@ const lines: readonly (readonly string[])[] = [
   ['operator', 'revoke', 'ada', '--yes'],
   ['operator', 'remove', 'ada', '--yes'],
   ['operator', 'list'],
+  ['web', 'login', 'list'],
   ['whoami'],
   ['audit', 'list'],
   ['audit', 'verify'],

@@ -12,6 +12,7 @@ import type { GroupServiceDefinition } from '../../shared/gen/proto/reeve/coordi
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
 import type { KeyServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/KeyService.js';
 import type { LoginServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/LoginService.js';
+import type { MetricServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/MetricService.js';
 import type { NatServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/NatService.js';
 import type { OperationServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperationService.js';
 import type { OperatorServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/OperatorService.js';
@@ -21,6 +22,7 @@ import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import type { PolicyServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PolicyService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import type { VhostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/VhostService.js';
+import type { WebServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/WebService.js';
 import type { ServiceName } from '../../shared/rpc/client.js';
 
 /** The services of the coordinator that the command line calls. Types only: the gRPC library is loaded when a call is made. */
@@ -40,6 +42,7 @@ export const groupService = named<GroupServiceDefinition>('reeve.coordinator.v1.
 export const hostService = named<HostServiceDefinition>('reeve.coordinator.v1.HostService');
 export const keyService = named<KeyServiceDefinition>('reeve.coordinator.v1.KeyService');
 export const loginService = named<LoginServiceDefinition>('reeve.coordinator.v1.LoginService');
+export const metricService = named<MetricServiceDefinition>('reeve.coordinator.v1.MetricService');
 export const natService = named<NatServiceDefinition>('reeve.coordinator.v1.NatService');
 export const operationService = named<OperationServiceDefinition>('reeve.coordinator.v1.OperationService');
 export const operatorService = named<OperatorServiceDefinition>('reeve.coordinator.v1.OperatorService');
@@ -49,3 +52,4 @@ export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.Pl
 export const policyService = named<PolicyServiceDefinition>('reeve.coordinator.v1.PolicyService');
 export const userService = named<UserServiceDefinition>('reeve.coordinator.v1.UserService');
 export const vhostService = named<VhostServiceDefinition>('reeve.coordinator.v1.VhostService');
+export const webService = named<WebServiceDefinition>('reeve.coordinator.v1.WebService');

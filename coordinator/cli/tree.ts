@@ -13,6 +13,7 @@ import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
 import { keyNoun } from './key.js';
 import { loginNoun, logoutNoun } from './login.js';
+import { metricNoun } from './metric.js';
 import { natNoun } from './nat.js';
 import { operationNoun } from './operation.js';
 import { operatorNoun, whoamiNoun } from './operator.js';
@@ -24,6 +25,7 @@ import { revokeNoun } from './revoke.js';
 import { statusNoun } from './status.js';
 import { userNoun } from './user.js';
 import { vhostNoun } from './vhost.js';
+import { webNoun } from './web.js';
 import { whyNoun } from './why.js';
 
 /** All nouns, in the order of the help. One row per noun. */
@@ -52,7 +54,9 @@ export const nouns: readonly Noun[] = [
   policyNoun,
   pendingNoun,
   operationNoun,
+  metricNoun,
   operatorNoun,
+  webNoun,
   loginNoun,
   logoutNoun,
   whoamiNoun,

@@ -56,7 +56,7 @@ export async function startFleet(options: { name: string; hosts: readonly string
   const lab = await startLab({ name: options.name });
   const boot = async (name: string, files: ReadonlyMap<string, string>, names: readonly string[], bootOptions: Omit<BootOptions, 'layer'> = {}): Promise<LabHost> =>
     lab.boot(name, { ...bootOptions, layer: await ensureLayer(['reeve-runtime', ...names].map((of) => files.get(of) ?? of)) });
-  const addHub = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-coordinator', 'reeve-cli']);
+  const addHub = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-coordinator', ...(hubFiles.has('reeve-web') ? ['reeve-web'] : []), 'reeve-cli']);
   const addHost: TestFleet['addHost'] = (name, bootOptions) => boot(name, hostFiles, ['reeve-agent', ...extra], { ...options.hostOptions, ...bootOptions });
   const addDesk = (name: string): Promise<LabHost> => boot(name, hubFiles, ['reeve-cli']);
   try {
