@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { ReeveError, type ErrorItem } from '../shared/errors/error.js';
 import { isIpv4, isIpv6 } from '../shared/model/host.js';
 import { defaultPackageDir } from '../shared/kit/package-folder.js';
+import { isMetricKey, metricKeys, parseMetrics, type MetricLine, type MetricListen } from './metric/config.js';
+import { isNotifyKey, noNotify, notifyKeys, parseNotify, type NotifyConfig, type NotifyLine } from './notify/config.js';
 
 /** What /etc/reeve/reeved.conf says. */
 export interface Config {
@@ -12,9 +14,13 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Folder of the agent's packages. */
   readonly packageDir: string;
+  /** Where metrics are read; undefined: nowhere. */
+  readonly metrics: MetricListen | undefined;
+  /** How alerts are told. */
+  readonly notify: NotifyConfig;
 }
 
-const defaults: Config = { bind: '::', operatorsBind: '::', logLevel: 'info', packageDir: defaultPackageDir };
+const defaults: Config = { bind: '::', operatorsBind: '::', logLevel: 'info', packageDir: defaultPackageDir, metrics: undefined, notify: noNotify };
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 /** Reads the file; absent: the defaults. Errors: all problems at once, FIELD_INVALID and FIELD_UNKNOWN with their lines. */
@@ -27,6 +33,8 @@ export function parseConfig(text: string): Config {
   const problems: ErrorItem[] = [];
   let config = defaults;
   let operatorsBind: string | undefined;
+  const metrics: MetricLine[] = [];
+  const notify: NotifyLine[] = [];
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.replace(/#.*/, '').trim();
     if (line === '') continue;
@@ -45,10 +53,15 @@ export function parseConfig(text: string): Config {
     } else if (key === 'package-dir') {
       if (/^\/[^\0]*$/.test(value)) config = { ...config, packageDir: value };
       else problems.push({ code: 'FIELD_INVALID', fields: { field, value, rule: 'an absolute path' } });
+    } else if (isMetricKey(key)) {
+      metrics.push({ key, value, field });
+    } else if (isNotifyKey(key)) {
+      notify.push({ key, words: line.split(/\s+/).slice(1), field });
     } else {
-      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: 'bind, operators-bind, log-level or package-dir' } });
+      problems.push({ code: 'FIELD_UNKNOWN', fields: { field, rule: `bind, operators-bind, log-level, package-dir, ${metricKeys.join(', ')}, ${notifyKeys.join(', ')}` } });
     }
   }
+  config = { ...config, metrics: parseMetrics(metrics, problems), notify: parseNotify(notify, problems) };
   if (problems.length > 0) throw new ReeveError(problems);
   // Absent: the same as bind.
   const bound = operatorsBind ?? config.bind;

@@ -30,10 +30,15 @@ import { tidyLoginTokens } from './inventory/login-token.js';
 import { tidyOperatorKeys } from './inventory/operator-key.js';
 import { tidyWebSessions } from './inventory/web-login.js';
 import { sessionLife } from '../shared/model/web-login.js';
+import { noNotify, type NotifyConfig } from './notify/config.js';
+import { createSend } from './notify/send.js';
+import { formatMetricListen, type MetricListen } from './metric/config.js';
+import { listenForMetrics } from './metric/listen.js';
 import type { Office } from './office.js';
 import { listenForOperators } from './operators.js';
 import { defaultPackageDir } from '../shared/kit/package-folder.js';
 import { certificateLife, createAuthority, openAuthority } from './pki/authority.js';
+import { keepAlerts, tidyAlertRows } from './reconcile/alert.js';
 import { keepBackups } from './reconcile/backup-due.js';
 import { createBackupEngine } from './reconcile/backup-engine.js';
 import { keepCerts } from './reconcile/cert-due.js';
@@ -62,12 +67,16 @@ export interface CoordinatorOptions {
   readonly operatorsBind: string | undefined;
   /** Folder of the agent's packages; absent: where the Debian package puts them. */
   readonly packageDir?: string;
+  /** Where metrics are read; absent: nowhere. */
+  readonly metrics?: MetricListen | undefined;
   readonly nativeBinding?: string;
   /** The program's own entry file, for the thread that checks the database; absent: the check holds up everything else. */
   readonly entry?: string;
   readonly enrolLimits?: EnrolLimits;
   /** Addresses of this machine; absent: those of its network interfaces. */
   readonly ownAddresses?: () => readonly string[];
+  /** How alerts are told; absent: by hooks only. */
+  readonly notify?: NotifyConfig;
   readonly clock: Clock;
   readonly log: Logger;
   /** A bug was met: the process should end and be started anew. */
@@ -147,6 +156,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       office.histories.close();
       office.certs.close();
       await office.backups.keeper.close();
+      await office.alerts.close();
       await ports.close(graceMs);
       await office.changes.idle();
       office.fleet.close();
@@ -222,13 +232,15 @@ async function run(options: CoordinatorOptions, db: Database): Promise<Running> 
   const certs = keepCerts(world, converge);
   const engine = createBackupEngine(world, fleet, options.onBug);
   const keeper = keepBackups(world, fleet, engine);
+  const notify = options.notify ?? noNotify;
+  const alerts = keepAlerts(world, fleet, { send: createSend(notify), link: notify.alertUrl, onBug: options.onBug });
   const open: { ports?: Ports } = {};
   const renewCertificate = (): string => {
     authority.renewCoordinator(clock.now());
     open.ports?.updateCertificate();
     return noteKey(office);
   };
-  const office: Office = { ...world, fleet, changes, holds, expiries, histories, certs, backups: { engine, keeper }, converge, operatorsOpen: options.operatorsBind !== undefined, renewCertificate, startedAtMs: clock.now() };
+  const office: Office = { ...world, fleet, changes, holds, expiries, histories, certs, backups: { engine, keeper }, alerts, notify, converge, operatorsOpen: options.operatorsBind !== undefined, metricsAt: options.metrics === undefined ? '' : formatMetricListen(options.metrics), renewCertificate, startedAtMs: clock.now() };
   noteKey(office);
   const ports = await listenOnNetwork(options, office, row);
   open.ports = ports;
@@ -252,21 +264,23 @@ async function listenOnNetwork(options: CoordinatorOptions, office: Office, row:
   const { stateDir, log, clock, onBug } = options;
   const { agentsPort, enrolmentPort } = row;
   const agents = await listenForAgents(office, { host: options.bind, agentsPort, enrolmentPort, onBug, ...(options.enrolLimits === undefined ? {} : { enrolLimits: options.enrolLimits }) });
-  if (options.operatorsBind === undefined) return agents;
+  const opened: { close(graceMs: number): Promise<void> }[] = [agents];
   try {
     const init = (): Promise<Office> => Promise.reject(reeveError('ALREADY_INITIALISED', { value: stateDir }));
-    const operators = await listenForOperators(office, { stateDir, packageDir: options.packageDir ?? defaultPackageDir, log, clock, onBug, init, office: () => office, host: options.operatorsBind, port: row.operatorsPort });
+    const operators = options.operatorsBind === undefined ? undefined : await listenForOperators(office, { stateDir, packageDir: options.packageDir ?? defaultPackageDir, log, clock, onBug, init, office: () => office, host: options.operatorsBind, port: row.operatorsPort });
+    if (operators !== undefined) opened.push(operators);
+    if (options.metrics !== undefined) opened.push(await listenForMetrics(office, options.metrics, onBug));
     return {
       updateCertificate() {
         agents.updateCertificate();
-        operators.updateCertificate();
+        operators?.updateCertificate();
       },
       async close(graceMs) {
-        await Promise.all([agents.close(graceMs), operators.close(graceMs)]);
+        await Promise.all(opened.map((port) => port.close(graceMs)));
       },
     };
   } catch (error) {
-    await agents.close(0);
+    await Promise.all(opened.map((port) => port.close(0)));
     throw error;
   }
 }
@@ -290,6 +304,7 @@ function keepHouse(office: Office): void {
   const now = office.clock.now();
   for (const tidy of [tidyKeys, tidyOperatorKeys, tidyTokens, tidyCoordinatorKeys, tidyLoginTokens, tidyOperations, tidySpans]) noting(db, log, () => tidy(db, now));
   noting(db, log, () => tidyWebSessions(db, now, sessionLife.idleMs));
+  tidyAlertRows(office, now);
   const { fromMs, toMs } = office.authority.coordinatorValidity();
   // One that begins in the future was made while this clock was far ahead: nobody takes it now.
   if (fromMs <= now && toMs - now > certificateLife.coordinatorMs * (0.45 + 0.1 * random())) return;

@@ -28,7 +28,8 @@ Options:
   --state DIR      database and keys            [/var/lib/reeved]
   --socket PATH    the operators' API           [/run/reeved/api.sock]
   --config FILE    bind ADDRESS, operators-bind ADDRESS|off, log-level WORD,
-                   package-dir DIR [/etc/reeve/reeved.conf]
+                   package-dir DIR, and how alerts are told: see
+                   reeved(8)  [/etc/reeve/reeved.conf]
 
 Examples:
   reeved backup /var/backups/reeve.db
@@ -92,6 +93,8 @@ async function serve(paths: { stateDir: string; socketPath: string; config: stri
     bind: config.bind,
     operatorsBind: config.operatorsBind,
     packageDir: config.packageDir,
+    metrics: config.metrics,
+    notify: config.notify,
     ...native(),
     ...threadEntry(),
     clock: systemClock,

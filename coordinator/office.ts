@@ -1,4 +1,6 @@
 import type { Fleet } from './fleet/fleet.js';
+import type { NotifyConfig } from './notify/config.js';
+import type { AlertKeeper } from './reconcile/alert.js';
 import type { BackupKeeper } from './reconcile/backup-due.js';
 import type { BackupEngine } from './reconcile/backup-engine.js';
 import type { CertKeeper } from './reconcile/cert-due.js';
@@ -17,10 +19,15 @@ export interface Office extends World {
   readonly histories: HistoryKeeper;
   readonly certs: CertKeeper;
   readonly backups: { readonly engine: BackupEngine; readonly keeper: BackupKeeper };
+  readonly alerts: AlertKeeper;
+  /** How alerts are told. */
+  readonly notify: NotifyConfig;
   /** Makes a new key and certificate for the coordinator and takes it into use at once. Answers the key's fingerprint. */
   readonly renewCertificate: () => string;
   /** Whether the port for operators on other machines is open. */
   readonly operatorsOpen: boolean;
+  /** Where the metrics listener is, as people write it; empty: it is off. */
+  readonly metricsAt: string;
   /** Brings a host to the newest state in the background, if it is connected. */
   readonly converge: (hostId: string) => void;
   /** When this process started, unix ms. */

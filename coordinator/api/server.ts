@@ -7,6 +7,7 @@ import { listen, type Listener, type ListenerLimits } from '../../shared/rpc/lis
 import { createRpcServer, maxAnswerBytes, networkConnections, type AuthenticatedCall, type Service } from '../../shared/rpc/server.js';
 import type { Office } from '../office.js';
 import { accessService } from './access.js';
+import { alertService } from './alert.js';
 import { auditService } from './audit.js';
 import { backupService } from './backup.js';
 import { operatorOf, type OperatorCaller } from './caller.js';
@@ -19,6 +20,7 @@ import { groupService } from './group.js';
 import { hostService } from './host.js';
 import { keyService } from './key.js';
 import { loginService } from './login.js';
+import { metricService } from './metric.js';
 import { natService } from './nat.js';
 import { operationService } from './operation.js';
 import { operatorService } from './operator.js';
@@ -28,6 +30,7 @@ import { personService } from './person.js';
 import { planService } from './plan.js';
 import { policyService } from './policy.js';
 import { createRefusals, type Refusals } from './refusal.js';
+import { unitService } from './unit.js';
 import { userService } from './user.js';
 import { vhostService } from './vhost.js';
 import { webService } from './web.js';
@@ -65,6 +68,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
   };
   return [
     accessService(office),
+    alertService(office),
     auditService(office),
     backupService(office),
     certService(office),
@@ -76,6 +80,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     hostService(office),
     keyService(office),
     loginService(office),
+    metricService(office),
     natService(office),
     operationService(office),
     operatorService(office),
@@ -83,6 +88,7 @@ export function operatorServices(options: Pick<ApiOptions, 'stateDir' | 'package
     personService(office),
     planService(office),
     policyService(office),
+    unitService(office),
     userService(office),
     vhostService(office),
     webService(office),

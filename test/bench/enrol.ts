@@ -1,6 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import { listenForAgents } from '../../coordinator/agents.js';
 import type { Fleet } from '../../coordinator/fleet/fleet.js';
+import { noNotify } from '../../coordinator/notify/config.js';
+import { createSend } from '../../coordinator/notify/send.js';
+import { keepAlerts } from '../../coordinator/reconcile/alert.js';
 import { keepBackups } from '../../coordinator/reconcile/backup-due.js';
 import { createBackupEngine } from '../../coordinator/reconcile/backup-engine.js';
 import { createChangeEngine } from '../../coordinator/reconcile/change.js';
@@ -20,7 +23,7 @@ const rounds = { warmUp: 3, rounds: 20 };
 export async function benchEnrol(coordinator: BenchCoordinator, fleet: Fleet, joiner: BenchProcess, barePorts: readonly number[]): Promise<Figure[]> {
   const { world, perHost } = coordinator;
   const engine = createBackupEngine(world, fleet, () => undefined);
-  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), expiries: keepExpiries(world, () => undefined), histories: keepHistory(world, fleet), certs: keepCerts(world, () => undefined), backups: { engine, keeper: keepBackups(world, fleet, engine) }, converge: () => undefined, operatorsOpen: false, renewCertificate: () => '', startedAtMs: world.clock.now() };
+  const office = { ...world, fleet, changes: createChangeEngine(world, fleet, perHost), holds: keepHolds(world, () => undefined), expiries: keepExpiries(world, () => undefined), histories: keepHistory(world, fleet), certs: keepCerts(world, () => undefined), backups: { engine, keeper: keepBackups(world, fleet, engine) }, alerts: keepAlerts(world, fleet, { send: createSend(noNotify), link: undefined, onBug: () => undefined }), notify: noNotify, converge: () => undefined, operatorsOpen: false, metricsAt: '', renewCertificate: () => '', startedAtMs: world.clock.now() };
   const ports = await listenForAgents(office, {
     host: '127.0.0.1',
     agentsPort: 0,

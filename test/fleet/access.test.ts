@@ -72,8 +72,8 @@ const unimplemented = 12;
 
 /** Methods whose every call is about the whole fleet: an operator with a scope may not call them, whatever its role. */
 const ofTheWholeFleet = [
-  'AccessService/RevokePerson', 'AuditService/VerifyAudit', 'FleetService/InitFleet', 'FleetService/RekeyFleet', 'FleetService/SetFleet', 'GroupService/AddGroup', 'GroupService/RemoveGroup',
-  'KeyService/AddKey', 'KeyService/RemoveKey', 'OperatorService/AddOperator', 'OperatorService/InviteOperator', 'OperatorService/RemoveOperator', 'OperatorService/RevokeOperator',
+  'AccessService/RevokePerson', 'AlertService/AddAlertRoute', 'AlertService/ListAlertRoute', 'AlertService/RemoveAlertRoute', 'AlertService/TestAlertRoute', 'AuditService/VerifyAudit', 'FleetService/InitFleet', 'FleetService/RekeyFleet', 'FleetService/SetFleet', 'GroupService/AddGroup', 'GroupService/RemoveGroup',
+  'KeyService/AddKey', 'KeyService/RemoveKey', 'MetricService/MakeMetricToken', 'MetricService/RevokeMetricToken', 'OperatorService/AddOperator', 'OperatorService/InviteOperator', 'OperatorService/RemoveOperator', 'OperatorService/RevokeOperator',
   'OperatorService/SetOperator', 'PersonService/AddPerson', 'PersonService/RemovePerson', 'PersonService/SetPerson',
 ];
 

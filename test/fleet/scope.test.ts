@@ -49,6 +49,7 @@ const about: Record<string, (host: string) => object> = {
   'PlanService/ListPending': (selector) => ({ selector }),
   'PlanService/PlanHost': (host) => ({ host }),
   'OperationService/ListOperation': (host) => ({ host }),
+  'FleetService/GetOverview': (host) => ({ host }),
   'UserService/AddUser': (selector) => ({ selector, user: ada, options: apply }),
   'UserService/LockUser': (selector) => ({ selector, name: 'ada', options: apply }),
   'UserService/UnlockUser': (selector) => ({ selector, name: 'ada', options: apply }),
@@ -101,6 +102,8 @@ const about: Record<string, (host: string) => object> = {
   'ContainerService/PullImage': (host) => ({ host, image: 'example.org/a:1' }),
   'ContainerService/ImportImage': (host) => ({ start: { host, kind: 'archive' } }),
   'ContainerService/PruneImages': (host) => ({ host, mode: 'CHANGE_MODE_APPLY' }),
+  'AlertService/ListAlert': (selector) => ({ selector }),
+  'AlertService/AddAlertMute': (selector) => ({ selector, duration: { seconds: 3600 }, reason: 'r' }),
   'BackupService/AddBackup': (host) => ({ options: apply, backup: { ...job, source: host } }),
   'BackupService/ListBackups': (selector) => ({ selector }),
   'GrantService/AddGrant': (selector) => ({ selector, person: 'grace', options: apply }),
@@ -113,7 +116,7 @@ const about: Record<string, (host: string) => object> = {
 const jobMethods = ['SetBackup', 'RemoveBackup', 'ShowBackup', 'RunBackup', 'WatchBackup', 'CancelBackup', 'ListBackupRuns', 'ShowBackupRun', 'ListSnapshots', 'ListSnapshotFiles', 'FindSnapshotFiles', 'RestoreBackup', 'VerifyBackup', 'PruneBackup', 'AdoptBackup'].map((name) => `BackupService/${name}`);
 
 /** Methods that take no host: what they show of hosts is asked below, or they are refused to every caller with a scope. */
-const others = ['HostService/InviteHost', 'FleetService/GetOverview', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation', ...jobMethods];
+const others = ['AlertService/ListAlertMute', 'AlertService/RemoveAlertMute', 'HostService/InviteHost', 'FleetService/GetStatus', 'FleetService/GetFleet', 'OperationService/GetOperation', 'AuditService/ListAudit', 'OperatorService/ListOperator', 'OperatorService/WhoAmI', 'LoginService/RenewLogin', 'PackageService/ListPackage', 'PackageService/GetPackage', 'PersonService/ListPerson', 'PersonService/GetPerson', 'GroupService/ListGroup', 'GroupService/GetGroup', 'GrantService/GetGrant', 'GrantService/SetGrant', 'GrantService/RemoveGrant', 'AccessService/GetRevocation', ...jobMethods];
 
 /** One message of a caller that streams. */
 async function* said(request: object): AsyncGenerator {
