@@ -1,4 +1,5 @@
 import type { AgentStatus } from '../../shared/gen/proto/reeve/agent/v1/AgentStatus.js';
+import type { DiskTrend } from '../../shared/gen/proto/reeve/coordinator/v1/DiskTrend.js';
 import type { GetHostResponse } from '../../shared/gen/proto/reeve/coordinator/v1/GetHostResponse.js';
 import type { Host } from '../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { HostState } from '../../shared/gen/proto/reeve/coordinator/v1/HostState.js';
@@ -54,12 +55,12 @@ function todoText(host: Host): string {
 }
 
 /** One host with all that is known of it. */
-export function renderHost(terminal: Pick<Terminal, 'color'>, known: GetHostResponse, now: number): string {
-  const { host, facts, status } = known;
+export function renderHost(terminal: Pick<Terminal, 'color'>, known: GetHostResponse & { readonly trends?: readonly DiskTrend[] }, now: number): string {
+  const { host, facts, status, trends = [] } = known;
   return [
     ...(host === null ? [] : [renderFields(terminal, hostFields(host, now))]),
     ...(status === null ? [] : [`\nAgent\n${renderFields(terminal, statusFields(status))}`]),
-    ...(facts === null ? [] : [`\nFacts, as the host says (${formatSince(facts.gatheredAt, now) || 'just'} ago${known.factsLossy ? '; some were cut or altered, as they are not allowed' : ''})\n${renderFields(terminal, factFields(facts))}`]),
+    ...(facts === null ? [] : [`\nFacts, as the host says (${formatSince(facts.gatheredAt, now) || 'just'} ago${known.factsLossy ? '; some were cut or altered, as they are not allowed' : ''})\n${renderFields(terminal, factFields(facts, trends, now))}`]),
   ].join('');
 }
 
@@ -132,7 +133,7 @@ function withReason(state: string, reason: string): string {
   return reason === '' ? state : `${state} (${reason})`;
 }
 
-function factFields(facts: Facts): Field[] {
+function factFields(facts: Facts, trends: readonly DiskTrend[], now: number): Field[] {
   return [
     ['hostname', facts.hostname],
     ['system', facts.os],
@@ -142,7 +143,7 @@ function factFields(facts: Facts): Field[] {
     ['load', facts.load.map((value) => value.toFixed(2)).join(' ')],
     ['memory', facts.memoryTotalBytes === 0 ? '' : `${formatBytes(facts.memoryAvailableBytes)} available of ${formatBytes(facts.memoryTotalBytes)}`],
     ['swap', facts.swapTotalBytes === 0 ? '' : `${formatBytes(facts.swapFreeBytes)} free of ${formatBytes(facts.swapTotalBytes)}`],
-    ...facts.disks.map((disk): Field => [`disk ${disk.mount}`, `${formatBytes(disk.availableBytes)} available of ${formatBytes(disk.totalBytes)}, ${disk.type}${inodeText(disk)}`]),
+    ...facts.disks.map((disk): Field => [`disk ${disk.mount}`, `${formatBytes(disk.availableBytes)} available of ${formatBytes(disk.totalBytes)}, ${disk.type}${inodeText(disk)}${trendText(trends.find(({ mount }) => mount === disk.mount), now)}`]),
     ...facts.addresses.map((address): Field => [`address ${address.interface}`, address.address]),
     ['pressure', pressureText(facts.pressure)],
     ['restart needed', facts.rebootRequired ? { text: 'yes, an upgrade waits for it', tone: 'yellow' } : ''],
@@ -153,6 +154,15 @@ function factFields(facts: Facts): Field[] {
 /** Inodes are worth a word only where they end before the space does. */
 function inodeText({ inodesTotal, inodesFree }: Disk): string {
   return inodesTotal > 0 && inodesFree / inodesTotal < 0.1 ? `, only ${String(inodesFree)} of ${String(inodesTotal)} inodes free` : '';
+}
+
+/** Where a disk goes, if it is filling. */
+function trendText(trend: DiskTrend | undefined, now: number): string {
+  const fullAt = fromTimestamp(trend?.fullAt);
+  if (trend === undefined || fullAt === undefined) return '';
+  const days = Math.round((fullAt - now) / 86_400_000);
+  const when = days < 1 ? 'within a day' : days === 1 ? 'in about a day' : `in about ${String(days)} days`;
+  return `; grows ${formatBytes(Math.max(0, trend.growthPerDayBytes))} a day, full ${when}`;
 }
 
 function pressureText(pressure: Pressure | null): string {

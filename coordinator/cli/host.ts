@@ -21,7 +21,7 @@ import { renderHost, renderHosts } from './host-text.js';
 import { fingerprintsOf } from './key-file.js';
 import { formatJson } from './json.js';
 import { selectorText } from './selector.js';
-import { hostService } from './service.js';
+import { hostService, metricService } from './service.js';
 import { formatTime } from './time.js';
 
 const presets = ['observe', 'minimal', 'web', 'standard', 'full'] as const;
@@ -117,8 +117,11 @@ const show = defineCommand({
   options: {},
   examples: [{ line: 'reeve host show web1', text: 'Everything known of web1' }],
   run: async (context, args) => {
-    const response = await (await context.api()).call(hostService, 'GetHost', { name: hostRef(args.host) });
-    return answer(context, response, () => renderHost(context.terminal, response, context.clock.now()));
+    const api = await context.api();
+    const host = hostRef(args.host);
+    const response = await api.call(hostService, 'GetHost', { name: host });
+    const { disks: trends } = await api.call(metricService, 'GetHistory', { host });
+    return answer(context, { ...response, trends }, () => renderHost(context.terminal, { ...response, trends }, context.clock.now()));
   },
 });
 

@@ -20,6 +20,7 @@ import type { PackageServiceDefinition } from '../../shared/gen/proto/reeve/coor
 import type { PersonServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PersonService.js';
 import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PlanService.js';
 import type { PolicyServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/PolicyService.js';
+import type { UnitServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UnitService.js';
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import type { VhostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/VhostService.js';
 import type { WebServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/WebService.js';
@@ -50,6 +51,7 @@ export const packageService = named<PackageServiceDefinition>('reeve.coordinator
 export const personService = named<PersonServiceDefinition>('reeve.coordinator.v1.PersonService');
 export const planService = named<PlanServiceDefinition>('reeve.coordinator.v1.PlanService');
 export const policyService = named<PolicyServiceDefinition>('reeve.coordinator.v1.PolicyService');
+export const unitService = named<UnitServiceDefinition>('reeve.coordinator.v1.UnitService');
 export const userService = named<UserServiceDefinition>('reeve.coordinator.v1.UserService');
 export const vhostService = named<VhostServiceDefinition>('reeve.coordinator.v1.VhostService');
 export const webService = named<WebServiceDefinition>('reeve.coordinator.v1.WebService');

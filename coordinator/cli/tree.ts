@@ -12,6 +12,7 @@ import { groupNoun } from './group.js';
 import { hostNoun } from './host.js';
 import { initNoun } from './init.js';
 import { keyNoun } from './key.js';
+import { logNoun } from './log.js';
 import { loginNoun, logoutNoun } from './login.js';
 import { metricNoun } from './metric.js';
 import { natNoun } from './nat.js';
@@ -23,6 +24,7 @@ import { policyNoun } from './policy.js';
 import { proxyNoun } from './proxy.js';
 import { revokeNoun } from './revoke.js';
 import { statusNoun } from './status.js';
+import { unitNoun } from './unit.js';
 import { userNoun } from './user.js';
 import { vhostNoun } from './vhost.js';
 import { webNoun } from './web.js';
@@ -49,6 +51,8 @@ export const nouns: readonly Noun[] = [
   certNoun,
   backupNoun,
   containerNoun,
+  unitNoun,
+  logNoun,
   planNoun,
   applyNoun,
   policyNoun,

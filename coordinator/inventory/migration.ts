@@ -3,6 +3,7 @@ import { backupTables } from './migration-backup.js';
 import { certTables } from './migration-cert.js';
 import { containerTables } from './migration-container.js';
 import { keyTables } from './migration-key.js';
+import { metricTables } from './migration-metric.js';
 import { natTables } from './migration-nat.js';
 import { revocationTables } from './migration-revocation.js';
 import { vhostTables } from './migration-vhost.js';
@@ -271,4 +272,5 @@ export const migrations: readonly string[] = [
   containerTables,
   webLoginTables,
   alertTables,
+  metricTables,
 ];

@@ -7,6 +7,7 @@ import { toTimestamp } from '../../../shared/rpc/time.js';
 import { backupAnswers } from './answer-backup.js';
 import { certAnswers } from './answer-cert.js';
 import { containerAnswers } from './answer-container.js';
+import { unitAnswers } from './answer-unit.js';
 import { vhostAnswers } from './answer-vhost.js';
 import type { Handlers } from './coordinator.js';
 import { nowMs } from './terminal.js';
@@ -275,6 +276,7 @@ export const answers: Handlers = {
   ...vhostAnswers(changeEvents),
   ...certAnswers(changeEvents),
   ...containerAnswers(changeEvents),
+  ...unitAnswers(),
   ...backupAnswers,
   'PlanService.Reconcile': changeEvents([created, removed]),
   'PlanService.ListPending': () => ({ pending: [{ hostName: 'web2', noun: 'user', generation: 4, applied: 3, reason: 'connection refused', since: ago(600) }] }),
