@@ -11,6 +11,7 @@ import { reachService } from '../agent/reach/service.js';
 import { relayService } from '../agent/relay/service.js';
 import { releaseService } from '../agent/release/service.js';
 import { statusService } from '../agent/status/service.js';
+import { unitService as agentUnits } from '../agent/unit/service.js';
 import { userService as agentUsers } from '../agent/user/service.js';
 import { vhostService as agentVhosts } from '../agent/vhost/service.js';
 import { enrolService } from '../coordinator/api/enrol.js';
@@ -42,7 +43,7 @@ export function doors(): readonly Door[] {
     {
       title: 'Agents, port 7420',
       about: 'TLS 1.3 with the certificate of the coordinator. Called by the coordinator only.',
-      services: [agentBackups, agentCerts, agentContainers, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
+      services: [agentBackups, agentCerts, agentContainers, factService, agentKeys, agentNat, agentOperations, reachService, relayService, releaseService, statusService, agentUnits, agentUsers, agentVhosts].map((make) => rowsOnly(make)),
     },
     {
       title: 'Coordinator for agents, port 7421',

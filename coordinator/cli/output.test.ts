@@ -103,6 +103,8 @@ const lines: readonly (readonly string[])[] = [
   ['container', 'stats', '--once'],
   ['container', 'snapshot', 'create', 'web1', 'mail', 'before-update'],
   ['container', 'image', 'list', 'web1'],
+  ['unit', 'status', '--on', 'role=web', 'nginx.service'],
+  ['unit', 'restart', '--on', 'role=web', 'nginx.service', '--yes'],
   ['pending'],
   ['operation', 'list'],
   ['operation', 'show', '01930000-0000-7000-8000-000000000099'],

@@ -8,7 +8,7 @@ import { createRpcServer, type Caller, type Service } from '../../../shared/rpc/
 import { serviceDefinition } from '../../../shared/rpc/load.js';
 import {
   accessService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService,
-  packageService, personService, planService, policyService, userService, vhostService, webService,
+  packageService, personService, planService, policyService, unitService, userService, vhostService, webService,
 } from '../service.js';
 
 /** Answers of a method: gets the request, gives the response or the events of a stream, or throws. */
@@ -29,7 +29,7 @@ export interface CannedCoordinator {
 
 const services = [
   accessService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService,
-  packageService, personService, planService, policyService, userService, vhostService, webService,
+  packageService, personService, planService, policyService, unitService, userService, vhostService, webService,
 ];
 
 /** Starts one on a socket in a temporary folder, behind the real RPC server. */
