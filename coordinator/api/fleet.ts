@@ -69,7 +69,7 @@ export function fleetService(office: () => Office, init: (address: FleetAddress,
         return Promise.resolve({ denyListVersion: signedRecords(office()).denyVersion, denied: stillDenied(office()) });
       },
     },
-    GetOverview: { ...reads, handle: (request, { principal }) => Promise.resolve(fleetOverview(office(), principal, request.limit)) },
+    GetOverview: { ...reads, handle: (request, { principal }) => Promise.resolve(fleetOverview(office(), principal, request)) },
     GetStatus: {
       ...reads,
       handle: (_request, context) => {

@@ -61,8 +61,9 @@ export function hostService(office: () => Office): Service<OperatorCaller> {
         const host = hostFor(office().db, principal, request.name);
         const live = office().fleet.live(host.id);
         const facts = live.facts ?? getFacts(office().db, host.id);
+        const children = childrenOf(office().db, host.id).filter(({ id }) => inScope(office().db, principal, id)).map(({ name }) => name);
         const said = facts === undefined ? null : { ...formatFacts(facts.facts), machineHint: Buffer.from(facts.facts.machineHint, 'hex') };
-        return Promise.resolve({ host: { ...formatHosts(office(), principal, [host])[0], ...saidOf(office(), principal, host) }, facts: said, status: live.status ?? null, factsLossy: facts?.lossy ?? false });
+        return Promise.resolve({ host: { ...formatHosts(office(), principal, [host])[0], ...saidOf(office(), principal, host) }, facts: said, status: live.status ?? null, factsLossy: facts?.lossy ?? false, children });
       },
     },
     SetHost: {

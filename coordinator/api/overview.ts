@@ -12,7 +12,7 @@ import type { HostRow } from '../inventory/host.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
 import { parseLimit, seenOperations } from './operation.js';
-import { visibleHosts } from './select.js';
+import { hostFor, visibleHosts } from './select.js';
 
 const dayMs = 86_400_000;
 
@@ -26,12 +26,14 @@ export function worstByHost(health: readonly { readonly hostName: string; readon
   return worst;
 }
 
-/** Figures of the fleet, as far as the caller sees it. */
-export function fleetOverview(office: Office, caller: OperatorCaller, limit: number): GetOverviewResponseInput {
+/** Figures of the fleet, as far as the caller sees it, or of one host. Errors: HOST_UNKNOWN. */
+export function fleetOverview(office: Office, caller: OperatorCaller, request: { readonly limit: number; readonly host: string }): GetOverviewResponseInput {
   const { db, fleet, authority, startedAtMs } = office;
-  const hosts = visibleHosts(db, caller);
+  const only = request.host === '' ? undefined : hostFor(db, caller, request.host);
+  const hosts = only === undefined ? visibleHosts(db, caller) : [only];
   const ids = new Set(hosts.map((host) => host.id));
-  const health = fleetHealth(office, fleet, hosts, Infinity);
+  const found = fleetHealth(office, fleet, hosts, Infinity);
+  const health = only === undefined ? found : found.filter(({ hostName }) => hostName === only.name);
   const worst = worstByHost(health);
   const counted = (rows: readonly { hostId: string }[]): number => new Set(rows.map((row) => row.hostId).filter((id) => ids.has(id))).size;
   const doing = (word: HealthWord): number => hosts.filter((host) => (worst.get(host.name) ?? 'ok') === word).length;
@@ -42,14 +44,14 @@ export function fleetOverview(office: Office, caller: OperatorCaller, limit: num
     startedAt: toTimestamp(startedAtMs),
     hosts: countHosts(office, hosts),
     byHealth: { ok: doing('ok'), warning: doing('warning'), error: doing('error') },
-    health: health.slice(0, parseLimit(limit)).map((item) => ({ ...item, since: toTimestamp(item.since) })),
+    health: health.slice(0, parseLimit(request.limit)).map((item) => ({ ...item, since: toTimestamp(item.since) })),
     healthTotal: health.length,
     pending: counted(listPending(db)),
     drifted: counted(listDrift(db)),
     held: hosts.filter((host) => holdsOf(host.id).length > 0).length,
     certs: countCerts(office, ids),
     backups: countBackups(office, ids),
-    running: seenOperations(db, caller, 1000, { outcomes: ['running'] }).length,
+    running: seenOperations(db, caller, 1000, { outcomes: ['running'], hostId: only?.id }).length,
   };
 }
 

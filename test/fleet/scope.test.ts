@@ -102,6 +102,9 @@ const about: Record<string, (host: string) => object> = {
   'ContainerService/PullImage': (host) => ({ host, image: 'example.org/a:1' }),
   'ContainerService/ImportImage': (host) => ({ start: { host, kind: 'archive' } }),
   'ContainerService/PruneImages': (host) => ({ host, mode: 'CHANGE_MODE_APPLY' }),
+  'UnitService/ListUnits': (selector) => ({ selector, unit: 'web.service' }),
+  'UnitService/RestartUnits': (selector) => ({ selector, unit: 'web.service', mode: 'CHANGE_MODE_APPLY' }),
+  'UnitService/FollowUnitLog': (host) => ({ host }),
   'AlertService/ListAlert': (selector) => ({ selector }),
   'AlertService/AddAlertMute': (selector) => ({ selector, duration: { seconds: 3600 }, reason: 'r' }),
   'BackupService/AddBackup': (host) => ({ options: apply, backup: { ...job, source: host } }),
@@ -162,7 +165,7 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
   const ending = async (method: string, request: object): Promise<string> => {
     clock.pass(60_000);
     const [service = '', name = ''] = method.split('/');
-    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|CertService\/(?:Add|Set|Remove)Cert|ContainerService\/(?:(?:Add|Set|Start|Stop|Restart|Remove|Adopt|Snapshot)Container|WatchContainers|FollowContainerLog|PullImage|PruneImages)|BackupService\/(?:Run|Watch|Restore|Verify|Prune|Adopt)Backup|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
+    const stream = doors().flatMap((door) => door.services).find((known) => known.name.endsWith(`.v1.${service}`)) !== undefined && /^(?:DoctorService\/CheckHost|PolicyService\/CheckPolicy|PlanService\/Reconcile|HostService\/ReleaseHost|KeyService\/AdoptKey|NatService\/(?:AddForward|AddMasquerade|RemoveNat|SetNat|AdoptNat)|VhostService\/(?:AddVhost|SetVhost|RemoveVhost|AdoptVhost|SetMaintenance)|CertService\/(?:Add|Set|Remove)Cert|ContainerService\/(?:(?:Add|Set|Start|Stop|Restart|Remove|Adopt|Snapshot)Container|WatchContainers|FollowContainerLog|PullImage|PruneImages)|UnitService\/(?:RestartUnits|FollowUnitLog)|BackupService\/(?:Run|Watch|Restore|Verify|Prune|Adopt)Backup|GrantService\/AddGrant|UserService\/(?:Add|Lock|Unlock|Remove|Adopt)User)$/.test(method);
     const full = serviceName<Record<string, never>>(`reeve.coordinator.v1.${service}`);
     try {
       if (method === 'ContainerService/ImportImage') for await (const _event of scoped.channel.duplex(full, name as never, said(request) as never, {})) continue;

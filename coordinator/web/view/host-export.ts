@@ -6,8 +6,8 @@ import { shown, timeMs, type WireTime } from './text.js';
 /** Hosts as a file. */
 export function exportHosts(hosts: readonly Host[], format: 'csv' | 'json'): PageAnswer {
   if (format === 'json') return { kind: 'file', name: 'hosts.json', type: 'application/json', body: `${JSON.stringify({ hosts: hosts.map(record) }, undefined, 2)}\n` };
-  const [names, ...rows] = [columns.map(([name]) => name), ...hosts.map((host) => columns.map(([, value]) => value(host)))];
-  return { kind: 'file', name: 'hosts.csv', type: 'text/csv; charset=utf-8', body: [names ?? [], ...rows].map((row) => `${row.map(csvCell).join(',')}\r\n`).join('') };
+  const rows = [columns.map(([name]) => name), ...hosts.map((host) => columns.map(([, value]) => value(host)))];
+  return { kind: 'file', name: 'hosts.csv', type: 'text/csv; charset=utf-8', body: rows.map((row) => `${row.map(csvCell).join(',')}\r\n`).join('') };
 }
 
 const iso = (time: WireTime): string => {

@@ -1,16 +1,15 @@
 import type { Host } from '../../../shared/gen/proto/reeve/coordinator/v1/Host.js';
 import type { ListHostRequestInput } from '../../../shared/gen/proto/reeve/coordinator/v1/ListHostRequest.js';
 import { html, type Html } from '../html.js';
-import type { Page } from '../page.js';
+import type { Page, PageApi } from '../page.js';
 import { exportHosts } from './host-export.js';
 import { hostState, hostStates, openWork } from './host-state.js';
 import { hostTree, loadContainers, type ContainersOf } from './host-tree.js';
 import { hostLink, labelLinks } from './link.js';
-import { severity } from './overview.js';
 import { offsetOf, pager, perPage } from './pager.js';
 import { services } from './service.js';
 import { table, type Column } from './table.js';
-import { cut, queryOf, time } from './text.js';
+import { cut, queryOf, severity, time } from './text.js';
 
 /** What is asked for in the address of the list. */
 export interface HostQuery {
@@ -31,15 +30,22 @@ export const hostListPage: Page = {
   async load(api, { base, now, query }) {
     const wanted = parseHostQuery(query);
     const format = query.get('format');
-    if (format === 'csv' || format === 'json') {
-      const { hosts } = await api.unary(services.host, 'ListHost', { ...requestOf(wanted), offset: 0, limit: 0 });
-      return exportHosts(hosts, format);
-    }
+    if (format === 'csv' || format === 'json') return exportHosts(await allHosts(api, wanted), format);
     const { hosts, total } = await api.unary(services.host, 'ListHost', { ...requestOf(wanted), offset: wanted.offset, limit: perPage });
     const containers = wanted.tree ? await loadContainers(api, hosts) : new Map<string, never>();
     return { kind: 'html', title: 'Hosts', main: renderHostList({ base, now, query: wanted, hosts, total, containers }) };
   },
 };
+
+/** All hosts of a query, in answers that are not too large. */
+async function allHosts(api: PageApi, query: HostQuery): Promise<Host[]> {
+  const all: Host[] = [];
+  for (;;) {
+    const { hosts, total } = await api.unary(services.host, 'ListHost', { ...requestOf(query), offset: all.length, limit: 1_000 });
+    all.push(...hosts);
+    if (hosts.length === 0 || all.length >= total) return all;
+  }
+}
 
 /** One word of several; empty: it is none of them. */
 function oneOf(text: string | null, words: readonly string[]): string {

@@ -5,10 +5,9 @@ import type { PageApi } from '../page.js';
 import { optional } from './ask.js';
 import { hostState, openWork } from './host-state.js';
 import { hostLink } from './link.js';
-import { severity } from './overview.js';
 import { services } from './service.js';
 import { table } from './table.js';
-import { cut, shown } from './text.js';
+import { cut, severity, shown } from './text.js';
 
 /** Containers by the name of their host. */
 export type ContainersOf = ReadonlyMap<string, readonly ContainerRow[]>;

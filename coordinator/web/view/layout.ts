@@ -17,6 +17,7 @@ export interface DocumentView {
 const places: readonly { readonly path: string; readonly title: string }[] = [
   { path: '/', title: 'Overview' },
   { path: '/host', title: 'Hosts' },
+  { path: '/alert', title: 'Alerts' },
   { path: '/person', title: 'Persons' },
   { path: '/operation', title: 'Operations' },
   { path: '/backup', title: 'Backups' },

@@ -1,21 +1,28 @@
 import type { GetOverviewResponse } from '../../../shared/gen/proto/reeve/coordinator/v1/GetOverviewResponse.js';
 import type { Health } from '../../../shared/gen/proto/reeve/coordinator/v1/Health.js';
+import type { ListAlertResponse } from '../../../shared/gen/proto/reeve/coordinator/v1/ListAlertResponse.js';
 import type { Operation } from '../../../shared/gen/proto/reeve/coordinator/v1/Operation.js';
 import { html, type Html } from '../html.js';
 import type { Page } from '../page.js';
+import { alertTable } from './alert.js';
+import { optional, unasked, type Asked } from './ask.js';
 import { operationTable } from './outcome.js';
 import { services } from './service.js';
 import { section, table } from './table.js';
-import { badge, cut, part, shown, time, type Tone } from './text.js';
+import { cut, part, severity, shown, time, type Tone } from './text.js';
 
 /** Lines of health on the overview; the rest is one link away. */
 const mostHealth = 50;
+
+/** Alerts on the overview. */
+const mostAlerts = 20;
 
 /** What the overview shows. */
 export interface OverviewView {
   readonly base: string;
   readonly now: number;
   readonly overview: GetOverviewResponse;
+  readonly alerts: Asked<ListAlertResponse>;
   readonly running: readonly Operation[];
   readonly last: readonly Operation[];
 }
@@ -24,12 +31,13 @@ export interface OverviewView {
 export const overviewPage: Page = {
   path: '/',
   async load(api, { base, now }) {
-    const [overview, running, last] = await Promise.all([
+    const [overview, alerts, running, last] = await Promise.all([
       api.unary(services.fleet, 'GetOverview', { limit: mostHealth }),
+      optional(api.unary(services.alert, 'ListAlert', { limit: mostAlerts })),
       api.unary(services.operation, 'ListOperation', { outcomes: ['OUTCOME_RUNNING'], limit: 20 }),
       api.unary(services.operation, 'ListOperation', { limit: 10 }),
     ]);
-    return { kind: 'html', title: 'Overview', main: renderOverview({ base, now, overview, running: running.operations, last: last.operations }) };
+    return { kind: 'html', title: 'Overview', main: renderOverview({ base, now, overview, alerts, running: running.operations, last: last.operations }) };
   },
 };
 
@@ -39,10 +47,16 @@ export function renderOverview(view: OverviewView): Html {
   return html`<h1>Overview</h1>
 ${figures(base, overview, now)}
 ${view.running.length > 0 && section('running', 'Running now', operationTable(view.running, { base, now, caption: 'Operations that run now', empty: '', quiet: true }))}
+${section('alerts', 'Open alerts', alertSection(view))}
 ${section('health', 'What is wrong', healthTable(overview, view))}
 ${section('last', 'Last operations', html`${operationTable(view.last, { base, now, caption: 'Last operations', empty: 'Nothing was asked of the fleet yet.', quiet: true })}<p><a href="${base}/operation">All operations</a></p>`)}
 <p class="foot">Coordinator ${shown(overview.version)}, running since ${time(overview.startedAt, now)}. Fleet ${shown(overview.fleetId)}.</p>
 `;
+}
+
+function alertSection({ base, now, alerts }: OverviewView): Html {
+  if (alerts.value === undefined) return unasked(alerts.problem);
+  return html`${alertTable(alerts.value.alerts, { base, now, caption: 'Open alerts' })}${alerts.value.more && html`<p><a href="${base}/alert">All alerts</a></p>`}`;
 }
 
 interface Figure {
@@ -124,9 +138,4 @@ function healthCells(item: Health, base: string, now: number): (Html | string)[]
     html`<span class="prose">${cut(item.text, 400)}</span>`,
     time(item.since, now),
   ];
-}
-
-/** How bad something is. */
-export function severity(word: string): Html {
-  return badge(word, word === 'error' ? 'bad' : word === 'warning' ? 'warn' : word === 'ok' ? 'good' : 'plain');
 }

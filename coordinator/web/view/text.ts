@@ -79,6 +79,11 @@ export function badge(word: string, tone: Tone): Html {
   return html`<span class="badge ${tone}">${shown(word)}</span>`;
 }
 
+/** How bad something is. */
+export function severity(word: string): Html {
+  return badge(word, word === 'error' ? 'bad' : word === 'warning' ? 'warn' : word === 'ok' ? 'good' : 'plain');
+}
+
 /** A number with its word: "1 host", "3 hosts". */
 export function count(value: number, one: string, many = `${one}s`): string {
   return `${String(value)} ${value === 1 ? one : many}`;
