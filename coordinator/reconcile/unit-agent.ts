@@ -26,7 +26,8 @@ const most = { lines: 10_000, identifier: 256 } as const;
 /** How a unit of a host is; its texts stay hostile. Errors: what the agent says, HOST_*, VERSION_UNSUPPORTED. */
 export async function askUnit(fleet: UnitFleet, host: HostRow, unit: string, signal: AbortSignal): Promise<UnitStateInput> {
   requireAble(fleet.live(host.id), { needs });
-  const { state } = await fleet.call(host, agentUnits, 'GetUnit', { unit }, { deadlineMs: limits.askMs, signal });
+  // Many hosts are asked for one caller, and each call listens to a signal of its own.
+  const { state } = await fleet.call(host, agentUnits, 'GetUnit', { unit }, { deadlineMs: limits.askMs, signal: AbortSignal.any([signal]) });
   return parseState(state, host);
 }
 

@@ -13,6 +13,7 @@ import { answerCertVerb, createSimulatedCerts, type SimulatedCerts } from './sim
 import { answerContainerVerb, createSimulatedContainers, openSimulatedContainerJob, type SimulatedContainers } from './simulated-container.js';
 import { answerNatVerb, createSimulatedNat, pendingNat, type SimulatedNat } from './simulated-nat.js';
 import { answerKeyVerb, createSimulatedKeys, type SimulatedKeys } from './simulated-key.js';
+import { answerUnitVerb, createSimulatedUnits, openSimulatedUnitJob, type SimulatedUnits } from './simulated-unit.js';
 import { answerSite, answerVhostVerb, createSimulatedVhosts, type SimulatedVhosts } from './simulated-vhost.js';
 
 /** What a simulated host is made of. */
@@ -40,6 +41,7 @@ export interface SimulatedHost extends Host {
   readonly certs: SimulatedCerts;
   readonly vhosts: SimulatedVhosts;
   readonly containers: SimulatedContainers;
+  readonly units: SimulatedUnits;
   /** Every verb that was called, oldest first, with the name it was about. */
   readonly calls: string[];
   setPolicy(text: string): void;
@@ -104,6 +106,11 @@ allow container.remove volumes=no,yes
 allow container.prune
 allow container.adopt
 allow container.release
+allow unit.status
+allow unit.status unit=web.service,db.service
+allow unit.restart unit=web.service,ssh.service
+allow unit.log
+allow unit.log unit=web.service
 `;
 
 /** A new simulated host. */
@@ -120,6 +127,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   const certs = createSimulatedCerts();
   const vhosts = createSimulatedVhosts();
   const containers = createSimulatedContainers();
+  const units = createSimulatedUnits();
   const clock = options.clock ?? systemClock;
   let policyText = options.policy ?? openPolicy;
   let version = 0;
@@ -141,7 +149,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     else version += 1;
     for (const onTouched of watchers) onTouched(part);
   };
-  const machine: Machine = { users, groups, homes, usedUids, keys, nat, certs, vhosts, containers, clock, policy: () => policyText };
+  const machine: Machine = { users, groups, homes, usedUids, keys, nat, certs, vhosts, containers, units, clock, policy: () => policyText };
 
   return {
     users,
@@ -152,6 +160,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     certs,
     vhosts,
     containers,
+    units,
     calls,
     clock,
     helper: {
@@ -189,7 +198,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
     readAdvertised: () => nat.advertised,
     checkReach: (address, port) => Promise.resolve(nat.reachable.has(formatEndpoint({ address, port })) ? '' : 'refused'),
     openJob: (ticket, program) =>
-      program === 'container' ? openSimulatedContainerJob(containers, ticket) : Promise.reject(reeveError('HELPER_UNREACHABLE', { reason: 'a simulated host copies nothing' })),
+      program === 'container' ? openSimulatedContainerJob(containers, ticket) : program === 'unit' ? openSimulatedUnitJob(units, ticket) : Promise.reject(reeveError('HELPER_UNREACHABLE', { reason: 'a simulated host copies nothing' })),
     askSite: (ask) => Promise.resolve(answerSite(vhosts, ask)),
     freePorts: (count) => Promise.resolve(Array.from({ length: count }, (_none, n) => 40_001 + n)),
     bootId: () => '00000000-0000-4000-8000-000000000000',
@@ -226,6 +235,7 @@ interface Machine {
   readonly certs: SimulatedCerts;
   readonly vhosts: SimulatedVhosts;
   readonly containers: SimulatedContainers;
+  readonly units: SimulatedUnits;
   readonly clock: Clock;
   readonly policy: () => string;
 }
@@ -243,6 +253,8 @@ function answer<V extends PrivdVerbName>(machine: Machine, { verb, operationId, 
   if (sites !== undefined) return sites as PrivdReply<V>;
   const containers = answerContainerVerb(machine.containers, verb, asked);
   if (containers !== undefined) return containers as PrivdReply<V>;
+  const units = answerUnitVerb(machine.units, verb, asked);
+  if (units !== undefined) return units as PrivdReply<V>;
   const certs = answerCertVerb(machine, verb, asked);
   if (certs !== undefined) return certs as PrivdReply<V>;
   const keys = answerKeyVerb({ keys: machine.keys, exists, now: () => machine.clock.now() }, verb, operationId, asked);
@@ -340,8 +352,11 @@ function checkPolicy(machine: Machine, verb: PrivdVerbName, asked: Readonly<Reco
   const stale = verb === 'key.put' ? String(staleness(linesOf(asked['content']), machine.clock.now())) : undefined;
   const operation = verb === 'observe.sshd' || verb === 'observe.session' ? 'observe.key' : /^cert\.(?:key|put|remove)$/.test(verb) ? 'cert.write' : /^vhost\.(?:check|apply)$/.test(verb) ? 'vhost.write' : (containerOperations[verb] ?? verb);
   const values = { name: text('name') ?? text('cert'), uid: text('uid'), shell: text('shell'), kind: text('kind'), group: text('group'), system, 'root-keys': rootKeys, 'max-stale': stale };
-  const verdict = evaluatePolicy(parsed.policy, operation, values);
-  if (verdict.kind !== 'allow') throw reeveError('POLICY_DENIED', { op: verb, args: '', line: verdict.wanted });
+  const units = (text('units') ?? text('unit'))?.split(',') ?? [undefined];
+  for (const unit of units) {
+    const verdict = evaluatePolicy(parsed.policy, operation, { ...values, unit });
+    if (verdict.kind !== 'allow') throw reeveError('POLICY_DENIED', { op: verb, args: '', line: verdict.wanted });
+  }
 }
 
 function linesOf(content: unknown): ReturnType<typeof parseKeyLine>[] {
