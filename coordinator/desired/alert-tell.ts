@@ -1,5 +1,5 @@
 import { alertKindRows, isAtLeast } from '../../shared/model/alert.js';
-import type { AlertRow, ItemKind, ItemRow, RouteRow } from './alert.js';
+import { routeSubject, type AlertRow, type ItemKind, type ItemRow, type RouteRow } from './alert.js';
 
 /** How long after a route was told of an alert it is reminded, ms. */
 export const remindMs = 24 * 3_600_000;
@@ -24,7 +24,8 @@ export interface TellInput {
 }
 
 /** Whether a route is for such alerts. */
-export function takes(route: Pick<RouteRow, 'kinds' | 'severity'>, alert: Pick<AlertRow, 'kind' | 'severity'>): boolean {
+export function takes(route: Pick<RouteRow, 'id' | 'kinds' | 'severity'>, alert: Pick<AlertRow, 'kind' | 'severity' | 'subject'>): boolean {
+  if (alert.kind === 'health' && alert.subject === routeSubject(route.id)) return false;
   const wanted = route.kinds.length === 0 ? !alertKindRows[alert.kind].named : route.kinds.includes(alert.kind);
   return wanted && isAtLeast(alert.severity, route.severity);
 }

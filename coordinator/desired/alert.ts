@@ -63,6 +63,11 @@ export interface RouteRow {
   readonly addedAtMs: number;
 }
 
+/** Subject of the alert about a route by which nothing can be sent; that route itself does not tell it. */
+export function routeSubject(routeId: number): string {
+  return `ALERT_ROUTE ${String(routeId)}`;
+}
+
 /** What of an alert is told: that it was opened, that it still stands, that it is over. */
 export type ItemKind = 'open' | 'remind' | 'end';
 

@@ -36,10 +36,10 @@ export function createFeed(world: World, fleet: Fleet): Feed {
   const { db, clock } = world;
   const known = new Map<string, { atMs: number; trends: readonly FedTrend[] }>();
   let boots: Map<string, string> | undefined;
-  /** Since when hosts are lost: one that was never reached by this process has no time of its own. */
-  const lost = new Map<string, number>();
-  const lostSince = (hostId: string, { state, sinceMs, lastSeenMs }: Live): number => {
-    if (state === 'connected') {
+  /** Since when hosts are lost: one that was never reached by this process has no time of its own, and counts from its start. */
+  const lost = new Map(listHosts(db).map(({ id }) => [id, clock.now()]));
+  const lostSince = ({ id: hostId, state: host }: HostRow, { state, sinceMs, lastSeenMs }: Live): number => {
+    if (state === 'connected' || host !== 'joined') {
       lost.delete(hostId);
       return sinceMs;
     }
@@ -80,7 +80,7 @@ export function createFeed(world: World, fleet: Fleet): Feed {
       const rows = listHosts(db);
       const hosts = rows.map((row) => {
         const live = fleet.live(row.id);
-        return fedHost(row, live, lostSince(row.id, live));
+        return fedHost(row, live, lostSince(row, live));
       });
       noteBoots(hosts, now);
       const names = new Map(rows.map(({ id, name }) => [id, name]));

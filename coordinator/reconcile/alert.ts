@@ -1,5 +1,5 @@
 import { waitFor } from '../../shared/kit/deadline.js';
-import type { Cause, RouteRow } from '../desired/alert.js';
+import { routeSubject, type Cause, type RouteRow } from '../desired/alert.js';
 import { alertCauses, isUndecided, type Fed } from '../desired/alert-cause.js';
 import { nothingWatched, stepAlerts, type AlertStep, type Watched } from '../desired/alert-step.js';
 import { tellAlerts, type Telling } from '../desired/alert-tell.js';
@@ -148,7 +148,7 @@ function routeCauses({ db }: World, now: number): Cause[] {
     const { problem, problemSinceMs } = routeState(db, route.id);
     if (problemSinceMs === undefined || now - problemSinceMs < failingMs) return [];
     const text = `${problem}; see: reeve alert route list`;
-    return [{ kind: 'health', hostId: undefined, subject: `ALERT_ROUTE ${String(route.id)}`, severity: 'error', title: `alerts cannot be told by route ${String(route.id)}`, text, sinceMs: problemSinceMs, folded: [] }];
+    return [{ kind: 'health', hostId: undefined, subject: routeSubject(route.id), severity: 'error', title: `alerts cannot be told by route ${String(route.id)}`, text, sinceMs: problemSinceMs, folded: [] }];
   });
 }
 

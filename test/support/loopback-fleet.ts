@@ -13,6 +13,7 @@ import type { RelayLimits } from '../../agent/relay/relay.js';
 import { createAgentServer, type AgentServer } from '../../agent/server.js';
 import type { EnrolLimits } from '../../coordinator/api/enrol.js';
 import { startCoordinator, type Coordinator } from '../../coordinator/coordinator.js';
+import type { NotifyConfig } from '../../coordinator/notify/config.js';
 import type { Office } from '../../coordinator/office.js';
 import { reeveError } from '../../shared/errors/error.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
@@ -69,6 +70,8 @@ export interface LoopbackOptions {
   readonly operators?: boolean;
   /** Undefined: a new folder, removed at the end. */
   readonly stateDir?: string;
+  /** How alerts are told; absent: by hooks only. */
+  readonly notify?: NotifyConfig;
   /** What coordinator and agents log to; absent: nothing. */
   readonly log?: Logger;
 }
@@ -157,6 +160,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
   const start = (): Promise<Coordinator> =>
     startCoordinator({
       stateDir, socketPath, peercred, webAccount, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log, ownAddresses: options.ownAddresses ?? (() => []),
+      ...(options.notify === undefined ? {} : { notify: options.notify }),
       onBug: (error) => bugs.push(error),
       enrolLimits: options.enrolLimits ?? { perAddress: 10_000, total: 10_000 },
     });
