@@ -30,6 +30,8 @@ interface Subscriber {
 export interface Live {
   /** Takes a response over, whose headers are set. False: there are too many already. */
   subscribe(response: ServerResponse, from: { readonly token: string; readonly before: string | undefined }): boolean;
+  /** A session has ended: its pages follow no more. */
+  drop(token: string): void;
   close(): void;
 }
 
@@ -123,6 +125,7 @@ export function createLive(api: Channel, log: Logger): Live {
       if (upstream === undefined) start();
       return true;
     },
+    drop,
     close() {
       upstream?.abort();
       upstream = undefined;

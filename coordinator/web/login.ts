@@ -50,6 +50,7 @@ export function addLogin(app: FastifyInstance, site: Site): void {
 /** Ends a session on the coordinator; one that has ended already is as good. */
 async function endSession(site: Site, token: string | undefined): Promise<void> {
   if (token === undefined) return;
+  site.live.drop(token);
   try {
     await site.api.unary(webService, 'CloseSession', {}, { deadlineMs: answerMs, metadata: { 'reeve-session': token } });
   } catch (error) {

@@ -66,6 +66,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 512 },
     frameworkErrors: (_error, _request, reply) => sendProblem(reply.raw, config.base, problemOf(400, 'The address of the page cannot be read.')),
+    clientErrorHandler: (error, socket) => answerBadRequest(error, socket, headers),
     serverFactory: (handler) => (made.server = createHttpServer(config, front(handler))),
   });
   const site: Site = {
@@ -81,7 +82,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   if (server === undefined) throw new Error('the HTTP server was not made');
   const direct = config.proxies.length === 0 && config.listen.kind === 'port';
   limitSockets(server, { total: mostSockets.total, perAddress: direct ? mostSockets.perAddress : undefined });
-  answerBadRequests(server, headers);
+  refuseTunnels(server, headers);
   await app.listen(config.listen.kind === 'port' ? { host: config.listen.address, port: config.listen.port } : { path: config.listen.path });
   const address = server.address();
   if (typeof address === 'object' && address !== null) bound.port = address.port;
@@ -171,21 +172,25 @@ function sendProblem(response: ServerResponse, base: string, problem: Problem): 
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
 
-/** What is no HTTP, too large or too slow, or wants a tunnel, is told so in a few words with the headers of every answer. */
-function answerBadRequests(server: Server, headers: Readonly<Record<string, string>>): void {
-  const answer = (socket: Socket, line: string): void => {
-    if (!socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const text = `${line}\n`;
-    const all = { ...headers, 'content-type': 'text/plain; charset=utf-8', 'content-length': String(text.length), connection: 'close' };
-    socket.end(`HTTP/1.1 ${line}\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${text}`);
-  };
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET') socket.destroy();
-    else answer(socket, error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request');
-  });
-  server.on('connect', (_request: IncomingMessage, socket: Socket) => answer(socket, '405 Method Not Allowed'));
-  server.on('upgrade', (_request: IncomingMessage, socket: Socket) => answer(socket, '400 Bad Request'));
+/** What is no HTTP, too large or too slow is told so in a few words. */
+function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket, headers: Readonly<Record<string, string>>): void {
+  if (error.code === 'ECONNRESET') socket.destroy();
+  else answerPlainly(socket, headers, error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request');
+}
+
+/** Nothing is passed through here. */
+function refuseTunnels(server: Server, headers: Readonly<Record<string, string>>): void {
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => answerPlainly(socket, headers, '405 Method Not Allowed'));
+  server.on('upgrade', (_request: IncomingMessage, socket: Socket) => answerPlainly(socket, headers, '400 Bad Request'));
+}
+
+/** An answer without a page, with the headers of every answer. */
+function answerPlainly(socket: Socket, headers: Readonly<Record<string, string>>, line: string): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const text = `${line}\n`;
+  const all = { ...headers, 'content-type': 'text/plain; charset=utf-8', 'content-length': String(text.length), connection: 'close' };
+  socket.end(`HTTP/1.1 ${line}\r\n${Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${text}`);
 }

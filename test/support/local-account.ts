@@ -19,13 +19,17 @@ export function debianAccounts(count: number): LocalAccount[] {
   return found.slice(0, count).map(([name = '', , uid]) => ({ name, uid: Number(uid) }));
 }
 
+/** Relays of this process so far: each has a socket of its own. */
+let relays = 0;
+
 /** The operators' API as another account; only root can do that. Close it. */
 export async function apiAs(uid: number, fleet: { stateDir: string; socketPath: string }): Promise<{ channel: Channel; socketPath: string; close(): Promise<void> }> {
   const folder = join(fleet.stateDir, 'relay');
   mkdirSync(folder, { recursive: true });
   chmodSync(fleet.stateDir, 0o711);
   chmodSync(folder, 0o777);
-  const socket = join(folder, `${String(uid)}.sock`);
+  relays += 1;
+  const socket = join(folder, `${String(uid)}-${String(relays)}.sock`);
   const identity = [`--reuid=${String(uid)}`, `--regid=${String(uid)}`, '--clear-groups', '--no-new-privs'];
   const child = spawn('/usr/bin/setpriv', [...identity, process.execPath, '--import', 'tsx', join(import.meta.dirname, 'socket-relay.ts'), socket, fleet.socketPath], {
     stdio: ['pipe', 'pipe', 'inherit'],
