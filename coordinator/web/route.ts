@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../../shared/kit/log.js';
@@ -38,6 +39,8 @@ export function addPages(app: FastifyInstance, site: Site, pages: readonly Page[
           return;
         }
         const abort = new AbortController();
+        // A page asks for many things at once.
+        setMaxListeners(100, abort.signal);
         reply.raw.once('close', () => abort.abort());
         const { pathname, searchParams } = new URL(request.url, 'http://localhost');
         const params = request.params as Readonly<Record<string, string>>;

@@ -35,7 +35,7 @@ function diff(subject: string, text: string): Html {
     if (line.startsWith('-') && !line.startsWith('---')) return html`<del>${said}</del>\n`;
     return html`${said}\n`;
   });
-  return html`<pre tabindex="0" role="region" aria-label="How ${cut(subject, 100)} changes">${marked}${lines.length > mostLines && 'cut here\n'}</pre>`;
+  return html`<pre tabindex="0" role="group" aria-label="How ${cut(subject, 100)} changes">${marked}${lines.length > mostLines && 'cut here\n'}</pre>`;
 }
 
 /** Why something is not so, and what to do about it. */

@@ -77,7 +77,7 @@ ${facts([
   ['Gets in until', time(person.expiresAt, now, 'no end')],
   ['Groups', cut(known.groups.join(', '), 2000)],
   ['Grants by name', known.grants.join(', ')],
-  ['Owns', html`${known.owned.map((name, at) => html`${at > 0 && ', '}${hostLink(base, name)}`)}`],
+  ['Owns', known.owned.length === 0 ? '' : html`${known.owned.map((name, at) => html`${at > 0 && ', '}${hostLink(base, name)}`)}`],
   ['Added', time(person.addedAt, now)],
 ])}
 ${section('keys', 'Keys', keys.value === undefined ? unasked(keys.problem) : keyTable(keys.value.keys, now))}

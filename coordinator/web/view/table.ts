@@ -22,7 +22,7 @@ export interface TableView {
   readonly quiet?: boolean;
 }
 
-/** A table in a region of its own that can be scrolled sideways, by keyboard too. */
+/** A table that can be scrolled sideways by itself, by keyboard too. */
 export function table(view: TableView): Html {
   if (view.rows.length === 0) return html`<p class="empty">${view.empty}</p>`;
   const figure = (at: number): Html | false => view.columns[at]?.figure === true && html` class="figure"`;
@@ -32,7 +32,7 @@ export function table(view: TableView): Html {
     return html`<tr${row.key !== undefined && html` data-key="${row.key}"`}>${cells}</tr>
 `;
   });
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${view.caption}"><table>
+  return html`<div class="scroll" role="group" tabindex="0" aria-label="${view.caption}"><table>
 <caption${view.quiet === true && html` class="quiet"`}>${view.caption}</caption>
 <thead><tr>${head}</tr></thead>
 <tbody>
@@ -42,7 +42,7 @@ ${body}</tbody>
 
 /** Names with their values. */
 export function facts(rows: readonly (readonly [string, HtmlPart])[]): Html {
-  return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value === '' ? html`<span class="none">–</span>` : value}</dd></div>`)}</dl>`;
 }
 
 /** A part of a page with its heading. */
