@@ -33,6 +33,7 @@ const lines: readonly (readonly string[])[] = [
   ['container', 'add', 'web1', 'shop', '--image', 'localhost/a:1', '--yes'], ['container', 'restart', 'web1', 'shop'], ['container', 'remove', 'web1', 'shop', '--plan'], ['container', 'adopt', 'web1', 'shop', '--yes'], ['container', 'list'],
   ['container', 'show', 'web1', 'shop'], ['container', 'stats', '--once'], ['container', 'snapshot', 'create', 'web1', 'shop', 'a'], ['container', 'snapshot', 'list', 'web1', 'shop'], ['container', 'image', 'list', 'web1'],
   ['container', 'image', 'pull', 'web1', 'example.org/a:1'], ['container', 'image', 'prune', 'web1', '--plan'], ['unit', 'status', '--on', 'all', 'nginx.service'], ['unit', 'restart', '--on', 'all', 'nginx.service', '--plan'], ['unit', 'restart', '--on', 'all', 'nginx.service', '--yes'],
+  ['alert', 'list', '--all'], ['alert', 'mute', 'web1', '--for', '2h', '--reason', 'r'], ['alert', 'mutes'], ['alert', 'route', 'add', 'ada'], ['alert', 'route', 'list'], ['alert', 'test', 'ada'],
   ['user', 'list'], ['user', 'observe', 'web1'], ['pending'], ['operation', 'list'], ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
   ['operator', 'list'], ['operator', 'add', 'ada', '--role', 'viewer'], ['whoami'], ['audit', 'list'], ['audit', 'verify'],
 ];

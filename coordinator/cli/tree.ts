@@ -19,6 +19,7 @@ import { natNoun } from './nat.js';
 import { operationNoun } from './operation.js';
 import { operatorNoun, whoamiNoun } from './operator.js';
 import { personNoun } from './person.js';
+import { alertNoun } from './alert.js';
 import { applyNoun, pendingNoun, planNoun } from './plan.js';
 import { policyNoun } from './policy.js';
 import { proxyNoun } from './proxy.js';
@@ -57,6 +58,7 @@ export const nouns: readonly Noun[] = [
   applyNoun,
   policyNoun,
   pendingNoun,
+  alertNoun,
   operationNoun,
   metricNoun,
   operatorNoun,

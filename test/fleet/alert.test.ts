@@ -185,7 +185,7 @@ describe('alerts of a fleet', () => {
 
   it('of a held host that is lost wait for the end of the hold, those of its disks do not', async () => {
     const simulated = createSimulatedHost({ clock, hostname: 'web1' });
-    const web1 = await fleet.addAgent('web1', { host: { ...simulated, readFacts: async () => ({ ...(await simulated.readFacts()), disks: [{ mount: '/srv', type: 'ext4', totalBytes: 10 * 2 ** 30, availableBytes: 2 ** 20, inodesTotal: 0, inodesFree: 0 }] }) } as typeof simulated });
+    const web1 = await fleet.addAgent('web1', { host: { ...simulated, readFacts: async () => ({ ...(await simulated.readFacts()), disks: [{ mount: '/srv', type: 'ext4', totalBytes: 10 * 2 ** 30, availableBytes: 2 ** 20, inodesTotal: 0, inodesFree: 0 }] }) } });
     await until(() => fleet.office().fleet.live(web1.hostId).facts !== undefined, { timeoutMs: 20_000, what: 'its facts' });
     await route({ person: 'ada' });
     await fleet.api.unary(hostService, 'HoldHost', { host: 'web1', duration: toDuration(hour), reason: 'new disks' }, deadline);

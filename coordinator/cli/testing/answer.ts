@@ -4,6 +4,7 @@ import type { HostResultInput } from '../../../shared/gen/proto/reeve/coordinato
 import type { ChangeInput } from '../../../shared/gen/proto/reeve/type/v1/Change.js';
 import type { HoldInput } from '../../../shared/gen/proto/reeve/type/v1/Hold.js';
 import { toTimestamp } from '../../../shared/rpc/time.js';
+import { alertAnswers } from './answer-alert.js';
 import { backupAnswers } from './answer-backup.js';
 import { certAnswers } from './answer-cert.js';
 import { containerAnswers } from './answer-container.js';
@@ -274,6 +275,7 @@ export const answers: Handlers = {
     records: [{ at: ago(86_400), by: 'ada', action: 'NatService/AddForward host=web1 tcp/8080 to=web2:80', phase: 'ok' }],
   }),
   ...vhostAnswers(changeEvents),
+  ...alertAnswers,
   ...certAnswers(changeEvents),
   ...containerAnswers(changeEvents),
   ...unitAnswers(),
