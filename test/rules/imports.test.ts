@@ -27,9 +27,9 @@ const laws: readonly Law[] = [
   },
   { name: 'SQL only in coordinator/inventory', fix: 'add a function to the noun’s file there', breaks: (file, imported) => imported === 'better-sqlite3' && !within('coordinator/inventory/')(file) },
   {
-    name: 'child processes only in agent/host, coordinator/api/peer.ts and shared/kit/notify.ts',
+    name: 'child processes only in agent/host, coordinator/api/peer.ts, shared/kit/notify.ts and coordinator/notify/hook.ts',
     fix: 'add a function there, with an argv array and an absolute path',
-    breaks: (file, imported) => /^(?:node:)?child_process$/.test(imported) && !(within('agent/host/')(file) || file === 'coordinator/api/peer.ts' || file === 'shared/kit/notify.ts'),
+    breaks: (file, imported) => /^(?:node:)?child_process$/.test(imported) && !(within('agent/host/')(file) || file === 'coordinator/api/peer.ts' || file === 'shared/kit/notify.ts' || file === 'coordinator/notify/hook.ts'),
   },
   { name: 'forge only in coordinator/pki', fix: 'node:crypto reads and verifies; forge only writes DER there', breaks: (file, imported) => imported === 'node-forge' && !within('coordinator/pki/')(file) },
   { name: 'protos are loaded only in shared/rpc', fix: 'use serviceDefinition or messageCodec', breaks: (file, imported) => imported === '@grpc/proto-loader' && !within('shared/rpc/')(file) },
