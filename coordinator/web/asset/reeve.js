@@ -5,7 +5,10 @@
 (() => {
   const base = document.documentElement.dataset.base ?? '';
   const state = document.getElementById('live');
-  const leastMs = 2000;
+  const marked = document.querySelector('#main [data-still], #main [data-every]');
+  // What a page asked of a host is not asked again and again.
+  if (marked?.dataset.still !== undefined) return;
+  const leastMs = Number(marked?.dataset.every ?? 2000);
   let revision = '';
   let fetchedAt = performance.now();
   let timer = 0;
@@ -122,20 +125,22 @@
 
   document.addEventListener('visibilitychange', plan);
 
-  const stream = new EventSource(`${base}/live`);
   const told = (event) => {
     const before = revision;
     revision = event.lastEventId || event.data;
     say(true);
-    if (revision !== before) want();
+    if (revision !== before || event.type === 'gap') want();
   };
-  stream.addEventListener('now', told);
-  stream.addEventListener('changed', told);
-  stream.addEventListener('gap', (event) => {
-    revision = event.lastEventId || event.data;
-    say(true);
-    want();
-  });
-  stream.addEventListener('open', () => say(true));
-  stream.addEventListener('error', () => say(false));
+
+  const connect = () => {
+    const stream = new EventSource(`${base}/live`);
+    for (const type of ['now', 'changed', 'gap']) stream.addEventListener(type, told);
+    stream.addEventListener('open', () => say(true));
+    stream.addEventListener('error', () => {
+      say(false);
+      // A browser does not try again by itself where it was refused.
+      if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 10_000);
+    });
+  };
+  connect();
 })();

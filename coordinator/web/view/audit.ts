@@ -3,7 +3,7 @@ import { html, type Html } from '../html.js';
 import type { Page } from '../page.js';
 import { services } from './service.js';
 import { table } from './table.js';
-import { badge, cut, part, queryOf, shown, time, type Tone } from './text.js';
+import { badge, cut, part, queryOf, shown, time, typed, type Tone } from './text.js';
 
 /** Records on one page. */
 const mostRecords = 50;
@@ -12,8 +12,8 @@ const mostRecords = 50;
 export const auditPage: Page = {
   path: '/audit',
   async load(api, { base, now, query }) {
-    const principal = (query.get('principal') ?? '').trim().slice(0, 200);
-    const action = (query.get('action') ?? '').trim().slice(0, 200);
+    const principal = typed(query, 'principal');
+    const action = typed(query, 'action');
     const text = query.get('before') ?? '';
     const before = /^[1-9][0-9]{0,15}$/.test(text) ? Number(text) : 0;
     const { records } = await api.unary(services.audit, 'ListAudit', { principal, action, before, limit: mostRecords });

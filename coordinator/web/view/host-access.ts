@@ -24,7 +24,7 @@ export function userTable(users: readonly ManagedUser[]): Html {
       cells: [
         shown(user?.name ?? ''),
         observedUid === 0 ? '–' : String(observedUid),
-        `${(user?.kind ?? '').replace('USER_KIND_', '').toLowerCase()}${user?.presence === 'USER_PRESENCE_LOCKED' ? ', locked' : ''}`,
+        `${shown(user?.kind ?? '').replace('USER_KIND_', '').toLowerCase()}${user?.presence === 'USER_PRESENCE_LOCKED' ? ', locked' : ''}`,
         html`<span class="mono">${cut(user?.shell ?? '', 100)}</span>`,
         cut(user?.comment ?? '', 100),
         cut(user?.groups.join(', ') ?? '', 200),

@@ -31,7 +31,8 @@ ${results.map(nounSection)}
 
 function nounSection(result: HostResult): Html {
   const { noun, changes, held, notes } = result;
-  return html`<section aria-labelledby="noun-${noun}"><h2 id="noun-${noun}">${shown(noun)} ${result.outcome !== 'OUTCOME_OK' && outcome(result.outcome)}</h2>
+  const id = `noun-${shown(noun)}`;
+  return html`<section aria-labelledby="${id}"><h2 id="${id}">${shown(noun)} ${result.outcome !== 'OUTCOME_OK' && outcome(result.outcome)}</h2>
 ${errorList(result)}
 ${changes.length > 0 ? changeList(changes) : result.outcome === 'OUTCOME_OK' && html`<p class="soft">No change.</p>`}
 ${held.length > 0 && html`<h3>Held back by a hold</h3>${changeList(held)}`}

@@ -34,7 +34,7 @@ const columns: readonly (readonly [name: string, value: (host: Host) => string])
 ];
 
 function record(host: Host): Record<string, string | readonly string[]> {
-  const lists = { labels: host.labels.map((label) => shown(label)), pending: host.pending, drifted: host.drifted };
+  const lists = { labels: host.labels.map((label) => shown(label)), pending: host.pending.map((noun) => shown(noun)), drifted: host.drifted.map((noun) => shown(noun)) };
   return { ...Object.fromEntries(columns.map(([name, value]) => [name, shown(value(host))])), ...lists };
 }
 

@@ -9,7 +9,7 @@ import { hostLink, labelLinks } from './link.js';
 import { offsetOf, pager, perPage } from './pager.js';
 import { services } from './service.js';
 import { table, type Column } from './table.js';
-import { cut, queryOf, severity, time } from './text.js';
+import { cut, queryOf, severity, time, typed } from './text.js';
 
 /** What is asked for in the address of the list. */
 export interface HostQuery {
@@ -58,10 +58,9 @@ const healths = ['ok', 'warning', 'error'] as const;
 
 /** The query of the list; what is no word of it is left out. */
 export function parseHostQuery(query: URLSearchParams): HostQuery {
-  const typed = (query.get('label') ?? '').split(/[\s,]+/);
-  const labels = [...typed, ...query.getAll('label').slice(1)].filter((label) => label !== '').slice(0, 20);
+  const labels = typed(query, 'label').split(/[\s,]+/).filter((label) => label !== '').slice(0, 20);
   return {
-    search: (query.get('search') ?? '').trim().slice(0, 200),
+    search: typed(query, 'search'),
     labels,
     state: oneOf(query.get('state'), Object.keys(hostStates)),
     health: oneOf(query.get('health'), healths),

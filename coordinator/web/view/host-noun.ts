@@ -21,7 +21,7 @@ export function vhostTable(rows: readonly ManagedVhost[]): Html {
       cells: [
         shown(row.vhost?.name ?? ''),
         cut(row.vhost?.aliases.join(', ') ?? '', 300),
-        html`${row.vhost?.routes.map((route) => html`<span class="mono">${cut(route.prefix, 201)}</span> ${route.target ?? ''}; `)}`,
+        html`${row.vhost?.routes.map((route) => html`<span class="mono">${cut(route.prefix, 201)}</span> ${cut(route.target ?? '', 20)}; `)}`,
         row.vhost?.cert === undefined || row.vhost.cert === '' ? 'self-signed' : cut(row.vhost.cert, 64),
         siteState(row),
       ],

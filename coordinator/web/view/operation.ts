@@ -9,7 +9,7 @@ import { hostLink } from './link.js';
 import { operationTable, outcome, progress, took } from './outcome.js';
 import { services } from './service.js';
 import { facts, section, table } from './table.js';
-import { cut, queryOf, shown, time } from './text.js';
+import { cut, queryOf, shown, time, typed } from './text.js';
 
 /** Operations on one page. */
 const mostOperations = 50;
@@ -25,7 +25,7 @@ export const operationListPage: Page = {
   path: '/operation',
   async load(api, { base, now, query }) {
     const word = (Object.keys(outcomes) as OutcomeWord[]).find((known) => known === query.get('outcome'));
-    const host = query.get('host') ?? '';
+    const host = typed(query, 'host');
     const before = query.get('before') ?? '';
     const { operations } = await api.unary(services.operation, 'ListOperation', { outcomes: word === undefined ? [] : [outcomes[word]], host, before: before === '' ? '' : parseId('before', before), limit: mostOperations });
     return { kind: 'html', title: 'Operations', main: renderOperations({ base, now, operations, word, host, before }) };

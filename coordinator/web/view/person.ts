@@ -11,14 +11,14 @@ import { hostLink, personLink } from './link.js';
 import { offsetOf, pager, perPage } from './pager.js';
 import { services } from './service.js';
 import { facts, section, table } from './table.js';
-import { badge, cut, queryOf, shown, time, timeMs } from './text.js';
+import { badge, cut, queryOf, shown, time, timeMs, typed } from './text.js';
 
 /** The humans behind keys. */
 export const personListPage: Page = {
   path: '/person',
   async load(api, { base, now, query }) {
     const { persons } = await api.unary(services.person, 'ListPerson', {});
-    const search = (query.get('search') ?? '').trim().slice(0, 200);
+    const search = typed(query, 'search');
     return { kind: 'html', title: 'Persons', main: renderPersons({ base, now, persons, search, offset: offsetOf(query) }) };
   },
 };

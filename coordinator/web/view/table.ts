@@ -1,4 +1,5 @@
 import { html, type Html, type HtmlPart } from '../html.js';
+import { shown } from './text.js';
 
 /** A column of a table. */
 export interface Column {
@@ -29,7 +30,7 @@ export function table(view: TableView): Html {
   const head = view.columns.map((column, at) => html`<th scope="col"${figure(at)}${column.sorted !== undefined && html` aria-sort="${column.sorted}"`}>${column.title}</th>`);
   const body = view.rows.map((row) => {
     const cells = row.cells.map((cell, at) => (at === 0 ? html`<th scope="row"${figure(at)}>${cell}</th>` : html`<td${figure(at)}>${cell}</td>`));
-    return html`<tr${row.key !== undefined && html` data-key="${row.key}"`}>${cells}</tr>
+    return html`<tr${row.key !== undefined && html` data-key="${shown(row.key)}"`}>${cells}</tr>
 `;
   });
   return html`<div class="scroll" role="group" tabindex="0" aria-label="${view.caption}"><table>

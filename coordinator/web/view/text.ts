@@ -89,6 +89,11 @@ export function count(value: number, one: string, many = `${one}s`): string {
   return `${String(value)} ${value === 1 ? one : many}`;
 }
 
+/** What somebody typed into a field of a form, as it comes in the address; at most 200 characters. */
+export function typed(query: URLSearchParams, name: string): string {
+  return shown((query.get(name) ?? '').trim()).slice(0, 200);
+}
+
 /** A query text, "?a=b&c=d" or empty; what is undefined or empty is left out. */
 export function queryOf(values: Readonly<Record<string, string | readonly string[] | undefined>>): string {
   const query = new URLSearchParams();
