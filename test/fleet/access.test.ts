@@ -74,11 +74,11 @@ const unimplemented = 12;
 const ofTheWholeFleet = [
   'AccessService/RevokePerson', 'AlertService/AddAlertRoute', 'AlertService/ListAlertRoute', 'AlertService/RemoveAlertRoute', 'AlertService/TestAlertRoute', 'AuditService/VerifyAudit', 'FleetService/InitFleet', 'FleetService/RekeyFleet', 'FleetService/SetFleet', 'GroupService/AddGroup', 'GroupService/RemoveGroup',
   'KeyService/AddKey', 'KeyService/RemoveKey', 'MetricService/MakeMetricToken', 'MetricService/RevokeMetricToken', 'OperatorService/AddOperator', 'OperatorService/InviteOperator', 'OperatorService/RemoveOperator', 'OperatorService/RevokeOperator',
-  'OperatorService/SetOperator', 'PersonService/AddPerson', 'PersonService/RemovePerson', 'PersonService/SetPerson',
+  'OperatorService/SetOperator', 'PersonService/AddPerson', 'PersonService/RemovePerson', 'PersonService/SetPerson', 'WebService/RemoveWebLogin', 'WebService/SetWebLogin',
 ];
 
-/** Methods that are about the caller's own certificate only: for every role, although they write. */
-const ofOneself = ['reeve.coordinator.v1.LoginService/RenewLogin'];
+/** Methods that are about the caller's own certificate, session or keys only: for every role, or for whoever has a session of the status page, although they write. */
+const ofOneself = ['LoginService/RenewLogin', ...['OpenSession', 'CloseSession', 'GetSelf', 'AddOwnKey', 'RemoveOwnKey'].map((name) => `WebService/${name}`)].map((method) => `reeve.coordinator.v1.${method}`);
 
 describe('methods', () => {
   it('of the contract are those of the tables, service by service, and those that are documented', () => {
@@ -176,7 +176,8 @@ describe.skipIf(process.getuid?.() !== 0)('the operators’ API over its socket 
         const account = found[index] ?? { name: '', uid: -1 };
         if (name !== 'unknown') await fleet.api.unary(operatorService, 'AddOperator', { name: account.name, role: roleOf(name), labels: labelsOf(name) }, options);
         if (name === 'disabled') await fleet.api.unary(operatorService, 'SetOperator', { name: account.name, disabled: true }, options);
-        accounts.set(name, { ...account, ...(await apiAs(account.uid, fleet)), target: `unix:${fleet.stateDir}/relay/${String(account.uid)}.sock` });
+        const door = await apiAs(account.uid, fleet);
+        accounts.set(name, { ...account, ...door, target: `unix:${door.socketPath}` });
       }),
     );
   });
