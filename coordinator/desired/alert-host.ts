@@ -75,7 +75,10 @@ function ancestors(host: FedHost, byId: ReadonlyMap<string, FedHost>): FedHost[]
 /** The outermost lost host that this one lives on without one in between that is well; itself when its parent is well. */
 function topmost(host: FedHost, byId: ReadonlyMap<string, FedHost>, isLost: (host: FedHost) => boolean): FedHost {
   let top = host;
-  for (const parent of ancestors(host, byId)) {
+  const above = ancestors(host, byId);
+  // In a circle each would be part of the next, and none be told.
+  if (above.at(-1)?.parentId === host.id) return host;
+  for (const parent of above) {
     if (!isLost(parent)) break;
     top = parent;
   }
