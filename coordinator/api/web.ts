@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchFleetEventInput } from '../../shared/gen/proto/reeve/coordinator/v1/WatchFleetEvent.js';
 import type { WebServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/WebService.js';
+import { waitFor } from '../../shared/kit/deadline.js';
 import { rolesFrom } from '../../shared/model/role.js';
 import { defineService, type Service } from '../../shared/rpc/server.js';
-import type { Database } from '../inventory/database.js';
 import { revisionAfter, revisionOf } from '../inventory/revision.js';
 import type { Office } from '../office.js';
 import type { OperatorCaller } from './caller.js';
@@ -35,7 +34,7 @@ export function webService(office: () => Office): Service<OperatorCaller> {
     GetSelf: { ...own, handle: (request, { principal }) => Promise.resolve(selfOf(office(), principal, request.brief)) },
     AddOwnKey: { ...ownChanges, handle: (request, context) => addOwnKey(office(), context, request) },
     RemoveOwnKey: { ...ownChanges, handle: (request, context) => removeOwnKey(office(), context, request) },
-    WatchFleet: { ...reads, roles: [...rolesFrom('viewer'), 'person'], handle: (_request, { signal }) => watch(office().db, signal) },
+    WatchFleet: { ...reads, roles: [...rolesFrom('viewer'), 'person'], handle: (_request, { signal }) => watch(office(), signal) },
     SetWebLogin: { ...administersFleet, handle: (request, { principal }) => setLogin(office(), tools, principal, request) },
     ListWebLogin: { ...reads, handle: (_request, { principal }) => Promise.resolve({ logins: listLogins(office(), principal) }) },
     RemoveWebLogin: {
@@ -49,11 +48,13 @@ export function webService(office: () => Office): Service<OperatorCaller> {
 }
 
 /** The revision of now, then each that differs from the one told last. */
-async function* watch(db: Database, signal: AbortSignal): AsyncGenerator<WatchFleetEventInput> {
+async function* watch({ db, clock }: Office, signal: AbortSignal): AsyncGenerator<WatchFleetEventInput> {
   while (!signal.aborted) {
     const revision = revisionOf(db);
+    const toldAtMs = clock.monotonic();
     yield { revision };
     await revisionAfter(db, revision, signal);
-    await sleep(watchMs, undefined, { signal }).catch(() => undefined);
+    const waitMs = toldAtMs + watchMs - clock.monotonic();
+    if (waitMs > 0) await waitFor(waitMs, signal);
   }
 }

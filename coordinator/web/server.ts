@@ -31,6 +31,8 @@ export interface WebOptions {
   /** Unix ms. */
   readonly now: () => number;
   readonly monotonic: () => number;
+  /** How often it is looked whether the certificate is another, ms; absent: 10 s. */
+  readonly certificateEveryMs?: number;
 }
 
 /** A running status page. */
@@ -86,7 +88,7 @@ export async function serveWeb(options: WebOptions): Promise<Web> {
   await app.listen(config.listen.kind === 'port' ? { host: config.listen.address, port: config.listen.port } : { path: config.listen.path });
   const address = server.address();
   if (typeof address === 'object' && address !== null) bound.port = address.port;
-  const certificate = config.tls === undefined ? undefined : keepCertificate(server, config.tls, log);
+  const certificate = config.tls === undefined ? undefined : keepCertificate(server, config.tls, log, options.certificateEveryMs);
   return {
     port: bound.port,
     async close() {
