@@ -102,6 +102,8 @@ async function coordinatorPackage(options: BuildOptions, native: NativeOptions):
       { kind: 'file', path: 'usr/lib/reeve-coordinator/better_sqlite3.node', from: sqliteAddon(options.root, options.cache) },
       unit(options, 'reeved.service'),
       manualPage(options, 'reeved', 8),
+      { kind: 'file', path: 'usr/share/reeve/prometheus/reeve.rules.yml', from: join(options.root, 'packaging/prometheus/reeve.rules.yml') },
+      { kind: 'file', path: 'usr/share/reeve/grafana/reeve.json', from: join(options.root, 'packaging/grafana/reeve.json') },
     ],
   };
 }

@@ -55,7 +55,7 @@ function todoText(host: Host): string {
 }
 
 /** One host with all that is known of it. */
-export function renderHost(terminal: Pick<Terminal, 'color'>, known: GetHostResponse & { readonly trends?: readonly DiskTrend[] }, now: number): string {
+export function renderHost(terminal: Pick<Terminal, 'color'>, known: Pick<GetHostResponse, 'host' | 'facts' | 'status' | 'factsLossy'> & { readonly trends?: readonly DiskTrend[] }, now: number): string {
   const { host, facts, status, trends = [] } = known;
   return [
     ...(host === null ? [] : [renderFields(terminal, hostFields(host, now))]),

@@ -186,5 +186,5 @@ test('a host costs little: bytes of a point and of an hour of a disk', () => {
   const points = (2 * day) / pointEvery.ms;
   const rooms = (2 * (2 * day)) / diskEvery.ms;
   // A fixed part for each host and disk comes on top.
-  expect(statSync(path).size).toBeLessThan(200 * (points * 45 + rooms * 36 + 400));
+  expect(statSync(path).size).toBeLessThan(200 * (points * 45 + rooms * 30 + 400));
 });

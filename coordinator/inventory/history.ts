@@ -45,8 +45,8 @@ const layout = 1;
 
 /*
  * Rows are ordered by time first: noting appends to one place of the file instead of touching a page for each host, and forgetting cuts off one end. A host's own rows are
- * found by a seek for each time that there is. Figures are whole hundredths, which take two bytes instead of eight. `at_ms` of a slot is its begin. There are no
- * foreign keys: looking for what refers to a row that goes would read all of `room`; rows end by their age.
+ * found by a seek for each time that there is. Numbers are small, as most of the file is `room`: figures are whole hundredths, and an hour is counted since 1970. A slot
+ * begins at `slot_at_ms`. There are no foreign keys: looking for what refers to a row that goes would read all of `room`; rows end by their age.
  */
 const schema = `
 CREATE TABLE host (
@@ -74,20 +74,19 @@ CREATE TABLE point (
   PRIMARY KEY (slot_at_ms, host)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE room (
-  slot_at_ms INTEGER NOT NULL,
+  hour INTEGER NOT NULL,
   disk INTEGER NOT NULL,
-  after_ms INTEGER NOT NULL CHECK (after_ms BETWEEN 0 AND 3599999),
   total_kib INTEGER NOT NULL CHECK (total_kib >= 0),
   available_kib INTEGER NOT NULL CHECK (available_kib >= 0),
-  PRIMARY KEY (slot_at_ms, disk)
+  PRIMARY KEY (hour, disk)
 ) STRICT, WITHOUT ROWID;
 `;
 
 /** Walks the slots that there are from a time on, a seek each. */
-const slots = (table: 'point' | 'room'): string =>
+const slots = (table: 'point' | 'room', column: 'slot_at_ms' | 'hour'): string =>
   `WITH RECURSIVE slot (at) AS (
-     SELECT min(slot_at_ms) FROM ${table} WHERE slot_at_ms >= @from
-     UNION ALL SELECT (SELECT min(slot_at_ms) FROM ${table} WHERE slot_at_ms > slot.at) FROM slot WHERE slot.at IS NOT NULL LIMIT 1000
+     SELECT min(${column}) FROM ${table} WHERE ${column} >= @from
+     UNION ALL SELECT (SELECT min(${column}) FROM ${table} WHERE ${column} > slot.at) FROM slot WHERE slot.at IS NOT NULL LIMIT 1000
    )`;
 
 /** Opens (or makes) the history at `path`. A file that is damaged or of another layout is made anew; one that cannot be opened is tried again with every note. Never throws. */
@@ -179,13 +178,13 @@ function removeFile(path: string): void {
 
 function note(db: Sqlite.Database, samples: readonly HistorySample[], now: number): void {
   const pointSlot = now - (now % pointEvery.ms);
-  const diskSlot = now - (now % diskEvery.ms);
+  const hour = Math.floor(now / diskEvery.ms);
   const numberOf = db.prepare('SELECT number, seen_at_ms AS seenAtMs FROM host WHERE id = ?');
   const addHost = db.prepare('INSERT INTO host (id, seen_at_ms) VALUES (?, ?) RETURNING number').pluck();
   const seeHost = db.prepare('UPDATE host SET seen_at_ms = ? WHERE number = ?');
   const seeDisk = db.prepare('INSERT INTO disk (host, mount, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seen_at_ms = excluded.seen_at_ms RETURNING number').pluck();
   const addPoint = db.prepare('INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING');
-  const addRoom = db.prepare('INSERT INTO room VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING');
+  const addRoom = db.prepare('INSERT INTO room VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING');
   db.transaction(() => {
     for (const { hostId, figures, disks: found } of samples) {
       const known = numberOf.get(hostId) as { number: number; seenAtMs: number } | undefined;
@@ -194,10 +193,10 @@ function note(db: Sqlite.Database, samples: readonly HistorySample[], now: numbe
       const hundredths = [load, memoryPercent, diskPercent, cpuPressure, memoryPressure, ioPressure].map((value) => (value === undefined ? null : Math.round(value * 100)));
       addPoint.run(pointSlot, host, now - pointSlot, ...hundredths);
       // The disks of this hour are there.
-      if (known !== undefined && known.seenAtMs >= diskSlot && known.seenAtMs <= now) continue;
+      if (known !== undefined && known.seenAtMs >= hour * diskEvery.ms && known.seenAtMs <= now) continue;
       seeHost.run(now, host);
       for (const { mount, totalBytes, availableBytes } of found) {
-        addRoom.run(diskSlot, seeDisk.get(host, mount, now), now - diskSlot, Math.floor(totalBytes / 1024), Math.floor(availableBytes / 1024));
+        addRoom.run(hour, seeDisk.get(host, mount, now), Math.floor(totalBytes / 1024), Math.floor(availableBytes / 1024));
       }
     }
   }).immediate();
@@ -206,7 +205,7 @@ function note(db: Sqlite.Database, samples: readonly HistorySample[], now: numbe
 function points(db: Sqlite.Database, hostId: string, fromMs: number): HistoryPoint[] {
   const rows = db
     .prepare(
-      `${slots('point')}
+      `${slots('point', 'slot_at_ms')}
        SELECT p.slot_at_ms + p.after_ms AS atMs, p.load, p.memory, p.disk, p.cpu_pressure AS cpu, p.memory_pressure AS memoryPressure, p.io_pressure AS io
        FROM host h CROSS JOIN slot CROSS JOIN point p ON p.slot_at_ms = slot.at AND p.host = h.number WHERE h.id = @hostId ORDER BY atMs`,
     )
@@ -231,24 +230,23 @@ function disks(db: Sqlite.Database, hostId: string, now: number): DiskTrend[] {
     .prepare('SELECT d.number, d.mount, h.seen_at_ms AS seenAtMs FROM disk d JOIN host h ON h.number = d.host AND h.seen_at_ms = d.seen_at_ms WHERE h.id = ? ORDER BY d.mount')
     .all(hostId) as { number: number; mount: string; seenAtMs: number }[];
   const rooms = db.prepare(
-    `${slots('room')}
-     SELECT r.slot_at_ms + r.after_ms AS atMs, r.total_kib AS total, r.available_kib AS available
-     FROM slot CROSS JOIN room r ON r.slot_at_ms = slot.at AND r.disk = @disk ORDER BY atMs`,
+    `${slots('room', 'hour')}
+     SELECT r.hour, r.total_kib AS total, r.available_kib AS available FROM slot CROSS JOIN room r ON r.hour = slot.at AND r.disk = @disk ORDER BY r.hour`,
   );
   return present.map(({ number, mount, seenAtMs }) => {
-    const rows = rooms.all({ disk: number, from: Math.min(now, seenAtMs) - trendMs }) as { atMs: number; total: number; available: number }[];
-    const samples = rows.map(({ atMs, total, available }): DiskSample => ({ atMs, totalBytes: total * 1024, availableBytes: available * 1024 }));
+    const rows = rooms.all({ disk: number, from: Math.floor((Math.min(now, seenAtMs) - trendMs) / diskEvery.ms) }) as { hour: number; total: number; available: number }[];
+    const samples = rows.map(({ hour, total, available }): DiskSample => ({ atMs: hour * diskEvery.ms, totalBytes: total * 1024, availableBytes: available * 1024 }));
     return projectDisk(mount, samples, now);
   });
 }
 
 function tidy(db: Sqlite.Database, now: number): void {
-  const range = (keptMs: number): { from: number; to: number } => ({ from: now - keptMs, to: now + futureMs });
+  const hourOf = (ms: number): number => Math.floor(ms / diskEvery.ms);
   db.transaction(() => {
-    db.prepare('DELETE FROM point WHERE slot_at_ms < @from').run(range(pointEvery.keptMs));
-    db.prepare('DELETE FROM point WHERE slot_at_ms > @to').run(range(pointEvery.keptMs));
-    db.prepare('DELETE FROM room WHERE slot_at_ms < @from').run(range(diskEvery.keptMs));
-    db.prepare('DELETE FROM room WHERE slot_at_ms > @to').run(range(diskEvery.keptMs));
+    db.prepare('DELETE FROM point WHERE slot_at_ms < ?').run(now - pointEvery.keptMs);
+    db.prepare('DELETE FROM point WHERE slot_at_ms > ?').run(now + futureMs);
+    db.prepare('DELETE FROM room WHERE hour < ?').run(hourOf(now - diskEvery.keptMs));
+    db.prepare('DELETE FROM room WHERE hour > ?').run(hourOf(now + futureMs));
     for (const table of ['disk', 'host']) {
       db.prepare(`UPDATE ${table} SET seen_at_ms = ? WHERE seen_at_ms > ?`).run(now, now + futureMs);
       // Last: a number is given anew only when nothing is left under it.

@@ -84,6 +84,11 @@ export function listHosts(db: Database, options: { retired: boolean } = { retire
   return rows.map(fromSql);
 }
 
+/** The next hosts after an id but the retired, by id: pages, so that a large fleet is no long look. */
+export function nextHosts(db: Database, after: string, limit: number): HostRow[] {
+  return (db.prepare(`SELECT * FROM host WHERE id > ? AND state <> 'retired' ORDER BY id LIMIT ?`).all(after, limit) as Sql[]).map(fromSql);
+}
+
 /** Ids of the hosts that have joined. */
 export function joinedIds(db: Database): string[] {
   return db.prepare("SELECT id FROM host WHERE state = 'joined'").pluck().all() as string[];

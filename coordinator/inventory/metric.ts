@@ -15,27 +15,6 @@ export function dropMetricToken(db: Database): boolean {
   return db.prepare('DELETE FROM metric_token').run().changes > 0;
 }
 
-/** As much of a host as metrics tell. */
-export interface MetricHost {
-  readonly id: string;
-  readonly name: string;
-  readonly state: 'invited' | 'joined' | 'quarantined' | 'revoked';
-  /** Unix ms; undefined: never. */
-  readonly lastSeenMs: number | undefined;
-  readonly agentVersion: string;
-}
-
-/** The next hosts after an id, without the retired ones: pages, so that a large fleet is no long look. */
-export function metricHosts(db: Database, after: string, limit: number): MetricHost[] {
-  const rows = db
-    .prepare(
-      `SELECT id, name, CASE WHEN state = 'joined' AND quarantined_at_ms IS NOT NULL THEN 'quarantined' ELSE state END AS state, last_seen_at_ms AS lastSeenMs, agent_version AS agentVersion
-       FROM host WHERE id > ? AND state <> 'retired' ORDER BY id LIMIT ?`,
-    )
-    .all(after, limit) as (Omit<MetricHost, 'lastSeenMs'> & { lastSeenMs: number | null })[];
-  return rows.map((row) => ({ ...row, lastSeenMs: row.lastSeenMs ?? undefined }));
-}
-
 /** How many nouns of a host are not as they should be, and since when the first of them, unix ms. */
 export interface NounCount {
   readonly count: number;

@@ -1,12 +1,13 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import { backupHealth } from '../desired/backup-health.js';
+import type { Fleet } from '../fleet/fleet.js';
 import { fleetHealth, type Health } from '../fleet/health.js';
 import { holdLookup } from '../fleet/hold.js';
-import { listBackups } from '../inventory/backup.js';
 import { backupFacts } from '../inventory/backup-facts.js';
-import { listHosts } from '../inventory/host.js';
-import { countNouns, countOperations, databaseBytes, firstCertEnds, metricHosts } from '../inventory/metric.js';
-import type { Office } from '../office.js';
+import { listBackups } from '../inventory/backup.js';
+import { nextHosts, type HostRow } from '../inventory/host.js';
+import { countNouns, countOperations, databaseBytes, firstCertEnds } from '../inventory/metric.js';
+import type { World } from '../world.js';
 import { addHost } from './host.js';
 import { createExposition, formatLabels, type Exposition, type Metric, type TextFormat } from './text.js';
 
@@ -54,9 +55,12 @@ export function createOperationCounter(fromMs: number): OperationCounter {
   return { ended: new Map(outcomes.map((outcome) => [outcome, 0])), untilMs: fromMs };
 }
 
+/** What metrics are made of. */
+export type Measured = World & { readonly fleet: Fleet };
+
 /** What collecting needs. */
 export interface CollectOptions {
-  readonly office: Office;
+  readonly office: Measured;
   readonly version: string;
   readonly operations: OperationCounter;
   readonly process: { add(to: Exposition): Promise<void> };
@@ -76,13 +80,15 @@ export async function collectMetrics(options: CollectOptions, format: TextFormat
   for (const { host, cert, endsAtMs } of firstCertEnds(office.db, mostCerts)) to.add(metrics.cert, formatLabels({ host, cert }), (endsAtMs - now) / 1000);
   await pause();
   await addBackups(to, office);
-  addHealth(to, fleetHealth(office, office.fleet, listHosts(office.db)));
+  const hosts = await allHosts(office);
+  const health = fleetHealth(office, office.fleet, hosts, Infinity);
   await pause();
-  await addHosts(to, office);
+  addHealth(to, health);
+  await addHosts(to, office, hosts);
   return to.pieces();
 }
 
-function addOperations(to: Exposition, { db, clock }: Office, counter: OperationCounter): void {
+function addOperations(to: Exposition, { db, clock }: Measured, counter: OperationCounter): void {
   // What ends within this millisecond is counted the next time.
   const untilMs = clock.now() - 1;
   const found = countOperations(db, counter.untilMs, untilMs);
@@ -101,13 +107,13 @@ function addHealth(to: Exposition, health: readonly Health[]): void {
   for (const [labels, count] of counts) to.add(metrics.health, labels, count);
 }
 
-async function addBackups(to: Exposition, { db, clock }: Office): Promise<void> {
+async function addBackups(to: Exposition, { db, clock }: Measured): Promise<void> {
   const now = clock.now();
   const age = (atMs: number): number => Math.max(0, (now - atMs) / 1000);
   for (const [index, job] of listBackups(db).entries()) {
     if (index % slice.jobs === slice.jobs - 1) await pause();
     const facts = backupFacts(db, job);
-    const labels = formatLabels({ job: job.backup.name });
+    const labels = formatLabels({ backup: job.backup.name });
     to.add(metrics.backupActive, labels, job.backup.active ? 1 : 0);
     to.add(metrics.backupState, `${labels},${formatLabels({ state: backupHealth(facts, now).health })}`, 1);
     if (facts.ended !== undefined) to.add(metrics.backupResult, labels, facts.ended.state === 'done' ? 1 : 0);
@@ -118,27 +124,36 @@ async function addBackups(to: Exposition, { db, clock }: Office): Promise<void> 
   }
 }
 
-async function addHosts(to: Exposition, office: Office): Promise<void> {
+async function allHosts({ db }: Measured): Promise<readonly HostRow[]> {
+  const hosts: HostRow[] = [];
+  for (;;) {
+    const page = nextHosts(db, hosts.at(-1)?.id ?? '', slice.hosts);
+    if (page.length === 0) return hosts;
+    hosts.push(...page);
+    await pause();
+  }
+}
+
+async function addHosts(to: Exposition, office: Measured, hosts: readonly HostRow[]): Promise<void> {
   const { db, fleet, clock } = office;
   const now = clock.now();
   const { pending, drifted } = countNouns(db);
+  await pause();
   const holdsOf = holdLookup(office, fleet);
   const states = new Map<string, number>(hostStates.map((state) => [state, 0]));
   const count = { pending: 0, drifted: 0, held: 0, oldest: now };
-  for (let page = metricHosts(db, '', slice.hosts); page.length > 0; page = metricHosts(db, page.at(-1)?.id ?? '', slice.hosts)) {
-    for (const host of page) {
-      const live = fleet.live(host.id);
-      const state = host.state === 'joined' ? live.state : host.state;
-      states.set(state, (states.get(state) ?? 0) + 1);
-      if (host.state !== 'joined') continue;
-      const [owed, drift, holds] = [pending.get(host.id), drifted.get(host.id), holdsOf(host.id).length];
-      if (owed !== undefined) count.pending += 1;
-      if (drift !== undefined) count.drifted += 1;
-      if (holds > 0) count.held += 1;
-      else if (owed !== undefined && live.state === 'connected') count.oldest = Math.min(count.oldest, owed.sinceMs);
-      addHost(to, host, live, { pending: owed?.count ?? 0, drifted: drift?.count ?? 0, driftSinceMs: drift?.sinceMs, holds }, now);
-    }
-    await pause();
+  for (const [index, host] of hosts.entries()) {
+    if (index % slice.hosts === slice.hosts - 1) await pause();
+    const live = fleet.live(host.id);
+    const state = host.state === 'joined' ? live.state : host.state;
+    states.set(state, (states.get(state) ?? 0) + 1);
+    if (host.state !== 'joined') continue;
+    const [owed, drift, holds] = [pending.get(host.id), drifted.get(host.id), holdsOf(host.id).length];
+    if (owed !== undefined) count.pending += 1;
+    if (drift !== undefined) count.drifted += 1;
+    if (holds > 0) count.held += 1;
+    else if (owed !== undefined && live.state === 'connected') count.oldest = Math.min(count.oldest, owed.sinceMs);
+    addHost(to, host, live, { pending: owed?.count ?? 0, drifted: drift?.count ?? 0, driftSinceMs: drift?.sinceMs, holds }, now);
   }
   for (const [state, hosts] of states) to.add(metrics.hosts, formatLabels({ state }), hosts);
   to.add(metrics.pendingHosts, '', count.pending);

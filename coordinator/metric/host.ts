@@ -1,6 +1,6 @@
 import type { Facts } from '../../shared/model/fact.js';
 import type { Live } from '../fleet/live.js';
-import type { MetricHost } from '../inventory/metric.js';
+import type { HostRow } from '../inventory/host.js';
 import { formatLabels, type Exposition, type Metric } from './text.js';
 
 const gauge = (name: string, help: string): Metric => ({ name, type: 'gauge', help });
@@ -41,11 +41,11 @@ export interface HostExtra {
 }
 
 /** Adds what is known of a host that has joined. */
-export function addHost(to: Exposition, host: MetricHost, live: Live, extra: HostExtra, now: number): void {
+export function addHost(to: Exposition, host: HostRow, live: Live, extra: HostExtra, now: number): void {
   const labels = formatLabels({ host: host.name });
   const connected = live.state === 'connected';
   to.add(metrics.up, labels, connected ? 1 : 0);
-  const seenMs = Math.max(live.lastSeenMs, host.lastSeenMs ?? 0);
+  const seenMs = Math.max(live.lastSeenMs, host.lastSeenAtMs ?? 0);
   if (seenMs > 0) to.add(metrics.seenAge, labels, Math.max(0, (now - seenMs) / 1000));
   to.add(metrics.pending, labels, extra.pending);
   to.add(metrics.drifted, labels, extra.drifted);

@@ -9,10 +9,9 @@ import { version } from '../../shared/kit/version.js';
 import { parseMetricToken } from '../../shared/model/metric-token.js';
 import { createRateLimiter } from '../../shared/rpc/rate.js';
 import { metricTokenHash } from '../inventory/metric.js';
-import type { Office } from '../office.js';
 import { keepCertificate } from '../web/tls.js';
 import { formatMetricListen, type MetricListen } from './config.js';
-import { collectMetrics, createOperationCounter } from './fleet.js';
+import { collectMetrics, createOperationCounter, type Measured } from './fleet.js';
 import { createProcessMetrics } from './process.js';
 import { contentTypes, type TextFormat } from './text.js';
 
@@ -41,7 +40,7 @@ const noHash = Buffer.alloc(32);
 /**
  * Serves GET /metrics to who has the token, and nothing else to anybody. Errors: FIELD_INVALID when the certificate, the key or the address cannot be used.
  */
-export async function listenForMetrics(office: Office, listen: MetricListen, onBug: (error: unknown) => void): Promise<MetricPort> {
+export async function listenForMetrics(office: Measured & { readonly startedAtMs: number }, listen: MetricListen, onBug: (error: unknown) => void): Promise<MetricPort> {
   const processMetrics = createProcessMetrics(office.startedAtMs);
   const operations = createOperationCounter(office.startedAtMs);
   const collect = sharing(office, (format) => collectMetrics({ office, version, operations, process: processMetrics }, format));
@@ -97,7 +96,7 @@ async function bind(server: Server, { at }: MetricListen): Promise<void> {
 }
 
 /** Readers at the same time share one look, and those soon after it. */
-function sharing({ clock }: Office, collect: (format: TextFormat) => Promise<string[]>): (format: TextFormat) => Promise<string[]> {
+function sharing({ clock }: Measured, collect: (format: TextFormat) => Promise<string[]>): (format: TextFormat) => Promise<string[]> {
   const found = new Map<TextFormat, { readonly text: Promise<string[]>; atMs: number }>();
   // One look at a time: two would be twice as long.
   let last: Promise<unknown> = Promise.resolve();
@@ -120,7 +119,7 @@ function sharing({ clock }: Office, collect: (format: TextFormat) => Promise<str
 }
 
 interface Answering {
-  readonly office: Office;
+  readonly office: Measured;
   readonly limiter: ReturnType<typeof createRateLimiter>;
   readonly collect: (format: TextFormat) => Promise<string[]>;
 }
@@ -154,7 +153,7 @@ async function send(request: IncomingMessage, response: ServerResponse, collect:
 const plain = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } as const;
 
 /** Whether a request has the token. What is compared are hashes, in constant time. */
-function isReader({ db }: Office, authorization = ''): boolean {
+function isReader({ db }: Measured, authorization = ''): boolean {
   const secret = parseMetricToken(/^Bearer +(\S{1,200})$/i.exec(authorization)?.[1] ?? '');
   const hash = metricTokenHash(db);
   return timingSafeEqual(sha256(secret ?? noHash), hash ?? noHash) && secret !== undefined && hash !== undefined;

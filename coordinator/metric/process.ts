@@ -34,11 +34,11 @@ export function createProcessMetrics(startedAtMs: number): ProcessMetrics {
   new Gauge({
     name: 'reeve_event_loop_delay_seconds',
     help: 'How late the event loop of reeved was since the last scrape',
-    labelNames: ['quantile'],
+    labelNames: ['percentile'],
     registers: [registry],
     collect() {
       // What is measured has the time between two looks in it.
-      for (const quantile of [0.5, 0.99, 1]) this.set({ quantile: String(quantile) }, Math.max(0, delays.percentile(quantile * 100) / 1e9 - resolutionMs / 1000));
+      for (const percentile of [50, 99, 100]) this.set({ percentile: String(percentile) }, Math.max(0, delays.percentile(percentile) / 1e9 - resolutionMs / 1000));
       delays.reset();
     },
   });

@@ -11,12 +11,14 @@ import { bundlePrograms } from '../support/bench-bundle.js';
 import { startProgram } from '../support/bench-process.js';
 import { benchInstalled, installedBenches } from './installed.js';
 import { benchKey } from './key.js';
+import { benchMetric } from './metric.js';
+import { benchWeb } from './web.js';
 import { formatFigure, judge, toJson, type Figure, type Skipped } from './report.js';
 import type { SimulatedRequest } from './simulated.js';
 
 const root = join(import.meta.dirname, '../..');
 const simulatedBenches = ['no-op', 'apply', 'enrol', 'connect'];
-const known = [...simulatedBenches, 'key', ...installedBenches];
+const known = [...simulatedBenches, 'key', 'metric', 'web', ...installedBenches];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: known }, agents: { type: 'string', default: '200' } } });
@@ -33,7 +35,9 @@ async function main(): Promise<number> {
   };
   const simulated = simulatedBenches.filter((name) => values.only.includes(name));
   if (simulated.length > 0) tell(await benchSimulated(simulated, Number(values.agents)));
-  if (values.only.includes('key')) tell(await benchKeyProgram());
+  if (values.only.includes('key')) tell(await benchProgram(benchKey));
+  if (values.only.includes('metric')) tell(await benchProgram(benchMetric));
+  if (values.only.includes('web')) tell(await benchProgram(benchWeb));
   for (const skip of await benchInstalled(installedBenches.filter((name) => values.only.includes(name)), tell)) {
     skipped.push(skip);
     process.stdout.write(`${skip.id}: skipped: ${skip.reason}\n`);
@@ -59,13 +63,13 @@ async function benchSimulated(benches: readonly string[], agents: number): Promi
   }
 }
 
-/** The bench of keys, which needs no agents. */
-async function benchKeyProgram(): Promise<Figure[]> {
+/** A bench that needs no agents, in a process of its own. */
+async function benchProgram(bench: (programs: string, folder: string) => Promise<Figure[]>): Promise<Figure[]> {
   const folder = join(root, 'build/bench');
   await bundlePrograms(root, folder);
   const stateDir = mkdtempSync(join(tmpdir(), 'reeve-bench-'));
   try {
-    return await benchKey(folder, stateDir);
+    return await bench(folder, stateDir);
   } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }

@@ -27,6 +27,8 @@ export interface BenchCoordinator {
   readonly perHost: KeyedQueue;
   /** Makes hosts that have joined, and what their agents need to serve. */
   addJoined(count: number): AgentIdentity[];
+  /** Makes hosts that have joined and have no agents; answers their ids. */
+  addHosts(count: number): string[];
   /** Notes where the agents listen; answers the hosts. */
   place(identities: readonly AgentIdentity[], ports: readonly number[]): HostRow[];
   /** Invites a host that has not joined; answers its token's secret. */
@@ -76,6 +78,15 @@ export function createBenchCoordinator(stateDir: string): BenchCoordinator {
     world,
     perHost,
     addJoined: (count) => writing(db, () => Array.from({ length: count }, (_, index) => joined(`sim${String(index)}`))),
+    addHosts: (count) =>
+      writing(db, () =>
+        Array.from({ length: count }, (_none, index) => {
+          const hostId = newId(clock.now());
+          addHost(db, { id: hostId, name: `app${String(index)}.example.org`, endpoint: endpointUnknown, parentId: undefined, now: clock.now() });
+          setJoined(db, hostId, { now: clock.now(), from: undefined, agentVersion: 'bench', machineHint: undefined });
+          return hostId;
+        }),
+      ),
     place: (identities, ports) =>
       writing(db, () =>
         identities.map(({ hostId }, index) => {

@@ -14,6 +14,7 @@ import { createAgentServer, type AgentServer } from '../../agent/server.js';
 import type { EnrolLimits } from '../../coordinator/api/enrol.js';
 import { startCoordinator, type Coordinator } from '../../coordinator/coordinator.js';
 import type { NotifyConfig } from '../../coordinator/notify/config.js';
+import type { MetricListen } from '../../coordinator/metric/config.js';
 import type { Office } from '../../coordinator/office.js';
 import { reeveError } from '../../shared/errors/error.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
@@ -68,6 +69,8 @@ export interface LoopbackOptions {
   readonly ownAddresses?: () => readonly string[];
   /** Whether it listens for operators on other machines; absent: yes. */
   readonly operators?: boolean;
+  /** Where metrics are read; absent: nowhere. */
+  readonly metrics?: MetricListen;
   /** Undefined: a new folder, removed at the end. */
   readonly stateDir?: string;
   /** How alerts are told; absent: by hooks only. */
@@ -162,6 +165,7 @@ export async function startLoopbackFleet(options: LoopbackOptions = {}): Promise
       stateDir, socketPath, peercred, webAccount, bind: '127.0.0.1', operatorsBind: options.operators === false ? undefined : '127.0.0.1', clock: options.clock ?? systemClock, log, ownAddresses: options.ownAddresses ?? (() => []),
       ...(options.notify === undefined ? {} : { notify: options.notify }),
       onBug: (error) => bugs.push(error),
+      metrics: options.metrics,
       enrolLimits: options.enrolLimits ?? { perAddress: 10_000, total: 10_000 },
     });
   let coordinator = await start();
