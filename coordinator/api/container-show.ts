@@ -15,7 +15,7 @@ import type { CallContext } from '../../shared/rpc/server.js';
 import type { ContainerRow } from '../desired/container.js';
 import { cpuPercent, guestOf, judgeContainer, type CpuLook, type GuestHost } from '../desired/container-judge.js';
 import { formatObservedContainer, type ObservedContainer } from '../desired/container-observed.js';
-import { containersOf, hasContainers } from '../inventory/container.js';
+import { containersOf, hasContainers, hostsWithContainers } from '../inventory/container.js';
 import type { Database } from '../inventory/database.js';
 import { getGeneration, isOwed } from '../inventory/generation.js';
 import { childrenOf, type HostRow } from '../inventory/host.js';
@@ -68,7 +68,11 @@ function problemsOf(db: Database, said: readonly Said[]): ContainerHostProblemIn
 export async function listContainers(office: Office, { principal, signal }: Context, { selector, stored }: ListContainersRequest): Promise<ListContainersResponseInput> {
   const { db } = office;
   const hosts = listedHosts(db, principal, selector);
-  if (stored) return { rows: hosts.flatMap((host) => rowsOf(db, principal, { host, unasked: 'its host was not asked', looked: undefined, code: '' })), problems: [] };
+  if (stored) {
+    const having = hostsWithContainers(db);
+    const rows = hosts.filter(({ id }) => having.has(id)).flatMap((host) => rowsOf(db, principal, { host, unasked: 'its host was not asked', looked: undefined, code: '' }));
+    return { rows, problems: [] };
+  }
   const said = await askAll(office, hosts, {}, signal);
   return { rows: said.flatMap((one) => rowsOf(db, principal, one)), problems: problemsOf(db, said) };
 }

@@ -99,9 +99,13 @@ function filterHosts(office: Office, request: ListHostRequest, known: Lookups, h
     if (labels.length > 0 && !labels.every((label) => known.labelsOf(host).includes(label))) return false;
     if (health !== '' && known.healthOf(host) !== health) return false;
     if (text === '') return true;
-    const address = host.endpoint === undefined ? '' : formatEndpoint(host.endpoint);
-    return [host.name, address, known.parentOf(host), known.osOf(host), ...known.labelsOf(host)].some((value) => value.toLowerCase().includes(text));
+    return host.name.includes(text) || searchable(host, known).some((value) => value.toLowerCase().includes(text));
   });
+}
+
+function searchable(host: HostRow, known: Lookups): readonly string[] {
+  const address = host.endpoint === undefined ? '' : formatEndpoint(host.endpoint);
+  return [address, known.parentOf(host), known.osOf(host), ...known.labelsOf(host)];
 }
 
 /** Whether a host has what a flag says; undefined: no flag was asked for. Errors: FIELD_INVALID. */

@@ -50,6 +50,11 @@ export function getContainer(db: Database, hostId: string, name: string): Contai
   return row === undefined ? undefined : fromSql(row);
 }
 
+/** Ids of the hosts that have rows of containers. */
+export function hostsWithContainers(db: Database): ReadonlySet<string> {
+  return new Set(db.prepare('SELECT DISTINCT host_id FROM container').pluck().all() as string[]);
+}
+
 /** Whether something is wanted of a container of a host. */
 export function hasContainers(db: Database, hostId: string): boolean {
   return db.prepare('SELECT 1 FROM container WHERE host_id = ? LIMIT 1').get(hostId) !== undefined;
