@@ -5,7 +5,16 @@ import type { Caller } from '../../shared/rpc/server.js';
 import type { Database } from '../inventory/database.js';
 import { getOperator } from '../inventory/operator.js';
 import type { LocalPeer } from './peer.js';
-import type { WebSession } from './web-session.js';
+
+/** The session of the status page that a call carries. */
+export interface WebSession {
+  /** sha256 of its token. */
+  readonly hash: Buffer;
+  /** Unix ms. */
+  readonly endsAtMs: number;
+  /** What its forms carry, base64url. */
+  readonly formToken: string;
+}
 
 /** An operator at the API. */
 export interface OperatorCaller extends Caller {

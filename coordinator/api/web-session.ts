@@ -11,7 +11,7 @@ import { getPerson } from '../inventory/person.js';
 import { getWebSession, removeWebSession, removeWebSessionsOf, touchWebSession } from '../inventory/web-login.js';
 import { noting } from '../inventory/write.js';
 import type { Office } from '../office.js';
-import type { OperatorCaller } from './caller.js';
+import type { OperatorCaller, WebSession } from './caller.js';
 
 /** Account of the process that serves the status page. */
 export const webAccount = 'reeve-web';
@@ -21,16 +21,6 @@ export const sessionMetadata = { token: 'reeve-session', quiet: 'reeve-quiet' } 
 
 /** How often it is written that a session is used, ms. */
 const touchMs = 60_000;
-
-/** The session of a call. */
-export interface WebSession {
-  /** sha256 of its token. */
-  readonly hash: Buffer;
-  /** Unix ms. */
-  readonly endsAtMs: number;
-  /** What its forms carry, base64url. */
-  readonly formToken: string;
-}
 
 /** What somebody with a login is now. */
 export interface Standing {
