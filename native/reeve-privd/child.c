@@ -195,6 +195,14 @@ static uint16_t write_call(struct call *c, struct audit_record *r, const struct 
   return status;
 }
 
+/* In the journal, by the id that coordinator and agent log it with: the audit log has it without dashes. */
+static void log_operation(const struct call *c, uint16_t status) {
+  char id[37];
+  op_text(id, c->op);
+  if (status) log_line("operation %s: %s ended with status %u", id, c->verb->name, status);
+  else log_line("operation %s: %s done", id, c->verb->name);
+}
+
 /* A whole request without its length, to a status; reply or error fields are in `c`. */
 uint16_t serve_call(struct call *c, const uint8_t *p, size_t n) {
   char args[2001] = "";
@@ -208,6 +216,7 @@ uint16_t serve_call(struct call *c, const uint8_t *p, size_t n) {
   else if (c->verb->writes) status = write_call(c, &r, row_of(c));
   else status = row_of(c)->work(c);
   if (!status && c->reply.full) status = fail(c, REEVE_E_LIMIT_EXCEEDED, "field", "reply", "rule", "at most 4 MiB", NULL);
+  if (c->verb->writes) log_operation(c, status);
   return status;
 }
 

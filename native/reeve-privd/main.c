@@ -30,12 +30,17 @@ int64_t now_ms(void) { return clock_ms(CLOCK_BOOTTIME); }
 int64_t wall_ms(void) { return clock_ms(CLOCK_REALTIME); }
 
 void log_line(const char *format, ...) {
+  static const char head[] = "reeve-privd: ";
+  char line[2048];
   va_list list;
   va_start(list, format);
-  fputs("reeve-privd: ", stderr);
-  vfprintf(stderr, format, list);
-  fputc('\n', stderr);
+  memcpy(line, head, sizeof head);
+  vsnprintf(line + sizeof head - 1, sizeof line - sizeof head, format, list);
   va_end(list);
+  size_t n = strlen(line);
+  line[n] = '\n';
+  /* At once: several processes share it. */
+  (void)!write(STDERR_FILENO, line, n + 1);
 }
 
 #ifdef REEVE_TEST

@@ -127,6 +127,7 @@ void call_init(struct call *c);
 void call_free(struct call *c);
 uint16_t fail(struct call *c, int status, ...);  /* pairs of key and value, then NULL */
 uint32_t request_limit(uint16_t number);
+void op_text(char out[37], const uint8_t op[OP_BYTES]);  /* as a UUID is written */
 uint16_t wire_parse(struct call *c, const uint8_t *p, size_t n);
 void reply_string(struct buf *b, uint16_t tag, const char *s);
 void reply_bytes(struct buf *b, uint16_t tag, const void *p, size_t n);

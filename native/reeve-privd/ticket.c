@@ -17,9 +17,8 @@ static void put(struct ticket *t, const char *key, const void *p, size_t n) {
 void ticket_word(struct ticket *t, const char *key, const char *word) { put(t, key, word, strlen(word)); }
 
 void ticket_begin(struct ticket *t, const struct call *c, const char *work) {
-  char id[40], digits[33];
-  hex(digits, c->op, OP_BYTES);
-  snprintf(id, sizeof id, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+  char id[37];
+  op_text(id, c->op);
   buf_init(&t->text, TICKET_MOST);
   ticket_word(t, "work", work);
   ticket_word(t, "operation", id);

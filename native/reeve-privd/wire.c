@@ -119,6 +119,12 @@ static uint16_t take_value(struct call *c, const struct reeve_field *field, stru
   return fail(c, REEVE_E_IO_FAILED, "rule", "out of memory", NULL);
 }
 
+void op_text(char out[37], const uint8_t op[OP_BYTES]) {
+  char digits[2 * OP_BYTES + 1];
+  hex(digits, op, OP_BYTES);
+  snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+}
+
 /* How many bytes a request of this verb may have. */
 uint32_t request_limit(uint16_t number) {
   for (size_t i = 0; i < reeve_nverbs; i++) if (reeve_verbs[i].number == number) return reeve_verbs[i].most;

@@ -2,7 +2,7 @@
 #include "unit_work.h"
 #include <time.h>
 
-#define PROPERTIES "--property=Id,Names,LoadState,ActiveState,SubState,Result,InvocationID,MainPID,NRestarts,MemoryCurrent,ExecMainCode,ExecMainStatus," \
+#define PROPERTIES "--property=Id,Names,Type,LoadState,ActiveState,SubState,Result,InvocationID,MainPID,NRestarts,MemoryCurrent,ExecMainCode,ExecMainStatus," \
   "ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,InactiveExitTimestampMonotonic"
 
 /* What a number that is not known is told as: "[not set]" or all bits. */
@@ -40,7 +40,7 @@ static void names(struct unit_seen *s, char *list) {
 static void take(struct unit_seen *s, struct times *at, const char *key, char *value) {
   const struct { const char *key; char *out; size_t room; } texts[] = {
     {"Id", s->id, sizeof s->id}, {"LoadState", s->load, sizeof s->load}, {"ActiveState", s->active, sizeof s->active}, {"SubState", s->sub, sizeof s->sub}, {"Result", s->result, sizeof s->result},
-    {"InvocationID", s->invocation, sizeof s->invocation},
+    {"InvocationID", s->invocation, sizeof s->invocation}, {"Type", s->type, sizeof s->type},
   };
   const struct { const char *key; uint64_t *out; } numbers[] = {
     {"MainPID", &s->pid}, {"NRestarts", &s->restarts}, {"MemoryCurrent", &s->memory}, {"ActiveEnterTimestampMonotonic", &at->active_enter}, {"ActiveExitTimestampMonotonic", &at->active_exit},

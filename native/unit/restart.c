@@ -1,7 +1,6 @@
 /* Starting a unit anew, and seeing that it stays. */
 #include "unit_work.h"
 #include <poll.h>
-#include <sys/wait.h>
 
 #define RESTART_S 300                    /* units have their own limits, of 90 s mostly, once to stop and once to start */
 #define STAYS_MS 1000                    /* what ends at once was never there */
@@ -22,8 +21,8 @@ static void reason(const struct unit_seen *s, char why[WHY]) {
 
 static bool is_up(const struct unit_seen *s) { return !strcmp(s->active, "active"); }
 
-/* A service that does one thing and ends is done when it went well. */
-static bool is_done(const struct unit_seen *s) { return !strcmp(s->active, "inactive") && !strcmp(s->result, "success") && s->code == CLD_EXITED; }
+/* A service that does one thing and ends is done when it went well: systemctl(1) has waited for it, and systemd has forgotten it meanwhile. */
+static bool is_done(const struct unit_seen *s) { return !strcmp(s->active, "inactive") && !strcmp(s->result, "success") && !strcmp(s->type, "oneshot"); }
 
 /* Until it has stayed for a second. */
 static bool stays(const char *unit, struct unit_seen *s, char why[WHY]) {

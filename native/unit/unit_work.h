@@ -10,7 +10,7 @@ extern struct unit_programs programs;
 
 /* What systemd knows of a unit; its texts are words of systemd (systemd.unit(5), org.freedesktop.systemd1(5)). */
 struct unit_seen {
-  char id[UNIT_NAME_MAX + 1], load[32], active[32], sub[32], result[32], invocation[40];
+  char id[UNIT_NAME_MAX + 1], load[32], active[32], sub[32], result[32], invocation[40], type[16];
   char protected_name[UNIT_NAME_MAX + 1];  /* the first of its names that is never restarted; empty: none */
   uint64_t pid, restarts, memory;          /* 0: none, or not known */
   uint64_t since_ms;                       /* wall clock, in the state that it is in; 0: never */

@@ -70,7 +70,7 @@ export function makeHost(): TestHost {
 /** What `systemctl show` prints of a unit, as lines of a shell script. */
 export function showing(values: Readonly<Record<string, string | number>> = {}): string {
   const shown = {
-    Id: 'web.service', Names: 'web.service', LoadState: 'loaded', ActiveState: 'active', SubState: 'running', Result: 'success', InvocationID: 'a'.repeat(32), MainPID: 42, NRestarts: 0, MemoryCurrent: 1048576,
+    Id: 'web.service', Names: 'web.service', Type: 'simple', LoadState: 'loaded', ActiveState: 'active', SubState: 'running', Result: 'success', InvocationID: 'a'.repeat(32), MainPID: 42, NRestarts: 0, MemoryCurrent: 1048576,
     ExecMainCode: 0, ExecMainStatus: 0, ActiveEnterTimestampMonotonic: 1_000_000, ActiveExitTimestampMonotonic: 0, InactiveEnterTimestampMonotonic: 0, InactiveExitTimestampMonotonic: 1_000_000, ...values,
   };
   return Object.entries(shown).map(([key, value]) => `echo '${key}=${String(value)}'`).join('\n');
