@@ -28,8 +28,8 @@ Options:
   --state DIR      database and keys            [/var/lib/reeved]
   --socket PATH    the operators' API           [/run/reeved/api.sock]
   --config FILE    bind ADDRESS, operators-bind ADDRESS|off, log-level WORD,
-                   package-dir DIR, and how alerts are told: see
-                   reeved(8)  [/etc/reeve/reeved.conf]
+                   package-dir DIR, and how alerts are told and
+                   metrics are read: see reeved(8)  [/etc/reeve/reeved.conf]
 
 Examples:
   reeved backup /var/backups/reeve.db

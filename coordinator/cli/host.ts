@@ -1,3 +1,5 @@
+import { ReeveError } from '../../shared/errors/error.js';
+import type { DiskTrend } from '../../shared/gen/proto/reeve/coordinator/v1/DiskTrend.js';
 import { fieldInvalid, fieldMissing } from '../../shared/model/field.js';
 import { agentPort, formatEndpoint, parseEndpoint, parseHostName } from '../../shared/model/host.js';
 import { parseHoldLength, parseHoldNoun, parseHoldReason } from '../../shared/model/hold.js';
@@ -120,10 +122,20 @@ const show = defineCommand({
     const api = await context.api();
     const host = hostRef(args.host);
     const response = await api.call(hostService, 'GetHost', { name: host });
-    const { disks: trends } = await api.call(metricService, 'GetHistory', { host });
+    const trends = await trendsOf(api, host);
     return answer(context, { ...response, trends }, () => renderHost(context.terminal, { ...response, trends }, context.clock.now()));
   },
 });
+
+/** Where the host's file systems go; a coordinator of an older release does not know. */
+async function trendsOf(api: Awaited<ReturnType<Context['api']>>, host: string): Promise<DiskTrend[]> {
+  try {
+    return (await api.call(metricService, 'GetHistory', { host })).disks;
+  } catch (error) {
+    if (error instanceof ReeveError && error.code === 'VERSION_UNSUPPORTED') return [];
+    throw error;
+  }
+}
 
 const set = defineCommand({
   path: 'host set',

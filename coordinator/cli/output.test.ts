@@ -114,6 +114,7 @@ const lines: readonly (readonly string[])[] = [
   ['alert', 'test', 'ada'],
   ['operation', 'list'],
   ['operation', 'show', '01930000-0000-7000-8000-000000000099'],
+  ['metrics', 'token'],
   ['operator', 'add', 'ada', '--role', 'operator'],
   ['operator', 'set', 'ada', '--role', 'viewer'],
   ['operator', 'enable', 'ada'],

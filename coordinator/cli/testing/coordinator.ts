@@ -7,7 +7,7 @@ import { systemClock } from '../../../shared/kit/clock.js';
 import { createRpcServer, type Caller, type Service } from '../../../shared/rpc/server.js';
 import { serviceDefinition } from '../../../shared/rpc/load.js';
 import {
-  accessService, alertService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService,
+  accessService, alertService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, metricService, natService, operationService, operatorService,
   packageService, personService, planService, policyService, unitService, userService, vhostService, webService,
 } from '../service.js';
 
@@ -28,7 +28,7 @@ export interface CannedCoordinator {
 }
 
 const services = [
-  accessService, alertService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, natService, operationService, operatorService,
+  accessService, alertService, auditService, backupService, certService, containerService, doctorService, fleetService, grantService, groupService, hostService, keyService, loginService, metricService, natService, operationService, operatorService,
   packageService, personService, planService, policyService, unitService, userService, vhostService, webService,
 ];
 
