@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAgentServer, type AgentServer } from '../../agent/server.js';
+import { owedMessages } from '../../coordinator/inventory/alert-message.js';
+import { refuseWrites } from '../../coordinator/inventory/write.js';
 import { noNotify } from '../../coordinator/notify/config.js';
 import type { AlertServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AlertService.js';
 import type { Alert } from '../../shared/gen/proto/reeve/coordinator/v1/Alert.js';
@@ -65,13 +67,18 @@ describe('alerts of a fleet', () => {
     for (const agent of agents) await agent.server.close(0);
     for (const agent of agents) await fleet.waitState(agent.hostId, 'lost');
   };
-  const comeBack = async (agent: LoopbackAgent): Promise<void> => {
+  /** Starts the agent of a host again, with its identity, on its port. */
+  const serveAgain = async (agent: LoopbackAgent): Promise<AgentServer> => {
     const stateDir = scratchFolder('back');
-    const server: AgentServer = await createAgentServer({ host: agent.host, identity: agent.identity, stateDir, listen: { host: '127.0.0.1', port: agent.port }, log: pino({ level: 'silent' }) });
+    const server = await createAgentServer({ host: agent.host, identity: agent.identity, stateDir, listen: { host: '127.0.0.1', port: agent.port }, log: pino({ level: 'silent' }) });
     cleanUp.push(async () => {
       await server.close(0);
       rmSync(stateDir, { recursive: true });
     });
+    return server;
+  };
+  const comeBack = async (agent: LoopbackAgent): Promise<void> => {
+    await serveAgain(agent);
     await fleet.waitState(agent.hostId, 'connected', 60_000);
     await until(() => fleet.office().fleet.live(agent.hostId).facts !== undefined, { timeoutMs: 20_000, what: 'its facts' });
   };
@@ -239,6 +246,79 @@ describe('alerts of a fleet', () => {
     expect((await fleet.api.unary(alertService, 'ListAlertRoute', {}, deadline)).routes.map(({ way }) => way)).toEqual(['webhook', 'hook', 'mail']);
     await fleet.api.unary(alertService, 'RemoveAlertRoute', { id: hook?.id ?? 0 }, deadline);
     await expect(tested({ id: hook?.id ?? 0 })).rejects.toMatchObject({ code: 'ALERT_ROUTE_UNKNOWN' });
+  }, 120_000);
+
+  it('of a start that nobody had announced are told once, and are over after an hour', async () => {
+    let bootId = 'boot-1';
+    const simulated = createSimulatedHost({ clock, hostname: 'web1' });
+    const readFacts = async () => ({ ...(await simulated.readFacts()), bootId });
+    const web1 = await fleet.addAgent('web1', { host: { ...simulated, readFacts } });
+    const booted = async (name: string): Promise<void> => {
+      bootId = name;
+      await servers.at(-1)?.close(0);
+      await fleet.waitState(web1.hostId, 'lost');
+      servers.push(await serveAgain(web1));
+      await until(() => fleet.office().fleet.live(web1.hostId).facts?.facts.bootId === name, { timeoutMs: 60_000, what: 'the boot id' });
+      await look();
+    };
+    const servers: AgentServer[] = [web1.server];
+    await until(() => fleet.office().fleet.live(web1.hostId).facts?.facts.bootId === 'boot-1', { timeoutMs: 60_000, what: 'the boot id' });
+    await look();
+    await route({ person: 'ada' });
+    await fleet.api.unary(hostService, 'HoldHost', { host: 'web1', duration: toDuration(hour), reason: 'kernel' }, deadline);
+    await booted('boot-2');
+    expect(await list()).toEqual([]);
+    await fleet.api.unary(hostService, 'UnholdHost', { host: 'web1' }, deadline);
+    await booted('boot-3');
+    expect(await list()).toMatchObject([{ kind: 'reboot', severity: 'warning' }]);
+    await pass(2 * minute);
+    await booted('boot-4');
+    expect(await list()).toMatchObject([{ kind: 'reboot', severity: 'error', title: 'was started anew 2 times within a day' }]);
+    expect(subjects()[0]).toBe('[reeve] web1: was started anew');
+    // Over after an hour; a coordinator that starts anew knows the boot id, and tells nothing again.
+    await fleet.restart();
+    await fleet.waitState(web1.hostId, 'connected');
+    await pass(hour);
+    expect(await list()).toEqual([]);
+  }, 120_000);
+
+  it('are told, once, by a coordinator that can write nothing any more, and that its database is damaged', async () => {
+    const web1 = await host('web1');
+    await route({ person: 'ada' });
+    await goAway(web1);
+    await look();
+    refuseWrites(fleet.office().db, 'page 7 is torn');
+    await look();
+    for (let times = 0; times < 8; times += 1) await pass(2 * minute);
+    const texts = mail.mails().map(({ text }) => text).join('\n');
+    expect(texts.match(/^error: coordinator: the inventory is damaged/gm)).toHaveLength(1);
+    expect(texts.match(/^error: web1: cannot be reached/gm)).toHaveLength(1);
+  }, 120_000);
+
+  it('are tried again with longer and longer waits, and given up after a day; what was refused for good sooner', async () => {
+    const web1 = await host('web1');
+    await route({ person: 'ada' });
+    mail.refuse('451 4.3.0 come back later');
+    await goAway(web1);
+    await pass(5 * minute);
+    const attempts = () => owedMessages(fleet.office().db).map((row) => row.attempts);
+    expect(attempts()).toEqual([1]);
+    await pass(1_000);
+    expect(attempts()).toEqual([1]);
+    await pass(30_000);
+    expect(attempts()).toEqual([2]);
+    const [first] = owedMessages(fleet.office().db);
+    for (let times = 0; times < 25; times += 1) await pass(hour);
+    // It was given up, and the reminder of the day took its place.
+    expect(owedMessages(fleet.office().db).map(({ id }) => id === first?.id)).toEqual([false]);
+    expect((await fleet.api.unary(alertService, 'ListAlertRoute', {}, deadline)).routes).toMatchObject([{ owed: 1, problem: expect.stringContaining('come back later') as string }]);
+    mail.refuse('550 5.1.1 no such mailbox');
+    for (let times = 0; times < 3; times += 1) await pass(hour);
+    expect(attempts()).toEqual([]);
+    mail.refuse('');
+    await pass(25 * hour);
+    // The opening never arrived: the reminder tells it.
+    expect(subjects()[0]).toMatch(/still: cannot be reached/);
   }, 120_000);
 
   it.each([
