@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openAlert } from '../../coordinator/inventory/alert.js';
 import { doors } from '../../docs/api-page.js';
 import { ReeveError } from '../../shared/errors/error.js';
+import type { AlertServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AlertService.js';
 import type { AuditServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/AuditService.js';
 import type { BackupServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/BackupService.js';
 import type { FleetServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/FleetService.js';
@@ -16,6 +18,7 @@ import { makePublicKey } from '../support/public-key.js';
 import { createTurnedClock, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
 import { createSimulatedHost } from '../support/simulated-host.js';
 
+const alerts = serviceName<AlertServiceDefinition>('reeve.coordinator.v1.AlertService');
 const audits = serviceName<AuditServiceDefinition>('reeve.coordinator.v1.AuditService');
 const backups = serviceName<BackupServiceDefinition>('reeve.coordinator.v1.BackupService');
 const fleets = serviceName<FleetServiceDefinition>('reeve.coordinator.v1.FleetService');
@@ -207,6 +210,20 @@ describe.skipIf(process.getuid?.() !== 0)('an operator with a scope (as root, wh
       const seen = await ending('BackupService/AddBackup', { options: apply, backup: { ...job, source: 'in1', ...more } });
       expect(seen).toMatch(/^(?:HOST_UNKNOWN|FIELD_INVALID)/);
     }
+  });
+
+  it('mutes its own hosts only, also by "all", and ends no mute of others', async () => {
+    const mute = { selector: 'all', duration: { seconds: 3600 }, reason: 'r' };
+    const { mute: foreign } = await fleet.api.unary(alerts, 'AddAlertMute', mute, options);
+    await scoped.channel.unary(alerts, 'AddAlertMute', mute, options);
+    expect((await scoped.channel.unary(alerts, 'ListAlertMute', {}, options)).mutes).toMatchObject([{ by: `uid:${scoped.name}` }]);
+    expect(await ending('AlertService/RemoveAlertMute', { id: foreign?.id })).toBe(`ALERT_MUTE_UNKNOWN {"value":"${String(foreign?.id)}"}`);
+    await fleet.api.unary(alerts, 'RemoveAlertMute', { id: foreign?.id ?? 0 }, options);
+    const { db } = fleet.office();
+    const told = [inside.hostId, outside.hostId, undefined].map((hostId) => openAlert(db, { kind: 'clock', hostId, subject: 'scope', severity: 'warning', title: 't', text: '', sinceMs: 1, folded: hostId === inside.hostId ? [outside.hostId] : [] }, 1));
+    // The keeper ends what has no cause only after five minutes.
+    expect((await scoped.channel.unary(alerts, 'ListAlert', {}, options)).alerts).toMatchObject([{ id: told[0], hostName: 'in1', foldedHosts: [], muted: expect.stringContaining(scoped.name) as string }]);
+    expect((await fleet.api.unary(alerts, 'ListAlert', {}, options)).alerts.filter(({ subject }) => subject === 'scope').map(({ hostName, muted }) => `${hostName} ${String(muted !== '')}`).sort()).toEqual([' false', 'in1 true', 'out1 false']);
   });
 
   it('means its scope by "all", and leaves the other hosts alone', async () => {
