@@ -77,7 +77,7 @@ describe.skipIf(why !== undefined)(`the status page of a real coordinator in a b
     expect((await fleet.host('web1').run(['getent', 'passwd', 'deploy'])).trim().endsWith(':/bin/sh')).toBe(true);
   });
 
-  test('shows that a host lost power and came back, without being loaded again', async () => {
+  test('shows that a host cannot be reached and came back, without being loaded again', async () => {
     await page.goto(`${url}/host`);
     await page.evaluate('globalThis.sameDocument = true');
     await rowOf('web2', 'connected').waitFor();

@@ -69,6 +69,19 @@ describe.skipIf(why !== undefined)(`the status page in a browser${why === undefi
     expect(await page.locator('main').innerText()).toContain('grant 1 via ops');
     expect(await page.locator('main script, main img').count()).toBe(0);
     expect(mischief).toEqual({ dialogs: [], reports: [], elsewhere: [] });
+    // What is not allowed would have been seen.
+    await page.evaluate(`document.body.insertAdjacentHTML('beforeend', '<i style="color: red">x</i>')`);
+    await expect.poll(() => mischief.reports.join(' ')).toContain('style-src');
+    mischief.reports.length = 0;
+  });
+
+  it('draws how a host did, says it in words, and leaves out the time in which it was away', async () => {
+    await page.goto(`${web.url}/host/web1`);
+    const chart = page.getByRole('img', { name: /^Load for each processor: / });
+    expect(await chart.getAttribute('aria-label')).toMatch(/^Load for each processor: \d\.\d\d at \d\d:\d\d:\d\d UTC; between 0\.00 and 1\.00 since 20/);
+    expect(await chart.locator('polyline').count()).toBe(2);
+    expect((await chart.boundingBox())?.height).toBeGreaterThan(40);
+    expect(await page.getByRole('figure', { name: /^Memory: / }).innerText()).toMatch(/Memory: \d+\.\d % at .*; between 25\.\d % and 7\d\.\d % since/s);
   });
 
   it('shows that a host went away and came back without being loaded again', async () => {

@@ -1,3 +1,4 @@
+import { historySample } from '../../coordinator/desired/history.js';
 import { addHost, setJoined } from '../../coordinator/inventory/host.js';
 import { addHostKey } from '../../coordinator/inventory/key.js';
 import type { HostServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/HostService.js';
@@ -76,6 +77,7 @@ export async function fillBrowserFleet(fleet: LoopbackFleet): Promise<BrowserFle
   await fleet.api.unary(backups, 'AddBackup', { options: optionsOf(), backup: { name: 'web', folders: ['/srv'], source: 'store1', destination: 'store2', folder: '/backup/web', retention: { daily: 7 }, schedule: { cron: '0 2 * * *', windowMinutes: 0 }, active: true, shrinkPercent: 50, verifyDays: 7 } }, deadline);
   await fleet.api.unary(hosts, 'HoldHost', { host: 'db1', duration: { seconds: 3600 }, reason: `it's "frozen" for reeve-evil` }, deadline);
   await fleet.api.unary(operators, 'AddOperator', { name: 'grace', role: 'viewer', labels: [] }, deadline);
+  await noteDay(fleet, web1);
   return { agents: { vm1, web1, db1 }, operationId, fingerprint: key.fingerprint };
 }
 
@@ -86,4 +88,16 @@ function joinAbsent(fleet: LoopbackFleet, name: string): void {
   addHost(db, { id, name, endpoint: { address: '192.0.2.1', port: 7420 }, parentId: undefined, now: 1 });
   setJoined(db, id, { now: 1, from: undefined, agentVersion: '9.0.0', machineHint: undefined });
   addHostKey(db, { fingerprint: sha256(name).toString('hex'), hostId: id, publicKey: Buffer.from(name), state: 'current', notAfterMs: 4e12, issuedAtMs: 1 });
+}
+
+/** A day of history of a host, with two hours in which it was away. */
+async function noteDay(fleet: LoopbackFleet, { host, hostId }: LoopbackAgent): Promise<void> {
+  const facts = await host.readFacts();
+  const { history } = fleet.office();
+  const now = Date.now();
+  for (let at = now - 86_000_000; at < now - 600_000; at += 600_000) {
+    const hour = (now - at) / 3_600_000;
+    if (hour > 9 && hour < 11) continue;
+    history.note([historySample(hostId, { ...facts, load: [0, 1 + Math.sin(hour), 0], memoryAvailableBytes: facts.memoryTotalBytes * (0.5 + Math.cos(hour) / 4) })], at);
+  }
 }
