@@ -30,7 +30,7 @@ const login = defineCommand({
   },
   examples: [
     { line: 'reeve web login set ada --totp', text: 'Let ada log in with a password and a second factor' },
-    { line: 'pwgen -s 20 1 | reeve web login set bob --password-file -', text: 'Let bob log in with a password that a program made' },
+    { line: 'reeve web login set bob --password-file /root/bob-password', text: 'Let bob log in with a password that a program made' },
     { line: 'reeve web login list', text: 'Who may log in, as what, and who did last' },
     { line: 'reeve web login remove bob', text: 'Keep bob out from now on' },
   ],
