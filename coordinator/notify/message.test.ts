@@ -44,12 +44,20 @@ describe('a message', () => {
 
   it('is one object for programs', () => {
     expect(JSON.parse(renderJson(message(entry('end', { ...lost, endedAtMs: at, folded: ['guest1'] }))))).toEqual({
-      version: 1, id: '01900000-0000-7000-8000-000000000001', fleet: 'f1', route: 3, at: '2026-01-31T12:08:00Z', test: false, link: 'https://status.example.org/',
+      version: 1, id: '01900000-0000-7000-8000-000000000001', fleet: 'f1', route: 3, at: '2026-01-31T12:08:00Z', test: false, link: 'https://status.example.org/', more: 0,
       alerts: [{
         event: 'ended', id: 7, kind: 'host-lost', severity: 'error', host: 'web1', subject: '', title: 'cannot be reached', text: 'connection refused; see: reeve doctor web1',
         since: '2026-01-31T12:03:00Z', openedAt: '2026-01-31T12:08:00Z', endedAt: '2026-01-31T12:08:00Z', foldedHosts: ['guest1'],
       }],
     });
+  });
+
+  it('of very many spells out some, and says how many more there are', () => {
+    const many = message(...Array.from({ length: 10_000 }, (_, index) => entry('open', { ...lost, id: index })));
+    expect(renderSubject(many)).toBe('[reeve] 10000 alerts: 10000 new');
+    expect(renderText(many).match(/^error: /gm)).toHaveLength(200);
+    expect(renderText(many)).toContain('\nand 9800 more\n');
+    expect(JSON.parse(renderJson(many))).toMatchObject({ more: 9800, alerts: { length: 200 } });
   });
 
   it('has no line of a header that a host wrote', () => {

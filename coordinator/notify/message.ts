@@ -47,6 +47,9 @@ export type Sent = { readonly ok: true; readonly answer: string } | { readonly o
 
 const heads = { open: '', remind: 'still: ', end: 'over: ' } as const;
 
+/** Most alerts that a message spells out: when a whole site is cut off, the number says more than all names. */
+const mostShown = 200;
+
 /** Most characters of a subject. */
 const mostSubject = 200;
 
@@ -80,7 +83,7 @@ export function renderText(message: Message): string {
   const { entries, madeAtMs, link } = message;
   const foot = [...(link === undefined ? [] : [vis(link)]), 'To see all: reeve alert list', `Message ${message.id} of fleet ${message.fleetId}, route ${String(message.routeId)}`];
   if (entries.length === 0) return `This is a test: alerts of this route arrive here.\n\n${foot.join('\n')}\n`;
-  const blocks = entries.map(({ what, alert }) => {
+  const blocks = entries.slice(0, mostShown).map(({ what, alert }) => {
     const end = alert.endedAtMs === undefined ? '' : `, over ${clockTime(alert.endedAtMs, madeAtMs)}`;
     const lines = [
       `${what === 'end' ? 'over' : alert.severity}: ${nameOf(alert)}: ${alert.title}`,
@@ -90,6 +93,7 @@ export function renderText(message: Message): string {
     ];
     return lines.map((line) => `${vis(line)}\n`).join('');
   });
+  if (entries.length > mostShown) blocks.push(`and ${String(entries.length - mostShown)} more\n`);
   return `${blocks.join('\n')}\n-- \n${foot.join('\n')}\n`;
 }
 
@@ -104,7 +108,9 @@ export function renderJson({ id, fleetId, routeId, madeAtMs, entries, link }: Me
     at: time(madeAtMs),
     test: entries.length === 0,
     ...(link === undefined ? {} : { link }),
-    alerts: entries.map(({ what, alert }) => ({
+    // Those that are not spelt out here.
+    more: Math.max(0, entries.length - mostShown),
+    alerts: entries.slice(0, mostShown).map(({ what, alert }) => ({
       event: what === 'open' ? 'opened' : what === 'remind' ? 'reminded' : 'ended',
       id: alert.id,
       kind: alert.kind,

@@ -16,8 +16,8 @@ import type { World } from '../world.js';
 /** What comes within this time after a message of a route waits, and goes together as the next one, ms. */
 export const digestMs = 60_000;
 
-/** Most alerts of one message. */
-const mostEntries = 200;
+/** Most alerts of one message: all there are when a whole fleet is cut off. */
+const mostEntries = 20_000;
 
 /** Waits between tries, ms; a message is given up after `giveUpMs`, one that was refused for good after `permanentTries`. */
 const retry = { baseMs: 30_000, maxMs: 900_000, giveUpMs: 24 * 3_600_000, permanentTries: 3 } as const;
