@@ -248,14 +248,18 @@ class IntentEngine implements Engine {
     this.#options.admit(work.noun, asked.intent);
     const undoes = asked.undoes.length === 0 ? {} : { undoes: asked.undoes };
     const entry = await journal.received({ id: operationId, method: work.method, noun: work.noun, digest: request.digest, generation, request: request.bytes, ...undoes });
+    const told = { operationId, noun: work.noun };
+    log.info(told, 'an operation begins');
     this.#options.onChanged(work.noun, undefined);
     try {
       const { response, held } = await this.#carryOut(work, entry, asked);
       await journal.done(entry, { kind: 'ok', response: work.response.encode(response), held });
+      log.info(told, 'an operation is done');
       return response;
     } catch (error) {
       const failure = withHost(error, hostName);
-      if (failure.code === 'INTERNAL') log.error({ err: error, operationId }, 'an operation failed in a way that is not in the catalogue');
+      if (failure.code === 'INTERNAL') log.error({ ...told, err: error }, 'an operation failed in a way that is not in the catalogue');
+      else log.warn({ ...told, code: failure.code }, 'an operation failed');
       await journal.done(entry, { kind: 'failed', errors: failure.items });
       throw failure;
     } finally {

@@ -179,6 +179,7 @@ function store(run: Run, hash: Buffer, how: { as: 'running' | 'pending'; known: 
     }
     return { wanted: stored, outcome: how.as === 'pending' ? closeOperation(db, operationId, now) : 'running' };
   });
+  world.log.info({ operationId, operator: request.principal.name, summary: request.summary, hosts: wanted.targets.length, as: how.as }, 'an operation was stored');
   if (how.as === 'pending') queue.push({ kind: 'finished', operationId, outcome: wanted.targets.length === 0 ? outcome : 'pending', stored: true });
   return { operationId, targets: wanted.targets };
 }
@@ -262,6 +263,7 @@ async function applyAll(run: Run, stored: { operationId: string; targets: readon
       return word;
     });
   const recorded = recordEnd(run, operationId, finish);
+  world.log.info({ operationId, outcome: recorded.outcome ?? worst(outcomes) }, 'an operation ended');
   queue.push({ kind: 'finished', operationId, outcome: recorded.outcome ?? worst(outcomes), stored: true });
   if (recorded.later === undefined) return;
   queue.end();
@@ -274,7 +276,7 @@ function recordEnd(run: Run, operationId: string, finish: () => OutcomeWord): { 
     return { outcome: finish() };
   } catch (error) {
     if (!isUnwritable(error)) throw error;
-    run.world.log.error({ err: error, operation: operationId }, 'the end of an operation waits until the database can be written');
+    run.world.log.error({ err: error, operationId }, 'the end of an operation waits until the database can be written');
     return { later: finishLater(run, finish) };
   }
 }

@@ -57,7 +57,7 @@ async function settlePart(world: World, fleet: Fleet, host: HostRow, part: Opera
     }
     recordAnswer(world, fleet, part, answer);
     writing(world.db, () => closeOperation(world.db, part.operationId, world.clock.now()));
-    world.log.info({ host: host.name, operation: part.operationId, outcome: answer.outcome }, 'an operation of unknown outcome was settled');
+    world.log.info({ host: host.name, operationId: part.operationId, outcome: answer.outcome }, 'an operation of unknown outcome was settled');
     return;
   }
 }

@@ -131,6 +131,15 @@ describe.skipIf(!hosts.ok)('units of a host', () => {
     expect(records.filter((record) => record.operationId === operationId).map(({ phase, action }) => `${phase} ${action}`).sort()).toEqual(['intent unit restart box', 'ok unit restart box']);
   });
 
+  test('a change is found by its operation in the logs of coordinator, agent and helper as well', async () => {
+    const { operationId } = await fleet.json<{ operationId: string }>(['user', 'add', 'ada', '--on', 'box', '--yes']);
+    const messages = async (on: LabHost, unit: string): Promise<string[]> =>
+      (await on.run(['journalctl', '--no-pager', '--output=cat', `--unit=${unit}`])).split('\n').filter((line) => line.includes(operationId)).map((line) => (line.startsWith('{') ? (JSON.parse(line) as { msg: string }).msg : line));
+    expect(await messages(fleet.hub, 'reeved.service')).toEqual(['an operation was stored', 'an operation ended']);
+    expect(await messages(box, 'reeve-agent.service')).toEqual(['an operation begins', 'an operation is done']);
+    expect(await messages(box, 'reeve-privd.service')).toEqual([`reeve-privd: operation ${operationId}: user.add done`]);
+  });
+
   test('one that does a thing and ends is restarted as well, and one that is not there is told', async () => {
     expect((await restart('once.service')).host).toMatchObject({ state: { active: 'inactive' }, errors: [] });
     expect((await restart('gone.service', 1)).host.errors).toMatchObject([{ code: 'UNIT_FAILED', message: 'The restart of unit "gone.service" on host "box" failed: there is no such unit' }]);
