@@ -5,9 +5,11 @@ import { pino } from 'pino';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAgentServer, type AgentServer } from '../../agent/server.js';
+import { accessApi } from '../support/access-api.js';
 import { fillBrowserFleet, type BrowserFleet } from '../support/browser-fleet.js';
 import { findViolations, keepPicture, logIn, noBrowser, startBrowser, watchMischief, type Mischief } from '../support/browser.js';
 import { startLoopbackFleet, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { createSimulatedHost } from '../support/simulated-host.js';
 import { startWeb, type WebPage } from '../support/web-page.js';
 
 const why = process.getuid?.() === 0 ? noBrowser() : 'only root can become others';
@@ -105,6 +107,29 @@ describe.skipIf(why !== undefined)(`the status page in a browser${why === undefi
       await server.close(100);
       rmSync(stateDir, { recursive: true, force: true });
     }
+  });
+
+  it('keeps the focus on what it is on when rows come in front of it', async () => {
+    await page.goto(`${web.url}/host`);
+    await page.locator('#live:text("live")').waitFor();
+    await page.getByRole('link', { name: 'vm1', exact: true }).first().focus();
+    await fleet.invite('aaa1');
+    await page.getByRole('link', { name: 'aaa1', exact: true }).waitFor({ timeout: 20_000 });
+    expect(await inPage('document.activeElement?.textContent')).toBe('vm1');
+    expect(await inPage(`[...document.querySelectorAll('tbody th')].map((cell) => cell.innerText).join(' ')`)).toBe('aaa1 db1 new1 store1 store2 vm1 web1');
+  });
+
+  it('shows an operation while it runs, and how it ended, without being loaded again', async () => {
+    const slow = createSimulatedHost({ helperMs: 1_500 });
+    await fleet.addAgent('slow1', { host: slow });
+    await page.goto(web.url);
+    await page.locator('#live:text("live")').waitFor();
+    const ended = accessApi(fleet.api).user('AddUser', 'slow1', 'erin');
+    const running = page.getByRole('region', { name: 'Running now' });
+    await running.getByRole('row').filter({ hasText: 'user add erin on slow1' }).filter({ hasText: 'running' }).filter({ hasText: '0 of 1' }).waitFor({ timeout: 20_000 });
+    expect((await ended).outcome).toBe('ok');
+    await page.getByRole('region', { name: 'Last operations' }).getByRole('row', { name: /^user add erin on slow1 ok 1 of 1 / }).waitFor({ timeout: 20_000 });
+    expect(await running.count()).toBe(0);
   });
 
   it('says when it is not told of changes any more', async () => {
