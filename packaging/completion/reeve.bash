@@ -15,17 +15,18 @@ _reeve() {
     --ids) COMPREPLY=($(compgen -W 'own host' -- "$current")); return ;;
     --restart) COMPREPLY=($(compgen -W 'no on-failure always' -- "$current")); return ;;
     --kind) COMPREPLY=($(compgen -W 'rootfs image archive' -- "$current")); return ;;
+    --severity) COMPREPLY=($(compgen -W 'info warning error' -- "$current")); return ;;
     --role) COMPREPLY=($(compgen -W 'viewer operator admin' -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --host|--on|--parent) COMPREPLY=($(compgen -W "$(reeve completion hosts 2>/dev/null)" -- "$current")); return ;;
-    --address|--agents-port|--alias|--allow|--archive|--at|--bandwidth|--body-limit|--break-glass|--bridge|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--cpu|--days|--deny|--device|--disk|--drill|--drill-days|--dump|--enrolment-port|--env|--env-file|--every|--exclude|--for|--from|--front-controller|--gateway|--group|--group-label|--groups|--header|--health-cmd|--health-http|--health-start|--health-tcp|--host-header|--host-key|--hsts|--id|--identity|--idle|--image|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--lines|--listen|--mail|--memory|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--publish|--reason|--redirect|--reload|--retry-after|--rsnapshot|--secret|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--ssh-key|--static|--status|--stop-seconds|--storage|--swap|--tasks|--template|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--volume|--window|--without) return ;;
+    --address|--agents-port|--alias|--allow|--archive|--at|--bandwidth|--body-limit|--break-glass|--bridge|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--cpu|--days|--deny|--device|--disk|--drill|--drill-days|--dump|--enrolment-port|--env|--env-file|--every|--exclude|--for|--from|--front-controller|--gateway|--group|--group-label|--groups|--header|--health-cmd|--health-http|--health-start|--health-tcp|--hook|--host-header|--host-key|--hsts|--id|--identity|--idle|--image|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--lines|--listen|--mail|--memory|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--password-file|--path|--person|--php|--php-socket|--point|--port|--publish|--reason|--redirect|--reload|--retry-after|--rsnapshot|--secret|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--ssh-key|--static|--status|--stop-seconds|--storage|--swap|--tasks|--template|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unit|--unlabel|--until|--user|--verify-days|--volume|--webhook|--window|--without) return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ $skip ]]; then skip=; continue; fi
-    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--engine|--network|--ids|--restart|--kind|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--archive|--at|--bandwidth|--body-limit|--break-glass|--bridge|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--cpu|--days|--deny|--device|--disk|--drill|--drill-days|--dump|--enrolment-port|--env|--env-file|--every|--exclude|--for|--from|--front-controller|--gateway|--group|--group-label|--groups|--header|--health-cmd|--health-http|--health-start|--health-tcp|--host-header|--host-key|--hsts|--id|--identity|--idle|--image|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--lines|--listen|--mail|--memory|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--path|--person|--php|--php-socket|--point|--port|--publish|--reason|--redirect|--reload|--retry-after|--rsnapshot|--secret|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--ssh-key|--static|--status|--stop-seconds|--storage|--swap|--tasks|--template|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unlabel|--until|--user|--verify-days|--volume|--window|--without|-n) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
+    case $word in --socket|--policy|--link|--format|--proto|--confirm|--client-cert|--engine|--network|--ids|--restart|--kind|--severity|--role|--host|--on|--parent|--address|--agents-port|--alias|--allow|--archive|--at|--bandwidth|--body-limit|--break-glass|--bridge|--cert|--client-ca|--client-crl|--code|--comment|--confirm-timeout|--cpu|--days|--deny|--device|--disk|--drill|--drill-days|--dump|--enrolment-port|--env|--env-file|--every|--exclude|--for|--from|--front-controller|--gateway|--group|--group-label|--groups|--header|--health-cmd|--health-http|--health-start|--health-tcp|--hook|--host-header|--host-key|--hsts|--id|--identity|--idle|--image|--interface|--jump|--jump-host-key|--keep|--key|--label|--limit|--lines|--listen|--mail|--memory|--name|--no-alias|--no-break-glass|--no-header|--no-owner|--no-snippet|--no-user|--noun|--operators-port|--out|--owner|--package-dir|--parallel|--password-file|--path|--person|--php|--php-socket|--point|--port|--publish|--reason|--redirect|--reload|--retry-after|--rsnapshot|--secret|--shell|--shrink|--snapshot|--snippet|--source|--spa|--ssh|--ssh-key|--static|--status|--stop-seconds|--storage|--swap|--tasks|--template|--text|--time-limit|--timeout|--title|--to|--to-address|--ttl|--uid|--unit|--unlabel|--until|--user|--verify-days|--volume|--webhook|--window|--without|-n) skip=1 ;; -*) ;; *) path="$path$word " ;; esac
   done
   case $path in
-    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert backup container plan apply policy pending operation operator login logout whoami audit completion --help --version' ;;
+    '') words='init fleet status doctor host user person key group grant access why revoke nat vhost proxy cert backup container unit log plan apply policy pending alert operation metrics operator web login logout whoami audit completion --help --version' ;;
     'init '*) words='--address --agents-port --enrolment-port --operators-port --json --socket --help' ;;
     'fleet ') words='show set moved rekey --help' ;;
     'fleet show'*) words='--json --socket --help' ;;
@@ -141,14 +142,27 @@ _reeve() {
     'container adopt'*) words='--plan --stage --yes --json --socket --help' depth=2 names=(hosts -) ;;
     'container snapshot'*) words='list create restore remove --yes --json --socket --help' depth=2 names=(- hosts containers -) ;;
     'container image'*) words='list pull import prune --kind --image --plan --yes --json --socket --help' depth=2 names=(- hosts -) ;;
+    'unit ') words='status restart --help' ;;
+    'unit status'*) words='--on --json --socket --help' ;;
+    'unit restart'*) words='--on --plan --yes --json --socket --help' ;;
+    'log '*) words='--unit --follow --lines --json --socket --help' depth=1 names=(hosts) ;;
     'plan '*) words='--on --noun --json --socket --help' ;;
     'apply '*) words='--on --noun --yes --json --socket --help' ;;
     'policy ') words='check --help' ;;
     'policy check'*) words='--on --json --socket --help' ;;
     'pending '*) words='--on --json --socket --help' ;;
+    'alert ') words='list mute unmute mutes route test --help' ;;
+    'alert list'*) words='--on --all --limit --json --socket --help' ;;
+    'alert mute'*) words='--kind --for --reason --json --socket --help' depth=2 names=(hosts) ;;
+    'alert unmute'*) words='--json --socket --help' ;;
+    'alert mutes'*) words='--json --socket --help' ;;
+    'alert route'*) words='add list remove --webhook --hook --kind --severity --on --no-remind --json --socket --help' ;;
+    'alert test'*) words='--json --socket --help' ;;
     'operation ') words='list show --help' ;;
     'operation list'*) words='--limit --json --socket --help' ;;
     'operation show'*) words='--json --socket --help' ;;
+    'metrics ') words='token --help' ;;
+    'metrics token'*) words='--revoke --json --socket --help' ;;
     'operator ') words='add set invite enable disable revoke remove list --help' ;;
     'operator add'*) words='--role --label --ttl --json --socket --help' ;;
     'operator set'*) words='--role --label --whole-fleet --ttl --json --socket --help' ;;
@@ -158,6 +172,8 @@ _reeve() {
     'operator revoke'*) words='--yes --json --socket --help' ;;
     'operator remove'*) words='--yes --json --socket --help' ;;
     'operator list'*) words='--json --socket --help' ;;
+    'web ') words='login --help' ;;
+    'web login'*) words='set list remove --totp --password-file --yes --json --socket --help' ;;
     'login '*) words='--moved --json --socket --help' ;;
     'logout '*) words='--json --socket --help' ;;
     'whoami '*) words='--json --socket --help' ;;
