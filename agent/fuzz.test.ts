@@ -155,6 +155,7 @@ it('answers every message with a response or an error of the catalogue, soon', a
     return { name: text(['web', 'db', 'one', 'foreign', 'host']), presence: pick([0, 1, 1, 1, 1, 1, 2, 3, 7]), spec: below(20) === 0 ? null : spec, removeVolumes: below(2) === 1, overwrite: below(2) === 1, adopt: below(3) === 0 };
   };
   const named = (): object => ({ operationId: text([newId(Date.now())]), name: text(['web', 'db', 'one', 'foreign', 'nobody']) });
+  const unit = (): string => text(['reeve-agent.service', 'shop.service', 'ssh.service', 'getty@.service', 'web']);
   const makers: Readonly<Record<string, () => object>> = {
     ApplyUser: () => ({ intent: intent(), users: list(3, user) }),
     ObserveUser: () => ({ all: below(2) === 1 }),
@@ -187,6 +188,9 @@ it('answers every message with a response or an error of the catalogue, soon', a
     ImportImage: () => pick<object>([{ start: { operationId: text([newId(Date.now())]), kind: text(['rootfs', 'image', 'archive']), image: text(['', 'localhost/web:1']) } }, { data: Buffer.from('x') }, {}]),
     PruneImages: () => ({ operationId: text([newId(Date.now())]), plan: below(2) === 1 }),
     FollowContainerLog: () => ({ name: text(['web', 'db']), lines: number(), follow: false }),
+    GetUnit: () => ({ unit: unit() }),
+    RestartUnit: () => ({ operationId: text([newId(Date.now())]), unit: unit(), plan: below(2) === 1 }),
+    FollowUnitLog: () => ({ units: list(3, unit), lines: number(), follow: false }),
     CheckReach: () => ({ address: text(['192.0.2.1', '::1', 'fd00::1']), port: number(), timeout: pick([null, null, { seconds: large(), nanos: -1 }]) }),
     GetStatus: () => ({}),
     GetOperation: () => ({ operationId: text(ids as [string, ...string[]]), method: text(['', 'reeve.agent.v1.UserService/ApplyUser']) }),

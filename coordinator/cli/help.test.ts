@@ -19,7 +19,7 @@ describe('help', () => {
   it('has an example for every command that the parser accepts', async () => {
     for (const command of allCommands()) {
       for (const { line } of command.examples) {
-        const words = [...line.replace(/^source <\((.*)\)$/, '$1').matchAll(/'([^']*)'|([^' ]+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+        const words = [...line.replace(/^source <\((.*)\)$/, '$1').replace(/ > \S+$/, '').matchAll(/'([^']*)'|([^' ]+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
         expect(words.shift()).toBe('reeve');
         const ran = await runCaptured('/nowhere', words);
         expect([line, ran.err]).not.toContain('not known here');

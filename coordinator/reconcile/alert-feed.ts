@@ -20,8 +20,8 @@ import { noting } from '../inventory/write.js';
 import { certificateLife } from '../pki/authority.js';
 import type { World } from '../world.js';
 
-/** The trend of a host's disks is asked anew after this, ms: it is one of days. Not of all hosts at once: it takes a moment of each. */
-const trends = { everyMs: 3_600_000, atOnce: 50, share: 0.01 } as const;
+/** The trend of a host's disks is asked anew after this, ms: it is one of days. Not of all hosts at once: it takes some milliseconds of each. */
+const trends = { everyMs: 3 * 3_600_000, atOnce: 25, share: 0.003 } as const;
 
 const dayMs = 86_400_000;
 
