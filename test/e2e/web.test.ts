@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { traceConnections } from '../support/abuse-trace.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
 import { letsIn, makeKey } from '../support/ssh-login.js';
 import { until } from '../support/until.js';
@@ -110,5 +111,16 @@ describe.skipIf(!hosts.ok)('the status page of a real coordinator', () => {
     await fleet.hub.run(['rm', '/etc/reeve/web.conf']);
     await fleet.hub.run(['systemctl', 'restart', 'reeve-web']);
     expect((await ask('/login')).status).toBe(200);
+  });
+
+  test('asks nobody but the coordinator', async () => {
+    const pid = Number(await fleet.hub.run(['systemctl', 'show', '--property=MainPID', '--value', 'reeve-web']));
+    const trace = await traceConnections(fleet.hub, pid, 'web');
+    // It has to find the coordinator anew, so that the trace has something to show.
+    await fleet.hub.run(['systemctl', 'restart', 'reeved']);
+    await fleet.waitCoordinator();
+    await until(async () => (await ask('/self')).status === 200, { timeoutMs: 30_000, what: 'the status page to have found the coordinator' });
+    for (const path of ['/', '/host', '/asset/reeve.js', '/nothing']) await ask(path);
+    expect([...new Set(await trace.stop())]).toEqual(['AF_UNIX /run/reeved/api.sock']);
   });
 });

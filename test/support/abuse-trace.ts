@@ -28,21 +28,39 @@ export function parseExecutions(text: string): readonly Execution[] {
 }
 
 /** strace's arguments before what is traced. */
-export function straceArgv(output: string): string[] {
-  return ['strace', '-f', '-qq', '-v', '-s', '4096', '-e', 'trace=execve,execveat', '-e', 'signal=none', '-o', output];
+export function straceArgv(output: string, calls = 'execve,execveat'): string[] {
+  return ['strace', '-f', '-qq', '-v', '-s', '4096', '-e', `trace=${calls}`, '-e', 'signal=none', '-o', output];
 }
 
-/** Follows a running process and all it starts from now on. */
-export async function traceProcess(host: LabHost, pid: number, name: string): Promise<Trace> {
+/** Follows a running process and all it starts from now on; answers how to end that, which gives what strace wrote. */
+async function follow(host: LabHost, pid: number, name: string, calls?: string): Promise<() => Promise<string>> {
   const output = `/var/tmp/trace-${name}`;
-  const tracer = host.spawn([...straceArgv(output), '-p', String(pid)]);
+  const tracer = host.spawn([...straceArgv(output, calls), '-p', String(pid)]);
   const ended = new Promise((resolve) => tracer.once('close', resolve));
   const tracerPid = await until(async () => /^TracerPid:\t([1-9]\d*)$/m.exec(await host.read(`/proc/${String(pid)}/status`))?.[1], { timeoutMs: 20_000, what: `process ${String(pid)} to be traced` });
+  return async () => {
+    await host.run(['kill', '-INT', tracerPid]);
+    await ended;
+    return host.read(output);
+  };
+}
+
+/** Follows what a running process and all it starts execute from now on. */
+export async function traceProcess(host: LabHost, pid: number, name: string): Promise<Trace> {
+  const stop = await follow(host, pid, name);
+  return { stop: async () => parseExecutions(await stop()) };
+}
+
+/** Follows to what a running process connects from now on: `AF_UNIX PATH`, or what strace says of an address. */
+export async function traceConnections(host: LabHost, pid: number, name: string): Promise<{ stop(): Promise<readonly string[]> }> {
+  const stop = await follow(host, pid, name, 'connect');
   return {
     async stop() {
-      await host.run(['kill', '-INT', tracerPid]);
-      await ended;
-      return parseExecutions(await host.read(output));
+      const lines = (await stop()).split('\n').filter((line) => line.includes('connect('));
+      return lines.map((line) => {
+        const [, family = line, path = ''] = /sa_family=(AF_\w+)(?:, sun_path="([^"]*)")?/.exec(line) ?? [];
+        return family === 'AF_UNIX' ? `${family} ${path}` : line;
+      });
     },
   };
 }
