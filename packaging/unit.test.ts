@@ -46,6 +46,12 @@ test('the sandbox lines that later lines rely on are there', () => {
   expect(coordinator).not.toMatch(/^PrivateUsers=/m);
 });
 
+test('a unit of the early boot waits until nobody clears /tmp any more, below which systemd makes its /dev', () => {
+  const early = units.filter((name) => /^DefaultDependencies=no$/m.test(readFileSync(join(UNITS, name), 'utf8')));
+  expect(early).toEqual(['reeve-deadman-boot.service', 'reeve-nat.service']);
+  for (const name of early) expect(readFileSync(join(UNITS, name), 'utf8')).toMatch(/^After=.*\bsystemd-tmpfiles-setup\.service\b/m);
+});
+
 test('a guest without mounts gives up every line that needs them, and no other', () => {
   const keys = (text: string): string[] => [...text.matchAll(/^(\w+)=/gm)].map((match) => match[1] ?? '');
   const given = keys(readFileSync(join(import.meta.dirname, 'container.conf'), 'utf8'));
