@@ -12,7 +12,7 @@ import { createRateLimiter, type RateLimiter } from '../../shared/rpc/rate.js';
 import { toTimestamp } from '../../shared/rpc/time.js';
 import { addAudit } from '../inventory/audit.js';
 import { getOperator } from '../inventory/operator.js';
-import { getPerson } from '../inventory/person.js';
+import { getPerson, isActive } from '../inventory/person.js';
 import { addWebSession, getWebLogin, listWebLogins, noteWebLogin, removeWebLogin, removeWebSession, setWebLogin, type WebLoginRow } from '../inventory/web-login.js';
 import { noting, writing } from '../inventory/write.js';
 import type { Office } from '../office.js';
@@ -142,7 +142,7 @@ export function listLogins({ db, clock }: Office, caller: OperatorCaller): WebLo
     return {
       name, sessions,
       role: getOperator(db, name)?.role ?? '',
-      person: person?.active === true && (person.expiresAtMs === undefined || person.expiresAtMs > now),
+      person: person !== undefined && isActive(person, now),
       totp: totpSecret !== undefined,
       setAt: toTimestamp(setAtMs),
       lastAt: lastAtMs === undefined ? null : toTimestamp(lastAtMs),

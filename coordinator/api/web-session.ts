@@ -7,7 +7,7 @@ import type { Role } from '../../shared/model/role.js';
 import { parseSessionToken, sessionLife } from '../../shared/model/web-login.js';
 import type { Database } from '../inventory/database.js';
 import { getOperator } from '../inventory/operator.js';
-import { getPerson } from '../inventory/person.js';
+import { getPerson, isActive } from '../inventory/person.js';
 import { getWebSession, removeWebSession, removeWebSessionsOf, touchWebSession } from '../inventory/web-login.js';
 import { noting } from '../inventory/write.js';
 import type { Office } from '../office.js';
@@ -37,7 +37,7 @@ export function standingOf(db: Database, name: string, now: number): Standing | 
   const person = getPerson(db, name);
   if (operator === undefined && person === undefined) return undefined;
   if (operator?.disabled === true) return undefined;
-  if (person !== undefined && (!person.active || (person.expiresAtMs !== undefined && person.expiresAtMs <= now))) return undefined;
+  if (person !== undefined && !isActive(person, now)) return undefined;
   return { role: operator?.role, scope: operator?.scope, person: person !== undefined };
 }
 

@@ -43,6 +43,11 @@ export function findPerson(db: Database, name: string): PersonRow {
   return person;
 }
 
+/** Whether a person may get in anywhere at that time. */
+export function isActive({ active, expiresAtMs }: Pick<PersonRow, 'active' | 'expiresAtMs'>, now: number): boolean {
+  return active && (expiresAtMs === undefined || expiresAtMs > now);
+}
+
 /** Adds a person. Errors: PERSON_EXISTS. */
 export function addPerson(db: Database, person: Person, now: number): void {
   if (getPerson(db, person.name) !== undefined) throw reeveError('PERSON_EXISTS', { value: person.name });

@@ -1,6 +1,5 @@
 import type { ErrorItem } from '../../shared/errors/error.js';
-import { isIpv4, isIpv6 } from '../../shared/model/host.js';
-import { isLoopback } from '../web/config.js';
+import { isIpv4, isIpv6, isLoopback } from '../../shared/model/host.js';
 
 /** Where the metrics listener is, and with what it encrypts. */
 export interface MetricListen {

@@ -1,7 +1,7 @@
 import { ReeveError, type ErrorItem } from '../../shared/errors/error.js';
 import { parseAlertUrl } from '../../shared/model/alert.js';
 import { fieldInvalid } from '../../shared/model/field.js';
-import { isIpv4, parseReachableAddress } from '../../shared/model/host.js';
+import { isLoopback, parseReachableAddress } from '../../shared/model/host.js';
 import { parseMail } from '../../shared/model/person.js';
 
 /** How mail is sent. */
@@ -90,7 +90,7 @@ function parseServer(field: string, endpoint: string, security: string): Pick<Sm
   const port = Number(portText);
   if (bare === '' || port < 1 || port > 65_535 || (security !== 'tls' && security !== 'starttls' && security !== 'plain')) throw fieldInvalid(field, `${endpoint} ${security}`, rule);
   const known = bare === 'localhost' ? bare : parseReachableAddress(bare);
-  const loopback = known === 'localhost' || (isIpv4(known) && known.startsWith('127.')) || known === '::1';
+  const loopback = known === 'localhost' || isLoopback(known);
   if (security === 'plain' && !loopback) throw fieldInvalid(field, `${endpoint} plain`, rule);
   return { host: known, port, security };
 }

@@ -6,7 +6,7 @@ import type { MessageRow, RouteRow } from '../desired/alert.js';
 import { addMessage, beginAttempt, lastMessageAt, messageItems, noteFailed, noteSent, owedMessages, waitingRoutes } from '../inventory/alert-message.js';
 import { listRoutes } from '../inventory/alert-route.js';
 import { getHost } from '../inventory/host.js';
-import { getPerson } from '../inventory/person.js';
+import { getPerson, isActive } from '../inventory/person.js';
 import { noting } from '../inventory/write.js';
 import type { Entry, Message, Sent, ToldAlert } from '../notify/message.js';
 import type { Destination, Send } from '../notify/send.js';
@@ -105,7 +105,7 @@ export function makeMessages({ db, clock }: Pick<World, 'db' | 'clock'>): void {
 function destinationOf({ db, clock }: World, { target }: RouteRow): Destination | { readonly problem: string } {
   if (target.way !== 'mail') return target;
   const person = getPerson(db, target.person);
-  if (person === undefined || !person.active || (person.expiresAtMs !== undefined && person.expiresAtMs <= clock.now())) return { problem: `${target.person} is not active any more` };
+  if (person === undefined || !isActive(person, clock.now())) return { problem: `${target.person} is not active any more` };
   return person.mail === '' ? { problem: `${target.person} has no mail address` } : { way: 'mail', address: person.mail };
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ReeveError, type ErrorItem } from '../../shared/errors/error.js';
-import { isIpv4, isIpv6 } from '../../shared/model/host.js';
+import { isIpv4, isIpv6, isLoopback } from '../../shared/model/host.js';
 
 /** What /etc/reeve/web.conf says. */
 export interface WebConfig {
@@ -121,11 +121,6 @@ function isHostValue(value: string): boolean {
   const [, six, name = '', port = '1'] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]{1,253}))(?::([0-9]{1,5}))?$/.exec(value) ?? [];
   if (Number(port) < 1 || Number(port) > 65_535) return false;
   return six === undefined ? name !== '' : isIpv6(six);
-}
-
-/** Whether nobody but this machine can reach an address. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^127\./.test(address);
 }
 
 /** Values of Host that are answered. Without names these are the usual ones of loopback; a browser leaves the port of its scheme out. */

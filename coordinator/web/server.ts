@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { fastify, type FastifyInstance } from 'fastify';
+import { keepCertificate } from '../../shared/rpc/certificate-file.js';
 import { createRateLimiter } from '../../shared/rpc/rate.js';
 import type { Channel } from '../../shared/rpc/client.js';
 import type { Logger } from '../../shared/kit/log.js';
@@ -17,7 +18,6 @@ import type { Page } from './page.js';
 import { problemOf, problemOfError, type Problem } from './problem.js';
 import { addPages, type Site } from './route.js';
 import { limitSockets } from './socket.js';
-import { keepCertificate } from './tls.js';
 import { renderError } from './view/error.js';
 import { renderDocument } from './view/layout.js';
 

@@ -1,5 +1,5 @@
 import { fieldInvalid, fieldMissing, parsePattern } from './field.js';
-import { isIpv4, isIpv6 } from './host.js';
+import { isLoopback } from './host.js';
 
 /** How bad something is, mildest first. */
 export const alertSeverities = ['info', 'warning', 'error'] as const;
@@ -91,12 +91,6 @@ export function parseHookName(text: string): string {
   return parsePattern('hook', text, /^[a-z0-9](?:[a-z0-9_-]|\.(?=[a-z0-9])){0,63}$/, 'the name of a file in hooks.d: a-z, 0-9, "-", "_" and single dots, at most 64 characters');
 }
 
-/** Whether the host of a URL is this machine, whatever a name server says. */
-function isLoopback(hostname: string): boolean {
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  return (isIpv4(bare) && bare.startsWith('127.')) || (isIpv6(bare) && bare === '::1');
-}
-
 /** The URL of a webhook in its canonical form: https, or http to a loopback address; no user, no fragment. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseWebhook(text: string): string {
   const rule = 'an https URL, or http to 127.0.0.1 or [::1]; without user and fragment, at most 1000 printable characters';
@@ -109,7 +103,7 @@ export function parseWebhook(text: string): string {
   } catch {
     throw refused();
   }
-  const allowed = parts.protocol === 'https:' || (parts.protocol === 'http:' && isLoopback(parts.hostname));
+  const allowed = parts.protocol === 'https:' || (parts.protocol === 'http:' && isLoopback(parts.hostname.replace(/^\[|\]$/g, '')));
   if (!allowed || parts.hostname === '' || parts.username !== '' || parts.password !== '' || parts.hash !== '') throw refused();
   return parts.href;
 }

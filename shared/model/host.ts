@@ -98,3 +98,8 @@ export function compressIpv6(groups: readonly number[]): string {
   if (best.start < 0) return text.join(':');
   return `${text.slice(0, best.start).join(':')}::${text.slice(best.start + best.length).join(':')}`;
 }
+
+/** Whether nobody but its own machine can reach an IP address. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || (isIpv4(address) && address.startsWith('127.'));
+}

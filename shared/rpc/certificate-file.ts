@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
-import type { Logger } from '../../shared/kit/log.js';
+import type { Logger } from '../kit/log.js';
 
 /** How often it is looked whether the files are others, ms. */
 const lookMs = 10_000;
