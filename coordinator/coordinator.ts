@@ -49,6 +49,7 @@ import { keepHolds } from './reconcile/hold.js';
 import { settleHost } from './reconcile/settle.js';
 import { createWaits } from './reconcile/wait.js';
 import { keyFingerprint } from '../shared/rpc/tls.js';
+import { refuseTakenPorts, type WantedPort } from './port.js';
 import type { World } from './world.js';
 
 /** What a coordinator runs on. */
@@ -122,6 +123,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   const file = join(options.stateDir, 'reeve.db');
   let running: Running | undefined;
+  let making = false;
   if (existsSync(file)) {
     const db = openInventory(options);
     if (getFleet(db) !== undefined) running = await run(options, db);
@@ -138,9 +140,15 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     office: () => running?.office,
     onBug: options.onBug,
     init: async (address, caller) => {
-      if (running !== undefined) throw reeveError('ALREADY_INITIALISED', { value: options.stateDir });
-      running = await run(options, initialise(options, address, caller));
-      return running.office;
+      if (running !== undefined || making) throw reeveError('ALREADY_INITIALISED', { value: options.stateDir });
+      making = true;
+      try {
+        await refuseTakenPorts(wantedPorts(options, address));
+        running = await run(options, initialise(options, address, caller));
+        return running.office;
+      } finally {
+        making = false;
+      }
     },
   });
   return {
@@ -176,6 +184,14 @@ function openInventory(options: CoordinatorOptions): Database {
 
 function openOptions(options: CoordinatorOptions): OpenOptions {
   return options.nativeBinding === undefined ? {} : { nativeBinding: options.nativeBinding };
+}
+
+function wantedPorts({ bind, operatorsBind }: CoordinatorOptions, ports: FleetAddress): WantedPort[] {
+  return [
+    { field: 'agents port', host: bind, port: ports.agentsPort },
+    { field: 'enrolment port', host: bind, port: ports.enrolmentPort },
+    ...(operatorsBind === undefined ? [] : [{ field: 'operators port', host: operatorsBind, port: ports.operatorsPort }]),
+  ];
 }
 
 /** Makes database, roots and certificate. The fleet's row comes last: a crash before it leaves a coordinator that can be initialised again. */

@@ -17,7 +17,8 @@ import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import { parseJoinToken } from '../../shared/model/join-token.js';
 import { serviceName } from '../../shared/rpc/client.js';
-import { freePort, scratchFolder, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { scratchFolder, startLoopbackFleet, type LoopbackAgent, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { freePort } from '../support/port.js';
 import { createSimulatedHost, type SimulatedHost } from '../support/simulated-host.js';
 import { until } from '../support/until.js';
 

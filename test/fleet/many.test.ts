@@ -10,7 +10,8 @@ import type { PlanServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordinator/v1/UserService.js';
 import { newId } from '../../shared/kit/id.js';
 import { serviceName, type Channel } from '../../shared/rpc/client.js';
-import { freePort, openApi, scratchFolder } from '../support/loopback-fleet.js';
+import { openApi, scratchFolder } from '../support/loopback-fleet.js';
+import { freePort } from '../support/port.js';
 import { startProcess, type AnsweringProcess } from '../support/process-message.js';
 import type { AgentToRun, HostRecord } from '../support/simulated-agents.js';
 import { until } from '../support/until.js';

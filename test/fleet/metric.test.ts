@@ -15,7 +15,8 @@ import type { UserServiceDefinition } from '../../shared/gen/proto/reeve/coordin
 import { newId } from '../../shared/kit/id.js';
 import { parseBackup } from '../../shared/model/backup.js';
 import { serviceName } from '../../shared/rpc/client.js';
-import { createTurnedClock, freePort, startLoopbackFleet, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { createTurnedClock, startLoopbackFleet, type LoopbackFleet } from '../support/loopback-fleet.js';
+import { freePort } from '../support/port.js';
 import { promtool } from '../support/promtool.js';
 import { createSimulatedHost } from '../support/simulated-host.js';
 import { until } from '../support/until.js';

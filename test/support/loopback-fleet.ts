@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
@@ -23,6 +22,7 @@ import { systemClock, type Clock } from '../../shared/kit/clock.js';
 import { formatLink, type LinkKind } from '../../shared/model/link.js';
 import { parseJoinToken } from '../../shared/model/join-token.js';
 import { openChannel, serviceName, type Channel } from '../../shared/rpc/client.js';
+import { freePort } from './port.js';
 import { createSimulatedHost, type SimulatedHost } from './simulated-host.js';
 import { until } from './until.js';
 
@@ -133,15 +133,6 @@ export interface LoopbackAgent {
   /** Calls of the coordinator that were the first good ones of their connections. */
   readonly firstCalls: () => number;
   close(): Promise<void>;
-}
-
-/** A port that nobody listens on. */
-export async function freePort(address = '127.0.0.1'): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, address, resolve));
-  const bound = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof bound === 'object' && bound !== null ? bound.port : 0;
 }
 
 /** The operators' API behind a unix socket. */
