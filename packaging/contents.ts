@@ -53,7 +53,7 @@ async function agentPackage(options: BuildOptions, native: NativeOptions): Promi
   ];
   return {
     name: 'reeve-agent',
-    depends: [`reeve-runtime (= ${options.version})`, 'passwd', 'init-system-helpers'],
+    depends: [`reeve-runtime (= ${options.version})`, 'passwd', 'init-system-helpers', 'libssl3 (>= 3.0.0) | libssl3t64'],
     recommends: ['nftables', 'rsync (>= 3.5.0)'],
     section: 'admin',
     description: ['Fleet manager: agent of a managed host', 'The unprivileged daemon that a coordinator talks to, and its privileged helper,', 'which does only what /etc/reeve/policy allows.'],
@@ -65,7 +65,7 @@ async function agentPackage(options: BuildOptions, native: NativeOptions): Promi
       { kind: 'link', path: 'usr/lib/reeve-agent/node', to: '../reeve/node' },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-upgrade', from: compileProgram('reeve-upgrade', native), mode: 0o755 },
       { kind: 'file', path: 'usr/lib/reeve-agent/reeve-privd', from: compileProgram('reeve-privd', native), mode: 0o755 },
-      ...(['reeve-cert-reload', 'reeve-container', 'reeve-deadman', 'reeve-job', 'reeve-nat', 'reeve-sshd-check', 'reeve-unit', 'reeve-vhost-check'] as const).map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-agent/${name}`, from: compileProgram(name, native), mode: 0o755 })),
+      ...(['reeve-carry', 'reeve-cert-reload', 'reeve-container', 'reeve-deadman', 'reeve-job', 'reeve-nat', 'reeve-sshd-check', 'reeve-unit', 'reeve-vhost-check'] as const).map((name): Content => ({ kind: 'file', path: `usr/lib/reeve-agent/${name}`, from: compileProgram(name, native), mode: 0o755 })),
       ...PRESETS.map((name): Content => ({ kind: 'file', path: `usr/share/reeve/policy/${name}`, from: preset(options, name) })),
       ...units.map((name) => unit(options, name)),
       manualPage(options, 'reeve-agent', 8),

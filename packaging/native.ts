@@ -36,6 +36,7 @@ const PROGRAMS = {
   'reeve-cert-reload': { normal: { folder: 'cert', file: 'reeve-cert-reload' } },
   'reeve-container': { normal: { folder: 'container', file: 'reeve-container' }, test: { folder: 'container', target: 'test-build', file: 'reeve-container-test' } },
   'reeve-job': { normal: { folder: 'job', file: 'reeve-job' } },
+  'reeve-carry': { normal: { folder: 'carry', file: 'reeve-carry' } },
   'reeve-unit': { normal: { folder: 'unit', file: 'reeve-unit' } },
   'reeve-notify': { normal: { folder: 'notify', file: 'reeve-notify' } },
 } as const satisfies Record<string, { readonly normal: NativeProgram; readonly test?: NativeProgram }>;

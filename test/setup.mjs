@@ -11,7 +11,7 @@ const top = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Debian packages by who needs them: the first group to build anything, the second for tests and demo on real hosts. */
 const debian = {
-  build: ['make', 'gcc', 'g++', 'python3', 'git', 'binutils', 'gnupg', 'xz-utils'],
+  build: ['make', 'gcc', 'g++', 'python3', 'git', 'binutils', 'gnupg', 'xz-utils', 'libssl-dev'],
   hosts: ['mmdebstrap', 'systemd-container', 'clang', 'libclang-rt-14-dev', 'strace', 'faketime', 'xfsprogs', 'nftables', 'iptables', 'iproute2', 'zstd', 'rsync', 'postgresql', 'openssh-client', 'ca-certificates', 'bash-completion', 'busybox-static', 'groff-base', 'man-db', 'zsh', 'ansible-core', 'python3-aiosmtpd', 'chromium', 'fonts-dejavu-core'],
 };
 

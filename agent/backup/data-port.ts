@@ -1,9 +1,10 @@
-import { constants, X509Certificate } from 'node:crypto';
+import { constants, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { createServer as createTcpServer, connect, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { formatIdentity } from '../../shared/model/identity.js';
 import { certificateProblem, keyFingerprint } from '../../shared/rpc/tls.js';
+import type { CarrySettings } from '../host/carry.js';
 import type { AgentIdentity } from '../identity/identity.js';
 import type { GrantSide } from '../../shared/model/backup-grant.js';
 
@@ -19,14 +20,25 @@ const keepAlive = { keepAlive: true, keepAliveInitialDelay: 15_000 } as const;
 /** Most connections that have not proved who they are. */
 const mostUnknown = 16;
 
-/** The first bytes of a connection: the run that it is for, and a line end. */
+/** The first bytes of a connection inside TLS: the run that it is for, and a line end. */
 const helloBytes = 37;
+
+/** The first bytes of a connection that a program is to carry: the mark of its grant in hex, and a line end. The other side says one byte then. */
+const markBytes = 65;
+
+/** What a TLS connection begins with (RFC 8446 5.1: handshake); no mark does. */
+const tlsRecord = 22;
 
 /** One end of the connection between two agents. */
 export interface Peer {
   readonly run: string;
   readonly peer: GrantSide;
+  /** What is shown before TLS by somebody who has the grant (agent/backup/grant.ts). */
+  readonly mark: string;
 }
+
+/** A connection to the other side: both are proved, or both have shown the mark, and it is to be proved by whoever carries its bytes. */
+export type Found = { readonly kind: 'proved'; readonly connection: TLSSocket } | { readonly kind: 'marked'; readonly connection: Socket };
 
 /**
  * The port on which another agent brings or fetches a backup. It listens while somebody waits here for a granted run, and no longer. Trusts the root of agents, and
@@ -34,9 +46,11 @@ export interface Peer {
  */
 export interface DataPort {
   /** Waits for the other side. Resolves with the port, and later with the connection. Close it when it is not wanted any more. Errors: of listen(2). */
-  await(wanted: Peer, until: AbortSignal): Promise<{ readonly port: number; readonly connection: Promise<TLSSocket>; close(): void }>;
-  /** Connects to the other side. Errors: why not, as text. */
-  dial(wanted: Peer, addresses: readonly string[], port: number, signal: AbortSignal): Promise<TLSSocket>;
+  await(wanted: Peer, until: AbortSignal): Promise<{ readonly port: number; readonly connection: Promise<Found>; close(): void }>;
+  /** Connects to the other side; `mark`: shows the mark and leaves the proof to others. Errors: why not, as text. */
+  dial(wanted: Peer, to: { readonly addresses: readonly string[]; readonly port: number; readonly mark: boolean }, signal: AbortSignal): Promise<Found>;
+  /** What whoever carries the bytes of a marked connection needs to prove both sides. */
+  settings(wanted: Peer, role: CarrySettings['role']): CarrySettings;
   /** Proves both sides over a stream that is there already. */
   over(wanted: Peer, stream: Duplex, role: 'client' | 'server', signal: AbortSignal): Promise<TLSSocket>;
   close(): void;
@@ -53,7 +67,7 @@ export interface DataPortOptions {
 
 /** A data port that does not listen yet. */
 export function createDataPort(options: DataPortOptions): DataPort {
-  const waiting = new Map<string, { readonly peer: GrantSide; readonly take: (connection: TLSSocket) => void }>();
+  const waiting = new Map<string, { readonly wanted: Peer; readonly take: (found: Found) => void }>();
   let listening: { readonly tcp: TcpServer; readonly tls: TlsServer; readonly opened: Promise<number>; /** By address and port, until they have said which run they are for. */ readonly unknown: Map<string, () => void> } | undefined;
 
   const problemOf = (certificate: Buffer | undefined, peer: GrantSide, usage: 'client' | 'server'): string | undefined => {
@@ -71,15 +85,27 @@ export function createDataPort(options: DataPortOptions): DataPort {
     const known = (hello: Buffer): void => {
       const run = hello.toString('latin1', 0, helloBytes - 1);
       const wanted = waiting.get(run);
-      if (hello[helloBytes - 1] !== 10 || wanted === undefined || problemOf(connection.getPeerCertificate().raw, wanted.peer, 'client') !== undefined) {
+      if (hello[helloBytes - 1] !== 10 || wanted === undefined || problemOf(connection.getPeerCertificate().raw, wanted.wanted.peer, 'client') !== undefined) {
         connection.destroy();
         return;
       }
       waiting.delete(run);
       listening?.unknown.delete(nameOf(connection));
-      wanted.take(connection);
+      wanted.take({ kind: 'proved', connection });
     };
     readHello(connection).then(known, () => connection.destroy());
+  };
+  /** A connection that begins with a mark: it is shown by somebody who has the grant, and who that is is proved later. */
+  const greetMarked = (socket: Socket, shown: Buffer): void => {
+    const wanted = shown.length === markBytes && shown[markBytes - 1] === 10 ? [...waiting.values()].find(({ wanted: { mark } }) => timingSafeEqual(Buffer.from(`${mark}\n`), shown)) : undefined;
+    if (wanted === undefined) {
+      socket.destroy();
+      return;
+    }
+    waiting.delete(wanted.wanted.run);
+    listening?.unknown.delete(nameOf(socket));
+    // Nothing comes before this has gone, so that whoever carries the bytes finds all of them in the kernel.
+    socket.write('+', () => wanted.take({ kind: 'marked', connection: socket }));
   };
   const tlsServer = (): TlsServer => {
     const server = createTlsServer({ ...context(), requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs });
@@ -103,7 +129,14 @@ export function createDataPort(options: DataPortOptions): DataPort {
         clearTimeout(timer);
         unknown.delete(name);
       });
-      tls.emit('connection', socket);
+      readBeginning(socket).then((bytes) => {
+        if (bytes[0] !== tlsRecord) {
+          greetMarked(socket, bytes);
+          return;
+        }
+        socket.unshift(bytes);
+        tls.emit('connection', socket);
+      }, () => socket.destroy());
     });
     const opened = new Promise<number>((resolve, reject) => {
       tcp.once('error', reject);
@@ -134,9 +167,9 @@ export function createDataPort(options: DataPortOptions): DataPort {
 
   return {
     async await(wanted, until) {
-      let settle: (connection: TLSSocket) => void = () => undefined;
+      let settle: (found: Found) => void = () => undefined;
       let fail: (error: Error) => void = () => undefined;
-      const connection = new Promise<TLSSocket>((resolve, reject) => {
+      const connection = new Promise<Found>((resolve, reject) => {
         settle = resolve;
         fail = reject;
       });
@@ -147,12 +180,12 @@ export function createDataPort(options: DataPortOptions): DataPort {
         closeIdle();
         fail(new Error('nobody came in time'));
       };
-      const take = (tls: TLSSocket): void => {
+      const take = (found: Found): void => {
         until.removeEventListener('abort', stop);
-        settle(tls);
+        settle(found);
         closeIdle();
       };
-      waiting.set(wanted.run, { peer: wanted.peer, take });
+      waiting.set(wanted.run, { wanted, take });
       until.addEventListener('abort', stop, { once: true });
       listening ??= open();
       try {
@@ -163,13 +196,18 @@ export function createDataPort(options: DataPortOptions): DataPort {
         throw error;
       }
     },
-    async dial(wanted, addresses, port, signal) {
+    async dial(wanted, { addresses, port, mark }, signal) {
       let reason = 'no address is known';
       for (const address of addresses) {
         try {
           const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true, ...keepAlive });
           await eventOf(socket, 'connect', signal, dialMs);
-          return await client(wanted, socket, signal);
+          if (!mark) return { kind: 'proved', connection: await client(wanted, socket, signal) };
+          socket.write(`${wanted.mark}\n`);
+          await eventOf(socket, 'readable', signal, handshakeMs);
+          if (socket.read()?.toString() === '+') return { kind: 'marked', connection: socket };
+          socket.destroy();
+          throw new Error('it does not know this grant');
         } catch (error) {
           reason = `${address}: ${error instanceof Error ? error.message : String(error)}`;
           if (signal.aborted) break;
@@ -179,13 +217,17 @@ export function createDataPort(options: DataPortOptions): DataPort {
     },
     async over(wanted, stream, role, signal) {
       if (role === 'client') return client(wanted, stream, signal);
-      const found = new Promise<TLSSocket>((resolve) => waiting.set(wanted.run, { peer: wanted.peer, take: resolve }));
+      const found = new Promise<TLSSocket>((resolve) => waiting.set(wanted.run, { wanted, take: (found) => found.kind === 'proved' && resolve(found.connection) }));
       try {
         tlsServer().emit('connection', stream);
         return await within(found, signal, handshakeMs);
       } finally {
         waiting.delete(wanted.run);
       }
+    },
+    settings({ peer }, role) {
+      const { fleetId, key, certificate, agentsRoot } = options.identity();
+      return { role, uri: formatIdentity({ kind: 'host', fleetId, hostId: peer.host }), key: peer.key, now: options.now(), proof: { key, certificate, root: agentsRoot } };
     },
     close() {
       waiting.clear();
@@ -198,7 +240,27 @@ function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress ?? ''}:${String(remotePort ?? 0)}`;
 }
 
-/** The first bytes of a connection, and no more of it. */
+/** What comes first on a connection, at least one byte: all of a mark, or what is none. */
+async function readBeginning(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let have = Buffer.alloc(0);
+    const gone = (): void => reject(new Error('it has gone'));
+    const look = (): void => {
+      have = Buffer.concat([have, (socket.read() as Buffer | null) ?? Buffer.alloc(0)]);
+      if (have.length === 0 || (have[0] !== tlsRecord && have.length < markBytes)) return;
+      socket.off('readable', look);
+      socket.off('close', gone);
+      socket.off('end', gone);
+      socket.pause();
+      resolve(have);
+    };
+    socket.once('close', gone);
+    socket.once('end', gone);
+    socket.on('readable', look);
+  });
+}
+
+/** The first bytes inside TLS, and no more of it. */
 async function readHello(connection: TLSSocket): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('it says nothing')), handshakeMs);

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,8 +29,11 @@ const refused = (over: { holder?: Partial<GrantHolder>; grant?: Partial<BackupGr
 
 describe('a grant', () => {
   it('is good for the side, the host, the key and the time that it names', () => {
-    expect(checkGrant(holder, 'sender', signed())).toEqual({ grant, side: 'sender', peer: grant.receiver });
-    expect(checkGrant({ ...holder, hostId: store, key: 'b'.repeat(64) }, 'receiver', signed()).peer).toEqual(grant.sender);
+    const record = signed();
+    const mark = createHash('sha256').update(record.signature).digest('hex');
+    expect(checkGrant(holder, 'sender', record)).toEqual({ grant, side: 'sender', peer: grant.receiver, mark });
+    expect(checkGrant({ ...holder, hostId: store, key: 'b'.repeat(64) }, 'receiver', record)).toMatchObject({ peer: grant.sender, mark });
+    expect(checkGrant(holder, 'sender', signed()).mark, 'of another signature of the same').not.toBe(mark);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reeveError, ReeveError } from '../../shared/errors/error.js';
+import { sha256 } from '../../shared/kit/digest.js';
 import { parseGrant, type BackupGrant, type GrantSide } from '../../shared/model/backup-grant.js';
 import { openRecord } from '../../shared/rpc/signed.js';
 import { appendWhole, makeFolder, writeWhole } from '../host/file.js';
@@ -27,6 +28,8 @@ export interface Granted {
   readonly side: Side;
   /** The other end. */
   readonly peer: GrantSide;
+  /** What only the two ends and the coordinator know of it: sha256 of its signature, hex. */
+  readonly mark: string;
 }
 
 /** Checks a grant: who signed it, for whom it is, and when. Whether it was used is for GrantBook. Errors: GRANT_REFUSED. */
@@ -41,7 +44,7 @@ export function checkGrant(holder: GrantHolder, side: string, record: { readonly
   if (peer.host === holder.hostId) throw refuse('both ends are this host');
   if (holder.now < grant.notBefore) throw refuse('it is not good yet');
   if (holder.now >= grant.notAfter) throw refuse('it is not good any more');
-  return { grant, side, peer };
+  return { grant, side, peer, mark: sha256(record.signature).toString('hex') };
 }
 
 function readGrant(holder: GrantHolder, record: { readonly grant: Buffer; readonly signature: Buffer }, refuse: (rule: string) => ReeveError): BackupGrant {

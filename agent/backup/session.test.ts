@@ -10,7 +10,7 @@ import type { WorkPlace } from '../engine/ticket.js';
 const nothing = (): never => {
   throw new Error('nobody asks for that');
 };
-const port: DataPort = { await: nothing, dial: nothing, over: nothing, close: nothing };
+const port: DataPort = { await: nothing, dial: nothing, over: nothing, settings: nothing, close: nothing };
 const granted = { side: 'sender', grant: { run: 'r', what: { kind: 'backup' } }, peer: { host: 'h', key: 'k' } } as Granted;
 const place = { hostName: 'web', host: { clock: { now: () => 0, monotonic: () => 0 } } } as WorkPlace;
 

@@ -9,8 +9,9 @@ import { fieldMissing } from '../../shared/model/field.js';
 import { chunkBytes } from '../../shared/rpc/bytes.js';
 import { withHost } from '../engine/apply.js';
 import type { WorkPlace } from '../engine/ticket.js';
+import type { CarrySettings } from '../host/carry.js';
 import { fieldNumber, fieldText, type Job, type JobFields } from '../host/job.js';
-import type { DataPort } from './data-port.js';
+import type { DataPort, Found, Peer } from './data-port.js';
 import { problemOf, progressOf } from './event.js';
 import type { Granted } from './grant.js';
 import { passOn } from './pass.js';
@@ -66,6 +67,9 @@ class Session {
   readonly #out: Out;
   readonly #signal: AbortSignal;
   readonly #began: number;
+  /** Bytes go to the other side and come from there. */
+  #joined = false;
+  /** The connection, unless a program or the coordinator carries the bytes. */
   #connection: TLSSocket | undefined;
   #listening: { close(): void } | undefined;
   /** Bytes that the coordinator passes on. */
@@ -153,8 +157,8 @@ class Session {
   /** Tries one way; another one follows when that leads nowhere. */
   async #connect(how: RsyncConnect): Promise<void> {
     const { port, granted, place } = this.#options;
-    if (this.#connection !== undefined) throw this.#refuse('the other side is there already');
-    const wanted = { run: granted.grant.run, peer: granted.peer };
+    if (this.#joined) throw this.#refuse('the other side is there already');
+    const wanted = { run: granted.grant.run, peer: granted.peer, mark: granted.mark };
     this.#listening?.close();
     this.#listening = undefined;
     if (how.listen === true) {
@@ -162,16 +166,17 @@ class Session {
       const until = AbortSignal.any([this.#signal, AbortSignal.timeout(Math.max(1, left))]);
       try {
         const waiting = await port.await(wanted, until);
-        this.#listening = waiting;
-        waiting.connection.then((connection) => this.#join(connection), () => undefined);
-        await this.#out.put({ listening: waiting.port });
+        this.#accept(wanted, waiting, until).catch(() => undefined);
+        await this.#out.put({ listening: waiting.port, marks: this.#options.job.carry !== undefined });
       } catch (error) {
         await this.#out.put({ unreachable: textOf(error) });
       }
     } else if (how.dial !== undefined && how.dial !== null) {
       if (granted.grant.notAfter <= place.host.clock.now()) throw this.#refuse('it is not good any more');
       try {
-        await this.#join(await port.dial(wanted, how.dial.addresses.slice(0, 8), how.dial.port, this.#signal));
+        const { addresses, port: to, mark } = how.dial;
+        const found = await port.dial(wanted, { addresses: addresses.slice(0, 8), port: to, mark: mark && this.#options.job.carry !== undefined }, this.#signal);
+        await this.#join(wanted, found, 'client');
       } catch (error) {
         await this.#out.put({ unreachable: textOf(error) });
       }
@@ -180,7 +185,7 @@ class Session {
       this.#through = through;
       // Bytes of the handshake come as requests: they are not waited for here.
       port.over(wanted, through, granted.side === 'sender' ? 'client' : 'server', this.#signal).then(
-        (connection) => this.#join(connection),
+        (connection) => this.#join(wanted, { kind: 'proved', connection }, granted.side === 'sender' ? 'client' : 'server'),
         (error: unknown) => this.#out.end(withHost(this.#refuse(textOf(error)), place.hostName)),
       );
     } else throw fieldMissing('connect', 'listen, dial or through');
@@ -190,8 +195,35 @@ class Session {
     return reeveError('GRANT_REFUSED', { host: this.#options.place.hostName, rule });
   }
 
-  async #join(connection: TLSSocket): Promise<void> {
+  /** Whoever comes and turns out to be somebody else is not the one that is waited for. */
+  async #accept(wanted: Peer, first: Awaited<ReturnType<DataPort['await']>>, until: AbortSignal): Promise<void> {
+    for (let waiting = first; ; ) {
+      this.#listening = waiting;
+      const found = await waiting.connection;
+      try {
+        await this.#join(wanted, found, 'server');
+        return;
+      } catch (error) {
+        if (until.aborted) throw error;
+        waiting = await this.#options.port.await(wanted, until);
+      }
+    }
+  }
+
+  async #join(wanted: Peer, found: Found, role: CarrySettings['role']): Promise<void> {
+    if (found.kind === 'proved') this.#pass(found.connection);
+    else {
+      const { job, port } = this.#options;
+      if (job.carry === undefined) throw new Error('nobody carries the bytes');
+      await job.carry(found.connection, port.settings(wanted, role));
+      this.#joined = true;
+    }
+    await this.#out.put({ connected: true });
+  }
+
+  #pass(connection: TLSSocket): void {
     const { job } = this.#options;
+    this.#joined = true;
     this.#connection = connection;
     connection.on('error', () => job.data.end());
     connection.once('close', () => {
@@ -200,7 +232,6 @@ class Session {
     });
     passOn(job.data, connection);
     passOn(connection, job.data);
-    await this.#out.put({ connected: true });
   }
 }
 

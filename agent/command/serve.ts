@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
 import { createLog, type Logger } from '../../shared/kit/log.js';
 import { notifyReady } from '../../shared/kit/notify.js';
@@ -41,6 +42,7 @@ export async function runServe(options: AgentOptions): Promise<void> {
     holdPath: holdPath(options.paths),
     helperSocket: options.paths.helper,
     statePath: options.paths.state,
+    carrier: join(dirname(process.argv[1] ?? ''), 'reeve-carry'),
     policyOwners: options.custom ? [0, process.geteuid?.() ?? 0] : [0],
     log,
   });

@@ -2,10 +2,12 @@
  * The agent's side of reeve-job and reeve-container (native/job/README.md, native/container/README.md): one connection for each piece of long work. Bytes, of rsync's
  * protocol or of an image, come and go as a stream; everything else it says comes as events. The work ends with the connection.
  */
+import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { reeveError } from '../../shared/errors/error.js';
 import { createEventQueue, type EventQueue } from '../../shared/kit/event-queue.js';
+import { carryKinds, startCarrier, type Carrier, type CarrySettings } from './carry.js';
 
 /** Kinds of frames. */
 const kinds = { data: 1, end: 2, ready: 3, progress: 4, problem: 5, row: 6, output: 7, result: 8, input: 9 } as const;
@@ -38,6 +40,11 @@ export interface Job {
   readonly events: AsyncIterable<JobEvent>;
   /** Paths that it works on; an empty list ends them. */
   input(paths: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Has a program carry the bytes between the job and this connection, which is given away: `data` is empty from then on. Rejects with why the other side is not who it
+   * has to be, or why the program could not begin; the job is as it was before then. Absent where that program is not installed.
+   */
+  readonly carry?: (connection: Socket, settings: CarrySettings) => Promise<void>;
   /** Ends it with all its programs. Repeatable. */
   close(): void;
 }
@@ -79,7 +86,7 @@ function broken(reason: string): Error {
  * a frame does.
  */
 class JobStream extends Duplex {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #events: EventQueue<JobEvent>;
   /** Data of what was read just now, which is only lent. */
   #data: Buffer[] = [];
@@ -94,18 +101,75 @@ class JobStream extends Duplex {
   #told = false;
   /** Events that nobody has taken yet. */
   #waiting = 0;
+  /** What is to carry its bytes, before that has begun. */
+  #carrier: Carrier | undefined;
 
   constructor(socket: Socket, events: EventQueue<JobEvent>) {
     // Its result comes after the last byte of both ways.
     super({ allowHalfOpen: true, autoDestroy: false, readableHighWaterMark: 262_144, writableHighWaterMark: 262_144 });
     this.#socket = socket;
     this.#events = events;
+    this.#mind(socket);
+  }
+
+  #mind(socket: Socket): void {
     socket.on('error', (error) => this.destroy(broken(error.message)));
     // It ends its side with its last frame, or because it died.
     socket.on('end', () => {
       if (!this.#told) this.destroy(broken('it ended without a word'));
     });
     socket.on('close', () => this.destroy(this.#told ? undefined : broken('it ended without a word')));
+  }
+
+  /** See Job.carry. */
+  async carry(program: string, connection: Socket, settings: CarrySettings): Promise<void> {
+    if (this.destroyed || this.#carrier !== undefined) throw broken('it was ended');
+    const job = this.#socket;
+    job.pause();
+    const carrier = startCarrier(program, connection, job, settings, (kind, payload) => framesOf(kind, [payload]));
+    this.#carrier = carrier;
+    try {
+      await carrier.proved;
+    } catch (error) {
+      carrier.control.destroy();
+      this.#carrier = undefined;
+      job.resume();
+      throw error;
+    }
+    if (this.destroyed) throw broken('it was ended');
+    const { control } = carrier;
+    const taken = this.#unread();
+    for (let at = 0; at < taken.length; at += payloadBytes) control.write(framesOf(carryKinds.taken, [taken.subarray(at, at + payloadBytes)]));
+    control.write(framesOf(carryKinds.go, []));
+    this.#frame = undefined;
+    this.#parts = [];
+    this.#have = 0;
+    this.#socket = control;
+    this.#carrier = undefined;
+    // The program has it now: only this process lets it go.
+    for (const name of ['end', 'close', 'error']) job.removeAllListeners(name);
+    job.on('error', () => undefined);
+    job.destroy();
+    this.#mind(control);
+    control.on('data', (bytes: Buffer) => {
+      if (!this.takeBytes(bytes)) control.pause();
+    });
+    control.resume();
+  }
+
+  /** Takes back what was read of the job and nobody has had, as the frames that it came in. */
+  #unread(): Buffer {
+    const data = this.read() as Buffer | null;
+    const pieces = data === null ? [] : [framesOf(kinds.data, [data])];
+    if (this.#ended) pieces.push(framesOf(kinds.end, []));
+    const frame = this.#frame;
+    if (frame !== undefined) {
+      const head = Buffer.alloc(headBytes);
+      head.writeUInt32BE(this.#parts.reduce((sum, { length }) => sum + length, frame.left) + 1, 0);
+      head.writeUInt8(frame.kind, 4);
+      pieces.push(head);
+    }
+    return Buffer.concat([...pieces, ...this.#parts]);
   }
 
   /** Takes what was read; the bytes are the caller's again afterwards. False: no more for now. */
@@ -199,7 +263,7 @@ class JobStream extends Duplex {
   async *heard(): AsyncGenerator<JobEvent> {
     for await (const event of this.#events) {
       this.#waiting -= 1;
-      if (this.#waiting < mostWaiting) this.#socket.resume();
+      if (this.#waiting < mostWaiting) this.#more();
       yield event;
     }
   }
@@ -212,7 +276,11 @@ class JobStream extends Duplex {
   }
 
   override _read(): void {
-    this.#socket.resume();
+    this.#more();
+  }
+
+  #more(): void {
+    if (this.#carrier === undefined) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
@@ -233,6 +301,7 @@ class JobStream extends Duplex {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#socket.destroy();
+    this.#carrier?.control.destroy();
     this.#events.end(this.#told ? undefined : (error ?? broken('it was ended')));
     done(error);
   }
@@ -278,8 +347,8 @@ function release({ buffer, length }: Buffer): void {
   if (length === buffer.byteLength) (buffer as { readonly transfer?: (bytes: number) => unknown }).transfer?.(0);
 }
 
-/** Takes up the work of a ticket that the helper gave. Errors: HELPER_UNREACHABLE. */
-export async function openJob(path: string, ticket: string): Promise<Job> {
+/** Takes up the work of a ticket that the helper gave. `carrier`: where reeve-carry is, if it is installed. Errors: HELPER_UNREACHABLE. */
+export async function openJob(path: string, ticket: string, carrier?: string): Promise<Job> {
   let take = (_bytes: Buffer): boolean => true;
   const callback = (length: number, bytes: Uint8Array): boolean => take(Buffer.from(bytes.buffer, bytes.byteOffset, length));
   const socket = connect({ path, allowHalfOpen: true, onread: { buffer: Buffer.allocUnsafeSlow(readBytes), callback } });
@@ -312,6 +381,7 @@ export async function openJob(path: string, ticket: string): Promise<Job> {
       await flush();
       await data.send(kinds.input, Buffer.alloc(0));
     },
+    ...(carrier === undefined || !existsSync(carrier) ? {} : { carry: (connection, settings) => data.carry(carrier, connection, settings) }),
     close: () => void data.destroy(),
   };
 }

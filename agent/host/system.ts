@@ -50,6 +50,8 @@ export interface SystemHostOptions {
   /** File of local holds, in the policy's folder. */
   readonly holdPath: string;
   readonly helperSocket: string;
+  /** Where reeve-carry is, if it is installed. */
+  readonly carrier?: string;
   /** Folder of the agent's own state. */
   readonly statePath: string;
   /** Who may own the policy and the holds; root, and in development whoever runs the agent. */
@@ -66,7 +68,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
   return {
     clock: systemClock,
     helper,
-    openJob: (ticket, program) => openJob(join(dirname(options.helperSocket), `${program}.sock`), ticket),
+    openJob: (ticket, program) => openJob(join(dirname(options.helperSocket), `${program}.sock`), ticket, options.carrier),
     readPolicy: () => readPolicyFile(options.policyPath, options.policyOwners),
     readHolds: () => readHoldFile(options.holdPath, options.policyOwners),
     readAccounts,

@@ -120,7 +120,7 @@ async function dial(dialler: Side, listener: Side, addresses: readonly string[])
   await listener.send({ connect: { listen: true } });
   const said = await listener.control(patienceMs.way);
   if (said.kind !== 'listening' || said.port === 0) return said.kind === 'unreachable' ? said.reason : `"${listener.host.name}" does not listen`;
-  await dialler.send({ connect: { dial: { addresses: [...addresses], port: said.port } } });
+  await dialler.send({ connect: { dial: { addresses: [...addresses], port: said.port, mark: said.marks } } });
   return (await connected(dialler)) ?? (await connected(listener));
 }
 

@@ -6,11 +6,14 @@ import type { HostRow } from '../inventory/host.js';
 import type { BackupFleet } from './backup-agent.js';
 import { openSide, type Side } from './backup-side.js';
 
+/** A message of an agent: what it leaves out is as the wire has it then. */
+type Word = Omit<RunRsyncResponse, 'marks'> & { readonly marks?: boolean };
+
 const host = { id: 'h', name: 'web1' } as HostRow;
 const result = { exitCode: 0, reason: '', published: true, files: 1, bytes: 2, sentBytes: 3, sentFiles: 4, output: 'o', cpuMs: 0, memoryBytes: 0 };
 
 /** A side whose agent says what it is told to say, and takes a message when it is told to. */
-async function side(): Promise<{ side: Side; say: (message: RunRsyncResponse) => void; end: () => void; takeOne: () => Promise<RunRsyncRequestInput | undefined>; heard: unknown[] }> {
+async function side(): Promise<{ side: Side; say: (message: Word) => void; end: () => void; takeOne: () => Promise<RunRsyncRequestInput | undefined>; heard: unknown[] }> {
   const said = createEventQueue<RunRsyncResponse>();
   const heard: unknown[] = [];
   let taken: AsyncIterator<RunRsyncRequestInput> | undefined;
@@ -22,7 +25,7 @@ async function side(): Promise<{ side: Side; say: (message: RunRsyncResponse) =>
   };
   const fleet = { lane: () => Promise.resolve({ channel, release: () => heard.push('released') }) } as unknown as BackupFleet;
   const opened = await openSide(fleet, host, { progress: (progress) => heard.push(progress), problem: (problem) => heard.push(problem) }, new AbortController().signal);
-  return { side: opened, say: (message) => said.push(message), end: () => said.end(), heard, takeOne: async () => ((await taken?.next())?.value ?? undefined) as RunRsyncRequestInput | undefined };
+  return { side: opened, say: (message) => said.push({ marks: false, ...message }), end: () => said.end(), heard, takeOne: async () => ((await taken?.next())?.value ?? undefined) as RunRsyncRequestInput | undefined };
 }
 
 const settled = async (work: Promise<unknown>): Promise<boolean> => Promise.race([work.then(() => true), new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
@@ -54,7 +57,7 @@ describe('one side of a copy', () => {
     expect(from.heard).toEqual(['released']);
   });
 
-  it.each<[string, RunRsyncResponse[], string]>([
+  it.each<[string, Word[], string]>([
     ['bytes that nobody asked for', [{ data: Buffer.from('x') }], 'sends what nobody asked for'],
     ['no result', [{ progress: null }], 'stopped in the middle'],
     ['the same word again and again', Array.from({ length: 20 }, () => ({ connected: true })), 'says too much'],

@@ -14,7 +14,8 @@ import { parseProblem, parseProgress, wholeOf, type WorkProgress } from './backu
 export type Control =
   /** `sandbox`: "full", or what the machine does not give. Hostile. */
   | { readonly kind: 'ready'; readonly sandbox: string }
-  | { readonly kind: 'listening'; readonly port: number }
+  /** `marks`: it takes connections that begin with the mark of the grant, too. */
+  | { readonly kind: 'listening'; readonly port: number; readonly marks: boolean }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'connected' }
   /** It said nothing in time. */
@@ -71,7 +72,7 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
   };
   const take = async (message: RunRsyncResponse): Promise<SideResult | undefined> => {
     if (message.ready) hear({ kind: 'ready', sandbox: message.ready.sandbox.slice(0, 200) });
-    else if (message.listening !== undefined) hear({ kind: 'listening', port: portOf(message.listening) });
+    else if (message.listening !== undefined) hear({ kind: 'listening', port: portOf(message.listening), marks: message.marks });
     else if (message.unreachable !== undefined) hear({ kind: 'unreachable', reason: message.unreachable.slice(0, 512) });
     else if (message.connected === true) hear({ kind: 'connected' });
     else if (message.progress) ears.progress(parseProgress(message.progress));
