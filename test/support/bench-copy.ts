@@ -49,9 +49,12 @@ export async function allowPull(store: LabHost, source: LabHost): Promise<void> 
   await store.write(pullProgram, '#!/bin/bash\nset -e\nmkdir -p "$1"\nbegan=${EPOCHREALTIME/./}\n"${@:2}"\nsync -f "$1"\necho $((${EPOCHREALTIME/./} - began))\n', 0o755);
 }
 
-/** Pulls by rsync over ssh, as rsnapshot(1) does, then has the file system written to the disk; `basis`: an earlier copy that is linked from. Gives the seconds, timed in the host. */
+/**
+ * Pulls by rsync over ssh, as rsnapshot(1) does, then has the file system written to the disk; `basis`: an earlier copy that is linked from. As with rsnapshot, and with
+ * ours, files keep their whole path in the copy (--relative): since 3.5 rsync opens each folder of a path for each file. Gives the seconds, timed in the host.
+ */
 export async function pull(store: LabHost, source: LabHost, to: string, basis?: string): Promise<number> {
-  const copy = ['rsync', '-aHAXS', '--numeric-ids', '--fake-super', '--delete', ...(basis === undefined ? [] : [`--link-dest=${basis}`]), '-e', 'ssh', `root@${source.address}:${copyPlaces.data}/`, `${to}/`];
+  const copy = ['rsync', '-aHAXS', '--numeric-ids', '--fake-super', '--relative', '--delete', ...(basis === undefined ? [] : [`--link-dest=${basis}`]), '-e', 'ssh', `root@${source.address}:${copyPlaces.data}/`, `${to}/`];
   // A unit, so that what it takes is counted where the host counts its own.
   return Number(await store.run(['systemd-run', '--quiet', '--wait', '--pipe', '--collect', pullProgram, to, ...copy], { timeoutMs: 300_000 })) / 1e6;
 }
