@@ -57,8 +57,10 @@ export async function copyBetween(world: World, fleet: BackupFleet, order: CopyO
     const receiver = await openSide(fleet, order.receiver, ears, ends);
     const sender = await openSide(fleet, order.sender, deaf, ends);
     const grant = signGrant(world, order);
-    await Promise.all([start(receiver, 'receiver', grant, ears), start(sender, 'sender', grant, ears)]);
-    ears.connected(await connect(fleet, sender, receiver));
+    await Promise.all([receiver.send({ start: { side: 'receiver', ...grant } }), sender.send({ start: { side: 'sender', ...grant } })]);
+    // The two find each other while their processes get ready.
+    const [way] = await Promise.all([connect(fleet, sender, receiver), ready(receiver, ears), ready(sender, ears)]);
+    ears.connected(way);
     return await endsOf(sender, receiver, over);
   } finally {
     over.abort();
@@ -87,11 +89,10 @@ function signGrant(world: World, order: CopyOrder): { grant: Buffer; signature: 
   return { grant: body, signature };
 }
 
-async function start(side: Side, role: 'sender' | 'receiver', grant: { grant: Buffer; signature: Buffer }, ears: CopyEars): Promise<void> {
-  await side.send({ start: { side: role, ...grant } });
-  const said = await side.control(patienceMs.ready);
-  if (said.kind !== 'ready') throw reeveError('BACKUP_FAILED', { value: 'The copy', host: side.host.name, rule: 'its agent did not get ready' });
-  if (said.sandbox !== 'full') ears.lacks(side.host, said.sandbox);
+async function ready(side: Side, ears: CopyEars): Promise<void> {
+  const sandbox = await side.ready(patienceMs.ready);
+  if (sandbox === undefined) throw reeveError('BACKUP_FAILED', { value: 'The copy', host: side.host.name, rule: 'its agent did not get ready' });
+  if (sandbox !== 'full') ears.lacks(side.host, sandbox);
 }
 
 /** Tries the ways in their order; answers the one that leads there. Errors: BACKUP_FAILED. */

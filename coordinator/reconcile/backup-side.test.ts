@@ -85,6 +85,24 @@ describe('one side of a copy', () => {
     const other = await side();
     expect(await other.side.control(1)).toEqual({ kind: 'silent' });
     other.say({ listening: 70_000 });
-    expect(await other.side.control(5_000)).toEqual({ kind: 'listening', port: 0 });
+    expect(await other.side.control(5_000)).toEqual({ kind: 'listening', port: 0, marks: false });
+    other.say({ listening: 7424, marks: true });
+    expect(await other.side.control(5_000)).toEqual({ kind: 'listening', port: 7424, marks: true });
+  });
+
+  it('is ready apart from what it says of the connection, once, and not after it has ended', async () => {
+    const one = await side();
+    expect(await one.side.ready(1)).toBeUndefined();
+    const ready = one.side.ready(5_000);
+    one.say({ listening: 7424 });
+    one.say({ ready: { sandbox: 'no Landlock' } });
+    one.say({ ready: { sandbox: 'full' } });
+    expect(await ready).toBe('no Landlock');
+    expect(await one.side.ready(1)).toBe('no Landlock');
+    expect(await one.side.control(5_000)).toMatchObject({ kind: 'listening' });
+    const other = await side();
+    const never = other.side.ready(5_000);
+    other.say({ result: { ...result, exitCode: 11, reason: 'no room' } });
+    await expect(never).rejects.toThrow('no room');
   });
 });

@@ -12,8 +12,6 @@ import { parseProblem, parseProgress, wholeOf, type WorkProgress } from './backu
 
 /** What one side says about how the two reach each other. */
 export type Control =
-  /** `sandbox`: "full", or what the machine does not give. Hostile. */
-  | { readonly kind: 'ready'; readonly sandbox: string }
   /** `marks`: it takes connections that begin with the mark of the grant, too. */
   | { readonly kind: 'listening'; readonly port: number; readonly marks: boolean }
   | { readonly kind: 'unreachable'; readonly reason: string }
@@ -44,6 +42,8 @@ export interface Side {
   readonly host: HostRow;
   /** Resolves once the agent has taken the message, as fast as it does, or the side has ended. */
   send(message: RunRsyncRequestInput): Promise<void>;
+  /** When its process is confined and waits for bytes: "full", or what the machine does not give; undefined: not in time. Hostile. Rejects with what the side ended with. */
+  ready(timeoutMs: number): Promise<string | undefined>;
   /** The next word about the connection. Rejects with what the side ended with. */
   control(timeoutMs: number): Promise<Control>;
   /** Forgets what was said of a way that was given up. */
@@ -63,6 +63,8 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
   const outbox = createOutbox<RunRsyncRequestInput>(1);
   const controls: Control[] = [];
   let heard = (): void => undefined;
+  let confined = (): void => undefined;
+  let sandbox: string | undefined;
   let other: Side | undefined;
   const refuse = (rule: string): Error => reeveError('BACKUP_FAILED', { value: 'The copy', host: host.name, rule });
 
@@ -71,8 +73,10 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
     heard();
   };
   const take = async (message: RunRsyncResponse): Promise<SideResult | undefined> => {
-    if (message.ready) hear({ kind: 'ready', sandbox: message.ready.sandbox.slice(0, 200) });
-    else if (message.listening !== undefined) hear({ kind: 'listening', port: portOf(message.listening), marks: message.marks });
+    if (message.ready) {
+      sandbox ??= message.ready.sandbox.slice(0, 200);
+      confined();
+    } else if (message.listening !== undefined) hear({ kind: 'listening', port: portOf(message.listening), marks: message.marks });
     else if (message.unreachable !== undefined) hear({ kind: 'unreachable', reason: message.unreachable.slice(0, 512) });
     else if (message.connected === true) hear({ kind: 'connected' });
     else if (message.progress) ears.progress(parseProgress(message.progress));
@@ -105,26 +109,32 @@ export async function openSide(fleet: BackupFleet, host: HostRow, ears: SideEars
   // Whoever waits for a word hears of the end as well; a side that nobody waits for breaks nothing.
   ended.catch(() => undefined);
 
+  /** Until something was heard, or the time is over, or the side has ended. */
+  const wait = async (word: Promise<void>, timeoutMs: number): Promise<void> => {
+    const stop = new AbortController();
+    const over = ended.then((result) => {
+      throw refuse(result.reason === '' ? `rsync ended with ${String(result.exitCode)} before it was connected` : result.reason);
+    });
+    try {
+      await Promise.race([word, over, waitFor(timeoutMs, AbortSignal.any([stop.signal, signal]))]);
+    } finally {
+      stop.abort();
+    }
+  };
+
   return {
     host,
     ended,
     send: (message) => outbox.put(message),
     flush: () => void controls.splice(0),
     pump: (to) => void (other = to),
+    async ready(timeoutMs) {
+      if (sandbox === undefined) await wait(new Promise((resolve) => (confined = resolve)), timeoutMs);
+      return sandbox;
+    },
     async control(timeoutMs) {
-      const stop = new AbortController();
-      try {
-        if (controls.length === 0) {
-          const word = new Promise<void>((resolve) => (heard = resolve));
-          const over = ended.then((result) => {
-            throw refuse(result.reason === '' ? `rsync ended with ${String(result.exitCode)} before it was connected` : result.reason);
-          });
-          await Promise.race([word, over, waitFor(timeoutMs, AbortSignal.any([stop.signal, signal]))]);
-        }
-        return controls.shift() ?? { kind: 'silent' };
-      } finally {
-        stop.abort();
-      }
+      if (controls.length === 0) await wait(new Promise((resolve) => (heard = resolve)), timeoutMs);
+      return controls.shift() ?? { kind: 'silent' };
     },
   };
 }

@@ -1,10 +1,15 @@
-/* receive: rsync's receiving side of a backup. It sees the folder of the job and nothing else, as reeve-backup, and what has come becomes a snapshot by one rename. */
+/*
+ * receive: rsync's receiving side of a backup. It sees the snapshots of the job and nothing else, as reeve-backup, and what has come becomes a snapshot by one rename.
+ * For each file rsync opens every folder of the path that it links from, one by one: so snapshots are the first thing in its root, and what it receives is beside them.
+ */
 #include "side.h"
 #include "store.h"
 #include "tree.h"
 #include <sys/syscall.h>
 
 #define BASES_MAX 18
+#define PARTIAL ".partial"
+#define LEFT ".left"
 
 /* What a run that ended early has left is only linked from, never written to: its files may be those of a snapshot. */
 static int begin(const struct fields *t, void *data) {
@@ -14,12 +19,12 @@ static int begin(const struct fields *t, void *data) {
   int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   snprintf(name, sizeof name, "snapshots/%s", snapshot);
   if (!faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW)) return 2;
-  if (!faccessat(dir, "partial", F_OK, AT_SYMLINK_NOFOLLOW)) {
+  if (!faccessat(dir, "snapshots/" PARTIAL, F_OK, AT_SYMLINK_NOFOLLOW)) {
     snprintf(name, sizeof name, "trash/left-%s", snapshot);
-    if (renameat(dir, "left", dir, name) && errno != ENOENT) return 1;
-    if (renameat(dir, "partial", dir, "left")) return 1;
+    if (renameat(dir, "snapshots/" LEFT, dir, name) && errno != ENOENT) return 1;
+    if (renameat(dir, "snapshots/" PARTIAL, dir, "snapshots/" LEFT)) return 1;
   }
-  return mkdirat(dir, "partial", 0700) ? 1 : 0;
+  return mkdirat(dir, "snapshots/" PARTIAL, 0700) ? 1 : 0;
 }
 
 /* Everything of it is on the disk before it gets its name. */
@@ -31,10 +36,10 @@ static int publish(const struct fields *t, void *data) {
   AUTO_FD info = openat(dir, "info", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   AUTO_FD snapshots = openat(dir, "snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   snprintf(text, sizeof text, "complete=%d\nfiles=%llu\nbytes=%llu\nsent-bytes=%llu\n", o->exit != 23, (unsigned long long)o->files, (unsigned long long)o->bytes, (unsigned long long)o->sent_bytes);
-  if (info < 0 || snapshots < 0 || syncfs(dir) || !store_put(info, snapshot, text) || renameat(dir, "partial", snapshots, snapshot) || fsync(snapshots) || fsync(dir)) return 1;
+  if (info < 0 || snapshots < 0 || syncfs(dir) || !store_put(info, snapshot, text) || renameat(snapshots, PARTIAL, snapshots, snapshot) || fsync(snapshots)) return 1;
   /* What an earlier run left was of use to this one, and to no other. */
   snprintf(name, sizeof name, "trash/left-%s", snapshot);
-  if (renameat(dir, "left", dir, name)) return 0;
+  if (renameat(snapshots, LEFT, dir, name)) return 0;
   AUTO_FD trash = openat(dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct pace pace;
   pace_begin(&pace);
@@ -56,10 +61,10 @@ static size_t bases(const struct fields *t, int store, const char **argv, size_t
     if (!backup_snapshot(b)) continue;
     snprintf(name, sizeof name, "snapshots/%s", b);
     if (!has(store, name)) continue;
-    snprintf(texts[n], sizeof texts[n], "--link-dest=/dst/%s", name);
+    snprintf(texts[n], sizeof texts[n], "--link-dest=/dst/%s", b);
     argv[at++] = texts[n++];
   }
-  if (has(store, "left")) argv[at++] = "--link-dest=/dst/left";
+  if (has(store, "snapshots/" LEFT)) argv[at++] = "--link-dest=/dst/" LEFT;
   return at;
 }
 
@@ -70,9 +75,11 @@ static int run(const struct fields *t, struct view *v, int store, char why[300])
   (void)field_number(t, "seconds", 1u << 30, &seconds);
   size_t n = bases(t, store, argv, 11);
   argv[n++] = "x:/src/";
-  argv[n++] = "/dst/partial/";
+  argv[n++] = "/dst/" PARTIAL "/";
   argv[n] = NULL;
-  if (!view_bind(v, store, "/dst", true, why) || !view_build(v, why)) return job_failed("%s", why);
+  AUTO_FD snapshots = open_in(store, "snapshots", O_RDONLY | O_DIRECTORY);
+  if (snapshots < 0) return job_failed("the snapshots of the job cannot be opened");
+  if (!view_bind(v, snapshots, "/dst", true, why) || !view_build(v, why)) return job_failed("%s", why);
   const struct side s = {.view = v, .argv = argv, .uid = job.store_uid, .gid = job.store_gid, .write = "/dst", .client = true, .seconds = seconds};
   if (!side_ready()) return 1;
   if (!rsync_run(&s, &o)) return job_failed("rsync could not be started");
