@@ -205,7 +205,7 @@ export function createDataPort(options: DataPortOptions): DataPort {
           if (!mark) return { kind: 'proved', connection: await client(wanted, socket, signal) };
           socket.write(`${wanted.mark}\n`);
           await eventOf(socket, 'readable', signal, handshakeMs);
-          if (socket.read()?.toString() === '+') return { kind: 'marked', connection: socket };
+          if ((socket.read() as Buffer | null)?.toString('latin1') === '+') return { kind: 'marked', connection: socket };
           socket.destroy();
           throw new Error('it does not know this grant');
         } catch (error) {

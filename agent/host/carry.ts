@@ -1,9 +1,7 @@
 /** The agent's side of reeve-carry (native/carry/README.md): a program that carries the bytes of a copy, so that they do not go through JavaScript. */
 import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-
-/** Kinds of frames beside those of a job. */
-export const carryKinds = { settings: 16, taken: 17, go: 18, connected: 19, refused: 20 } as const;
+import { framesOf, headBytes, kinds } from './frame.js';
 
 /** Who the other side of a connection has to be, and what proves this one. */
 export interface CarrySettings {
@@ -26,10 +24,8 @@ export interface Carrier {
   readonly proved: Promise<void>;
 }
 
-const headBytes = 5;
-
 /** Starts the program with both connections, of which this process gives the one to the other side away. */
-export function startCarrier(program: string, connection: Socket, job: Socket, settings: CarrySettings, frameOf: (kind: number, payload: Buffer) => Buffer): Carrier {
+export function startCarrier(program: string, connection: Socket, job: Socket, settings: CarrySettings): Carrier {
   const child = spawn(program, [], { stdio: [connection, 'ignore', 'inherit', 'pipe', job], env: {}, cwd: '/' });
   const control = child.stdio[3] as Socket;
   control.on('error', () => undefined);
@@ -37,13 +33,13 @@ export function startCarrier(program: string, connection: Socket, job: Socket, s
   const proved = new Promise<void>((resolve, reject) => {
     child.once('error', (error) => reject(error));
     firstFrame(control).then(({ kind, text }) => {
-      if (kind === carryKinds.connected) resolve();
+      if (kind === kinds.connected) resolve();
       else reject(new Error(text));
     }, reject);
   });
   const { role, uri, key, now, proof } = settings;
   const fields = { role, uri, key, now: String(Math.floor(now / 1000)), private: proof.key, certificate: proof.certificate, root: proof.root };
-  control.write(frameOf(carryKinds.settings, Buffer.from(Object.entries(fields).map(([name, value]) => `${name}=${value}\0`).join(''))));
+  control.write(framesOf(kinds.settings, [Buffer.from(Object.entries(fields).map(([name, value]) => `${name}=${value}\0`).join(''))]));
   return { control, proved };
 }
 

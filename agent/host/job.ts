@@ -7,13 +7,8 @@ import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { reeveError } from '../../shared/errors/error.js';
 import { createEventQueue, type EventQueue } from '../../shared/kit/event-queue.js';
-import { carryKinds, startCarrier, type Carrier, type CarrySettings } from './carry.js';
-
-/** Kinds of frames. */
-const kinds = { data: 1, end: 2, ready: 3, progress: 4, problem: 5, row: 6, output: 7, result: 8, input: 9 } as const;
-
-const headBytes = 5;
-const payloadBytes = 65_536;
+import { startCarrier, type Carrier, type CarrySettings } from './carry.js';
+import { framesOf, headBytes, kinds, payloadBytes } from './frame.js';
 
 /** How much is read at once. */
 const readBytes = 262_144;
@@ -123,10 +118,10 @@ class JobStream extends Duplex {
 
   /** See Job.carry. */
   async carry(program: string, connection: Socket, settings: CarrySettings): Promise<void> {
-    if (this.destroyed || this.#carrier !== undefined) throw broken('it was ended');
+    if (this.#isOver() || this.#carrier !== undefined) throw broken('it was ended');
     const job = this.#socket;
     job.pause();
-    const carrier = startCarrier(program, connection, job, settings, (kind, payload) => framesOf(kind, [payload]));
+    const carrier = startCarrier(program, connection, job, settings);
     this.#carrier = carrier;
     try {
       await carrier.proved;
@@ -136,11 +131,11 @@ class JobStream extends Duplex {
       job.resume();
       throw error;
     }
-    if (this.destroyed) throw broken('it was ended');
+    if (this.#isOver()) throw broken('it was ended');
     const { control } = carrier;
     const taken = this.#unread();
-    for (let at = 0; at < taken.length; at += payloadBytes) control.write(framesOf(carryKinds.taken, [taken.subarray(at, at + payloadBytes)]));
-    control.write(framesOf(carryKinds.go, []));
+    for (let at = 0; at < taken.length; at += payloadBytes) control.write(framesOf(kinds.taken, [taken.subarray(at, at + payloadBytes)]));
+    control.write(framesOf(kinds.go, []));
     this.#frame = undefined;
     this.#parts = [];
     this.#have = 0;
@@ -155,6 +150,10 @@ class JobStream extends Duplex {
       if (!this.takeBytes(bytes)) control.pause();
     });
     control.resume();
+  }
+
+  #isOver(): boolean {
+    return this.destroyed;
   }
 
   /** Takes back what was read of the job and nobody has had, as the frames that it came in. */
@@ -312,31 +311,6 @@ class JobStream extends Duplex {
       this.#socket.write(framesOf(kind, [payload]), (error) => (error ? reject(error) : resolve()));
     });
   }
-}
-
-/** A payload, given in pieces, as a frame, a long one as several: in one buffer, which is `room` when that is large enough. */
-function framesOf(kind: number, pieces: readonly Buffer[], room = Buffer.alloc(0)): Buffer {
-  let rest = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const bytes = rest + headBytes * Math.max(1, Math.ceil(rest / payloadBytes));
-  const out = bytes <= room.length ? room : Buffer.allocUnsafeSlow(bytes);
-  let at = 0;
-  const begin = (): number => {
-    const length = Math.min(rest, payloadBytes);
-    at = out.writeUInt8(kind, out.writeUInt32BE(length + 1, at));
-    rest -= length;
-    return length;
-  };
-  let left = begin();
-  for (const piece of pieces) {
-    for (let from = 0; from < piece.length; ) {
-      if (left === 0) left = begin();
-      const copied = piece.copy(out, at, from, from + left);
-      at += copied;
-      from += copied;
-      left -= copied;
-    }
-  }
-  return out.subarray(0, bytes);
 }
 
 /**

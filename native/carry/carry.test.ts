@@ -144,7 +144,7 @@ describe('reeve-carry', () => {
   }
   const carry = ({ job }: Played, { connection }: Found, port: DataPort, peer: Peer, role: 'server' | 'client'): Promise<void> => {
     if (job.carry === undefined) throw new Error('the program is not there');
-    return job.carry(connection as Socket, port.settings(peer, role));
+    return job.carry(connection, port.settings(peer, role));
   };
 
   async function carried(): Promise<{ one: Played; other: Played }> {
@@ -231,7 +231,7 @@ describe('reeve-carry', () => {
     const waiting = await near.await(wanted(web), stop.signal);
     const far = await portOf(web).dial(wanted(store), { addresses: ['127.0.0.1'], port: waiting.port, mark: true }, stop.signal);
     const carrying = carry(one, await waiting.connection, near, wanted(web), 'server');
-    (far.connection as Socket).end('GET / HTTP/1.1\r\n\r\n');
+    (far.connection).end('GET / HTTP/1.1\r\n\r\n');
     await expect(carrying).rejects.toThrow();
     one.socket.end(frame(kinds.result, 'ok=0\0'));
     expect(await one.over).toBeUndefined();

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../shared/kit/id.js';
@@ -13,6 +13,7 @@ import { aliveOf, runToEnd, waitQuiet } from '../support/backup-fleet.js';
 import { shiftSnapshots } from '../support/backup-tree.js';
 import { stolenRoots, type Issuer } from '../support/certificate-forge.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { until } from '../support/until.js';
 import { show } from '../support/wrong-certificate.js';
 
 /** An agent as a thief of its files has it. */
@@ -134,6 +135,38 @@ describe.skipIf(!hosts.ok)('backups among hosts one of which is hostile', () => 
     expect(Number(right.kind), 'the instrument sees bytes').toBeGreaterThan(0);
     expect(await listening(store), 'the right one has come').toEqual([]);
     await callers.hub.ask({ kind: 'stop', name: 'live' });
+    await waitQuiet(managed);
+  });
+
+  test('the mark of a live grant alone is worth nothing, nor is it to anybody but the one whom the grant names', async () => {
+    const { record } = grant();
+    expect(await begin('marked', { record })).toMatchObject({ kind: 'ready' });
+    expect(await callers.hub.ask({ kind: 'listen', name: 'marked' })).toMatchObject({ kind: 'listening' });
+    const mark = createHash('sha256').update(record.signature).digest('hex');
+    const webPlace = { uri: ids.web.uri, root: roots.agents, otherRoot: roots.control, does: 'client', key: createPrivateKey(ids.web.shown.key) } as const;
+    const strangers: readonly (readonly [string, Shown | undefined, string])[] = [
+      ['the right one, with another mark', ids.web.shown, 'ab'.repeat(32)],
+      ['the right one, with more than a mark', ids.web.shown, `${mark}\n${mark}`],
+      ['another agent', ids.evil.shown, mark],
+      ['the receiver itself', ids.store.shown, mark],
+      ['no certificate', undefined, mark],
+      ['an expired certificate', show(webPlace, { notBefore: Date.now() - 7_200_000, notAfter: Date.now() - 2_000 }), mark],
+      ['a root of the same name', show(webPlace, { issuer: { ...roots.agents, key: roots.control.key } }), mark],
+      ['the root of the coordinator', show(webPlace, { issuer: roots.control }), mark],
+      ['the coordinator', asCoordinator, mark],
+      ['the right name with another key', show(webPlace, { key: createPrivateKey(ids.evil.shown.key) }), mark],
+      ['two names', show(webPlace, { names: [{ uri: ids.web.uri }, { uri: ids.evil.uri }] }), mark],
+    ];
+    const waits = (): Promise<unknown> => until(async () => (await listening(store)).length === 1, { timeoutMs: 20_000, what: 'the right one to be waited for' });
+    for (const [name, shown, shownMark] of strangers) {
+      await waits();
+      expect(await callers.evil.ask({ kind: 'dial', address: store.address, hello: 'let me in', mark: shownMark, ...(shown === undefined ? {} : { shown }) }), name).toMatchObject({ kind: '0' });
+    }
+    await waits();
+    const right = await callers.evil.ask({ kind: 'dial', address: store.address, hello: '', mark, shown: ids.web.shown });
+    expect(Number(right.kind), 'the instrument sees bytes').toBeGreaterThan(0);
+    expect(await listening(store), 'the right one has come').toEqual([]);
+    await callers.hub.ask({ kind: 'stop', name: 'marked' });
     await waitQuiet(managed);
   });
 

@@ -128,6 +128,30 @@ describe.skipIf(!hosts.ok)('backups whose runs are hit in the middle', () => {
     await expectNext();
   });
 
+  test('kill -9 of what carries the bytes, on either host', async () => {
+    for (const host of both) {
+      const id = await hitRun();
+      for (const each of both) expect(await aliveOf(each), each.name).toContain('process reeve-carry');
+      const at = performance.now();
+      await host.run(['pkill', '-9', '-x', 'reeve-carry']);
+      await expectFailed(`carrier of ${host.name} killed`, id, at, new RegExp(`"${host.name}"[^;]*the program that does the work: it ended without a word`));
+      await expectNext();
+    }
+  });
+
+  test('a host on which nothing carries the bytes does it itself, whichever side it is', async () => {
+    for (const host of both) {
+      const program = '/usr/lib/reeve-agent/reeve-carry';
+      await host.run(['mv', program, `${program}.away`]);
+      const id = await hitRun();
+      for (const each of both) expect(await aliveOf(each), each.name).not.toContain('process reeve-carry');
+      const run = await waitEnded(fleet, 'web', id);
+      expect(run, run.reason).toMatchObject({ state: 'done', way: 'direct' });
+      await waitQuiet(both);
+      await host.run(['mv', `${program}.away`, program]);
+    }
+  });
+
   test('kill -9 of the agent of the source', async () => {
     const id = await hitRun();
     const at = performance.now();

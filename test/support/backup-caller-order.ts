@@ -16,8 +16,8 @@ export type CallerOrder =
   | { readonly kind: 'listen'; readonly name: string }
   /** End that call. */
   | { readonly kind: 'stop'; readonly name: string }
-  /** Dial a data port and say something: answers how many bytes came until the other side closed, or for three seconds. */
-  | { readonly kind: 'dial'; readonly address: string; readonly shown?: Shown; readonly hello: string };
+  /** Dial a data port, perhaps with a mark before TLS, and say something: answers how many bytes came inside TLS until the other side closed, or for three seconds. */
+  | { readonly kind: 'dial'; readonly address: string; readonly shown?: Shown; readonly hello: string; readonly mark?: string };
 
 /** What came of it: a word, a code or a number of bytes; and what is said with it. */
 export interface CallerAnswer {

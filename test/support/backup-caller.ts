@@ -3,6 +3,7 @@
  * each line of output. Bundled into hosts.
  */
 import { createInterface } from 'node:readline';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect, createSecureContext } from 'node:tls';
 import { credentials } from '@grpc/grpc-js';
 import { ReeveError, reeveError } from '../../shared/errors/error.js';
@@ -72,11 +73,25 @@ async function nextOf(call: Open): Promise<CallerAnswer> {
   }
 }
 
-function dialData(address: string, shown: Shown | undefined, hello: string): Promise<CallerAnswer> {
+/** A connection whose mark was taken. Rejects when it is closed instead. */
+function showMark(address: string, mark: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host: address, port: dataPort }, () => socket.write(`${mark}\n`));
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the mark was not taken')));
+    socket.once('readable', () => {
+      if (socket.read(1) !== null) resolve(socket);
+    });
+  });
+}
+
+async function dialData({ address, shown, hello, mark }: Extract<CallerOrder, { kind: 'dial' }>): Promise<CallerAnswer> {
+  const under = mark === undefined ? { host: address, port: dataPort } : await showMark(address, mark).then((socket) => ({ socket }), (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  if (under instanceof Error) return { kind: '0', text: under.message };
   return new Promise((resolve) => {
     let bytes = 0;
     let why = '';
-    const socket = connect({ host: address, port: dataPort, rejectUnauthorized: false, minVersion: 'TLSv1.3', ...(shown === undefined ? {} : { key: shown.key, cert: shown.certificate }) });
+    const socket = connect({ ...under, rejectUnauthorized: false, minVersion: 'TLSv1.3', ...(shown === undefined ? {} : { key: shown.key, cert: shown.certificate }) });
     const timer = setTimeout(() => {
       why = 'still open';
       socket.destroy();
@@ -92,7 +107,7 @@ function dialData(address: string, shown: Shown | undefined, hello: string): Pro
 }
 
 async function obey(order: CallerOrder): Promise<CallerAnswer> {
-  if (order.kind === 'dial') return dialData(order.address, order.shown, order.hello);
+  if (order.kind === 'dial') return dialData(order);
   if (order.kind === 'start') {
     const call = openCall(order.address, order.shown);
     open.set(order.name, call);

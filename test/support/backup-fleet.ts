@@ -63,10 +63,10 @@ export async function waitCopying(fleet: TestFleet, job: string, runId: string, 
   }, { timeoutMs: 30_000, everyMs: 20, what: `run ${runId} of ${job} to have copied ${String(bytes)} bytes` });
 }
 
-/** What of runs is alive on a host: processes of rsync and of reeve-job, units, and the data port. Empty: nothing. */
+/** What of runs is alive on a host: processes of rsync, reeve-job and reeve-carry, units, and the data port. Empty: nothing. */
 export async function aliveOf(host: LabHost): Promise<readonly string[]> {
   const script = [
-    "for c in /proc/[0-9]*/comm; do read -r name <\"$c\" && case $name in rsync|reeve-job|pipe) echo \"process $name\";; esac; done 2>/dev/null",
+    "for c in /proc/[0-9]*/comm; do read -r name <\"$c\" && case $name in rsync|reeve-job|reeve-carry|pipe) echo \"process $name\";; esac; done 2>/dev/null",
     "systemctl list-units --no-legend --plain --state=active,activating,deactivating 'reeve-job@*' | sed 's/ .*//'",
     "ss -Hltn | awk '$4 ~ /:7424$/ { print \"listens \" $4 }'",
   ].join('\n');
