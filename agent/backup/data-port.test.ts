@@ -108,7 +108,7 @@ describe('the data port', () => {
     await expect(far.dial({ ...wanted(store), peer: { ...sideOf(evil), key: 'a'.repeat(64) } }, { addresses: ['127.0.0.1'], port: waiting.port, mark: false }, stop.signal)).rejects.toThrow('another key');
   });
 
-  it('takes whoever shows the mark of the grant, and leaves the proof to others; an other mark, or more than a mark, is nothing', async () => {
+  it('takes whoever shows the mark of the grant, and leaves the proof to others; another mark, or more than a mark, is nothing', async () => {
     const waiting = await near.await(wanted(web), stop.signal);
     const to = { addresses: ['127.0.0.1'], port: waiting.port, mark: true };
     await expect(far.dial({ ...wanted(store), mark: 'cd'.repeat(32) }, to, stop.signal)).rejects.toThrow('127.0.0.1: ');

@@ -84,28 +84,28 @@ export function createDataPort(options: DataPortOptions): DataPort {
   const greet = (connection: TLSSocket): void => {
     const known = (hello: Buffer): void => {
       const run = hello.toString('latin1', 0, helloBytes - 1);
-      const wanted = waiting.get(run);
-      if (hello[helloBytes - 1] !== 10 || wanted === undefined || problemOf(connection.getPeerCertificate().raw, wanted.wanted.peer, 'client') !== undefined) {
+      const entry = waiting.get(run);
+      if (hello[helloBytes - 1] !== 10 || entry === undefined || problemOf(connection.getPeerCertificate().raw, entry.wanted.peer, 'client') !== undefined) {
         connection.destroy();
         return;
       }
       waiting.delete(run);
       listening?.unknown.delete(nameOf(connection));
-      wanted.take({ kind: 'proved', connection });
+      entry.take({ kind: 'proved', connection });
     };
     readHello(connection).then(known, () => connection.destroy());
   };
   /** A connection that begins with a mark: it is shown by somebody who has the grant, and who that is is proved later. */
   const greetMarked = (socket: Socket, shown: Buffer): void => {
-    const wanted = shown.length === markBytes && shown[markBytes - 1] === 10 ? [...waiting.values()].find(({ wanted: { mark } }) => timingSafeEqual(Buffer.from(`${mark}\n`), shown)) : undefined;
-    if (wanted === undefined) {
+    const entry = shown.length === markBytes ? [...waiting.values()].find(({ wanted: { mark } }) => timingSafeEqual(Buffer.from(`${mark}\n`), shown)) : undefined;
+    if (entry === undefined) {
       socket.destroy();
       return;
     }
-    waiting.delete(wanted.wanted.run);
+    waiting.delete(entry.wanted.run);
     listening?.unknown.delete(nameOf(socket));
     // Nothing comes before this has gone, so that whoever carries the bytes finds all of them in the kernel.
-    socket.write('+', () => wanted.take({ kind: 'marked', connection: socket }));
+    socket.write('+', () => entry.take({ kind: 'marked', connection: socket }));
   };
   const tlsServer = (): TlsServer => {
     const server = createTlsServer({ ...context(), requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs });

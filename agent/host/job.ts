@@ -121,18 +121,18 @@ class JobStream extends Duplex {
     if (this.#isOver() || this.#carrier !== undefined) throw broken('it was ended');
     const job = this.#socket;
     job.pause();
-    const carrier = startCarrier(program, connection, job, settings);
-    this.#carrier = carrier;
     try {
-      await carrier.proved;
+      this.#carrier = startCarrier(program, connection, job, settings);
+      await this.#carrier.proved;
     } catch (error) {
-      carrier.control.destroy();
+      connection.destroy();
+      this.#carrier?.control.destroy();
       this.#carrier = undefined;
       job.resume();
       throw error;
     }
     if (this.#isOver()) throw broken('it was ended');
-    const { control } = carrier;
+    const { control } = this.#carrier;
     const taken = this.#unread();
     for (let at = 0; at < taken.length; at += payloadBytes) control.write(framesOf(kinds.taken, [taken.subarray(at, at + payloadBytes)]));
     control.write(framesOf(kinds.go, []));
