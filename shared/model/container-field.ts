@@ -98,9 +98,9 @@ export function splitImage(image: string): { readonly name: string; readonly tag
   return colon < 0 ? { name: image, tag: '', digest: '' } : { name: image.slice(0, colon), tag: image.slice(colon + 1), digest: '' };
 }
 
-/** A word of a command. Errors: FIELD_INVALID. */
+/** A word of a command; an empty one is one. Errors: FIELD_INVALID. */
 export function parseWord(field: string, text: string): string {
-  if (text === '' || hasUnsafeCharacter(text) || utf8Length(text) > mostContainer.wordBytes) throw fieldInvalid(field, text, `1 to ${String(mostContainer.wordBytes)} bytes without control characters`);
+  if (hasUnsafeCharacter(text) || utf8Length(text) > mostContainer.wordBytes) throw fieldInvalid(field, text, `at most ${String(mostContainer.wordBytes)} bytes without control characters`);
   return text;
 }
 

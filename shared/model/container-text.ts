@@ -8,7 +8,7 @@ export function formatContainerText(spec: ContainerSpec): string {
     if (value !== undefined && value !== '') lines.push(`${key}=${String(value)}`);
   };
   const each = <T>(key: string, items: readonly T[], text: (item: T) => string): void => {
-    for (const item of items) put(key, text(item));
+    for (const item of items) lines.push(`${key}=${text(item)}`);
   };
   const podman = spec.engine === 'podman';
   const { limits, health } = spec;

@@ -52,7 +52,7 @@ describe('a spec', () => {
   });
 
   test('comes through whatever is in it', () => {
-    const word = fc.stringMatching(/^[ -~äß€]{1,40}$/);
+    const word = fc.stringMatching(/^[ -~äß€]{0,40}$/);
     const name = fc.stringMatching(/^[A-Z][A-Z0-9_]{0,8}$/).map((text) => `X${text}`);
     const arbitrary = fc.record({
       command: fc.array(word, { maxLength: 5 }),
@@ -61,13 +61,41 @@ describe('a spec', () => {
       stopSeconds: fc.integer({ min: 0, max: 600 }),
       restart: fc.constantFrom('no', 'on-failure', 'always'),
       limits: fc.record({ memory: fc.integer({ min: 2 ** 22, max: 2 ** 40 }), swap: fc.integer({ min: 0, max: 2 ** 40 }), cpu: fc.integer({ min: 0, max: 1000 }), tasks: fc.integer({ min: 0, max: 1000 }), disk: fc.constant(0) }),
-      health: fc.option(fc.record({ command: fc.array(word, { minLength: 1, maxLength: 3 }), tcpPort: fc.constant(0), httpPort: fc.constant(0), httpPath: fc.constant(''), startSeconds: fc.integer({ min: 0, max: 900 }) })),
+      health: fc.option(fc.record({ command: fc.tuple(fc.constant('/bin/check'), word, word), tcpPort: fc.constant(0), httpPort: fc.constant(0), httpPath: fc.constant(''), startSeconds: fc.integer({ min: 0, max: 900 }) })),
     });
     fc.assert(fc.property(arbitrary, (part) => {
       const spec: ContainerSpec = parseContainerSpec({ ...podman, ...part });
       expect(parseContainerText(formatContainerText(spec))).toEqual(spec);
       expect(parseContainerSpec(codec.decode(codec.encode(formatContainerSpec(spec))))).toEqual(spec);
     }));
+  });
+
+  test('has a gateway only that is another address of its network', () => {
+    for (const [address, gateway] of [['10.0.3.7/24', '10.0.3.1'], ['10.0.3.7/9', '10.127.0.1'], ['fd00::7/61', 'fd00:0:0:7::1']] as const) expect(ruleOf({ address, gateway }, lxc), gateway).toBe('');
+    for (const [address, gateway] of [['10.0.3.7/24', '10.0.3.7'], ['10.0.3.7/24', '10.0.4.1'], ['10.0.3.7/9', '10.128.0.1'], ['10.0.3.7/32', '10.0.3.1'], ['fd00::7/64', '10.0.3.1'], ['10.0.3.7/24', 'fd00::1'], ['fd00::7/61', 'fd00:0:0:8::1']] as const) {
+      expect(ruleOf({ address, gateway }, lxc), gateway).toContain(`another address of the network of ${address}`);
+    }
+  });
+
+  test('has no volume where the kernel and the engine put what is theirs', () => {
+    const at = (target: string): string => ruleOf({ volumes: [{ folder: '/srv/container/web', target, readOnly: false }] });
+    for (const target of ['/proc', '/proc/a', '/sys/fs', '/dev', '/dev/shm', '/run', '/run/secrets', '/run/secrets/a']) expect(at(target), target).toContain('target of a volume');
+    for (const target of ['/procs', '/run/a', '/srv/dev', '/runs']) expect(at(target), target).toBe('');
+  });
+
+  test('has empty words, but no program without a name', () => {
+    const spec = parseContainerSpec({ ...podman, command: ['serve', '', 'x'], health: { command: ['/check', ''], tcpPort: 0, httpPort: 0, httpPath: '', startSeconds: 0 } });
+    expect(formatContainerText(spec)).toContain('\narg=serve\narg=\narg=x\n');
+    expect(parseContainerText(formatContainerText(spec))).toEqual(spec);
+    expect(ruleOf({ health: { command: ['', 'x'], tcpPort: 0, httpPort: 0, httpPath: '', startSeconds: 0 } })).toContain('health command is missing');
+  });
+
+  test('of what is there already is made of nothing', () => {
+    const adopted = { ...lxc, adopted: true };
+    expect(ruleOf({ archive: '' }, adopted)).toBe('');
+    expect(ruleOf({}, adopted)).toContain('adopted');
+    expect(ruleOf({ adopted: true }, pct)).toContain('adopted');
+    expect(ruleOf({ adopted: true, template: '', storage: '' }, pct)).toBe('');
   });
 
   test('is refused with what its engine does not have, or misses', () => {

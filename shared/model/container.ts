@@ -4,7 +4,7 @@ import {
   digestPattern, mostContainer, parseContainerName, parseDevice, parseOptional, parsePinnedImage, parsePlainPath, parsePublishAddress, parseSecretName, parseVariableName, parseVariableValue, parseWord, tagPattern,
 } from './container-field.js';
 import { fieldInvalid, fieldMissing, parseInteger, parsePattern } from './field.js';
-import { isIpv4, isIpv6, parsePort } from './host.js';
+import { expandIpv6, isIpv4, isIpv6, parsePort } from './host.js';
 import { parseId } from './id.js';
 import { parseKeyText, rsaBits } from './key.js';
 import { parseInterface } from './nat.js';
@@ -136,7 +136,7 @@ export function parseContainerSpec(wire: WireSpec | null): ContainerSpec {
     environment: unique('environment', wire.environment.map(({ name, value }) => ({ name: parseVariableName(name), value: parseVariableValue(value) })), ({ name }) => name, mostContainer.variables),
     secrets: unique('secrets', wire.secrets.map(({ name, version }) => ({ name: parseSecretName(name), version: parseId('version of a secret', version) })), ({ name }) => name, mostContainer.secrets),
     ports: unique('ports', wire.ports.map(parseContainerPort), portKey, mostContainer.ports),
-    volumes: unique('volumes', wire.volumes.map(({ folder, target, readOnly }) => ({ folder: parsePlainPath(folder, 'volume'), target: parsePlainPath(target, 'target of a volume'), readOnly })), ({ target }) => target, mostContainer.volumes),
+    volumes: unique('volumes', wire.volumes.map(({ folder, target, readOnly }) => ({ folder: parsePlainPath(folder, 'volume'), target: parseTarget(target), readOnly })), ({ target }) => target, mostContainer.volumes),
     devices: unique('devices', wire.devices.map((path) => parseDevice(path)), (path) => path, mostContainer.devices),
     hostNetwork: wire.hostNetwork,
     bridge: wire.bridge === '' ? '' : parseInterface('bridge', wire.bridge),
@@ -185,6 +185,17 @@ export function parseContainerAddress(text: string, field = 'address'): string {
   return text;
 }
 
+/** Folders that are not a volume's: what the kernel, podman and the engine put there. */
+const ownFolders = ['/proc', '/sys', '/dev', '/run/secrets'] as const;
+
+/** Where a volume is seen in a container. Errors: FIELD_INVALID, FIELD_MISSING. */
+function parseTarget(text: string): string {
+  const path = parsePlainPath(text, 'target of a volume');
+  const own = ownFolders.find((folder) => `${path}/`.startsWith(`${folder}/`) || `${folder}/`.startsWith(`${path}/`));
+  if (own !== undefined) throw fieldInvalid('target of a volume', text, `not ${own}, nor below it or above it`);
+  return path;
+}
+
 function parseGateway(text: string): string {
   if (!isIpv4(text) && !isIpv6(text)) throw fieldInvalid('gateway', text, 'an address');
   return text;
@@ -206,6 +217,7 @@ function parseRestart(text: string): ContainerSpec['restart'] {
 function parseHealth({ command, tcpPort, httpPort, httpPath, startSeconds }: NonNullable<WireSpec['health']>): ContainerHealth {
   if ([command.length, tcpPort, httpPort].filter((given) => given !== 0).length !== 1) throw fieldInvalid('health', '', 'exactly one of a command, a TCP port and an HTTP port');
   const start = { startSeconds: parseOptional('start seconds', startSeconds, containerBounds.healthSeconds) ?? usualContainer.healthSeconds };
+  if (command[0] === '') throw fieldMissing('health command', 'a program, and its words after it');
   if (command.length > 0) return { ...start, kind: 'command', words: parseWords('health command', command) };
   if (tcpPort !== 0) return { ...start, kind: 'tcp', port: parsePort(tcpPort, 'health port') };
   const path = httpPath === '' ? '/' : parsePattern('health path', httpPath, /^\/[A-Za-z0-9._~/?=&%-]{0,200}$/, 'a path of a URL, at most 200 characters');
@@ -226,6 +238,19 @@ function isGiven(value: unknown): boolean {
   return !(value === undefined || value === '' || value === false || value === usualContainer.restart || (Array.isArray(value) && value.length === 0));
 }
 
+/** Whether an address can be the gateway of ADDRESS/PREFIX: it is another one of the same network. */
+function isGatewayOf(cidr: string, gateway: string): boolean {
+  const [address = '', prefix = ''] = cidr.split('/');
+  const [own, other] = [bitsOf(address), bitsOf(gateway)];
+  return own.length === other.length && own !== other && own.slice(0, Number(prefix)) === other.slice(0, Number(prefix));
+}
+
+/** An address as zeros and ones. */
+function bitsOf(address: string): string {
+  const [parts, length] = isIpv4(address) ? [address.split('.').map(Number), 8] : [expandIpv6(address) ?? [], 16];
+  return parts.map((part) => part.toString(2).padStart(length, '0')).join('');
+}
+
 function checkEngine(spec: ContainerSpec): void {
   const all = [...new Set(Object.values(engineFields).flat())];
   const has = engineFields[spec.engine];
@@ -233,12 +258,14 @@ function checkEngine(spec: ContainerSpec): void {
   if (spec.engine === 'podman' && spec.image === '') throw fieldMissing('image', 'the image by digest');
   if (spec.engine === 'lxc' && !spec.adopted && spec.archive === '') throw fieldMissing('archive', 'sha256 of an imported archive');
   if (spec.engine !== 'podman' && !spec.adopted && spec.bridge === '') throw fieldMissing('bridge', 'the bridge that it is plugged into');
+  if (spec.adopted && (spec.archive !== '' || spec.template !== '' || spec.storage !== '' || spec.sshKeys.length > 0)) throw fieldInvalid('adopted', 'true', 'not with an archive, a template, a storage or first keys: what is there already is made of none');
   if (spec.engine === 'pct' && spec.id === undefined) throw fieldMissing('id', 'the number of the container');
   if (spec.engine === 'pct' && !spec.adopted && (spec.template === '' || spec.storage === '')) throw fieldMissing('template and storage', 'what a container of pct is made from');
   if (spec.engine !== 'pct' && spec.limits.disk !== undefined) throw fieldInvalid('disk', String(spec.limits.disk), `only with pct: files of ${spec.engine} lie in a plain folder, which limits nothing`);
   if (spec.engine === 'pct' && spec.limits.tasks !== undefined) throw fieldInvalid('tasks', String(spec.limits.tasks), 'not with pct');
   if (spec.boot && !spec.running) throw fieldInvalid('boot', 'true', 'only what runs is started with the host');
   if (spec.gateway !== '' && spec.address === '') throw fieldInvalid('gateway', spec.gateway, 'only with an address');
+  if (spec.gateway !== '' && !isGatewayOf(spec.address, spec.gateway)) throw fieldInvalid('gateway', spec.gateway, `another address of the network of ${spec.address}`);
   if (spec.hostNetwork && spec.ports.length > 0) throw fieldInvalid('ports', String(spec.ports.length), 'none with the network of the host, which has all ports');
   if (spec.limits.swap !== undefined && spec.limits.memory === undefined) throw fieldInvalid('swap', String(spec.limits.swap), 'only with a limit of memory');
   checkPorts(spec);

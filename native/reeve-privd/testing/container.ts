@@ -44,6 +44,9 @@ export const podman = (more: Parameters<typeof specText>[0] = {}): Buffer => spe
 /** A container of lxc. */
 export const lxc = (more: Parameters<typeof specText>[0] = {}): Buffer => specText({ engine: 'lxc', state: 'running', boot: 'yes', archive: sum, bridge: 'lxcbr0', ...more });
 
+/** A container of pct. */
+export const pct = (more: Parameters<typeof specText>[0] = {}): Buffer => specText({ engine: 'pct', id: '101', state: 'running', boot: 'yes', template: 'local:vztmpl/a', storage: 'local', bridge: 'lxcbr0', ...more });
+
 /** A host whose podman and lxc-start only exist, with a bridge, an empty /srv and control groups of its own. */
 export async function startContainerHost(): Promise<Privd> {
   const privd = await startPrivd({ network: true });
