@@ -204,6 +204,8 @@ describe.skipIf(process.getuid?.() !== 0)('the status page at its door (as root,
     try {
       const times: number[] = [];
       for (let count = 0; count < 100; count += 1) {
+        // How many requests an address may make is another test.
+        clock.pass(1_000);
         const began = performance.now();
         expect((await ask(normal)).status).toBe(200);
         times.push(performance.now() - began);
