@@ -43,8 +43,9 @@ describe('a run of a backup job', () => {
       yield ended;
     });
     const start = Date.now();
-    const { err } = await run(['run', 'shop'], { progress: true, monotonic: () => Date.now() - start });
-    expect(err.match(/copying 30%[^\r]*/g)).toEqual([expect.stringContaining(', 2:05'), expect.stringContaining(', 2:06')]);
+    // A clock that is fast, so that a timer that is early by a hair has gone through a second all the same.
+    const { err } = await run(['run', 'shop'], { progress: true, monotonic: () => 1.5 * (Date.now() - start) });
+    expect(err.match(/copying 30%[^\r]*/g)).toEqual([expect.stringContaining(', 2:05'), expect.stringMatching(/, 2:0[6-9]$/)]);
   });
 
   it('is told by a line now and then where no line can update itself', async () => {
