@@ -117,7 +117,9 @@ describe.skipIf(!isRoot)('work on units', () => {
     host.journalctl.is('echo $$ >pid; echo MESSAGE=a; sleep 1000 & echo $! >child; wait');
     const said = await host.work('log', [web, ['lines', '1'], ['follow', '1']], { begun: (connection) => { connection.once('data', () => connection.destroy()); } });
     expect(said.exit).toBe(1);
-    const gone = (file: string): boolean => { try { process.kill(Number(readFileSync(join(host.dir, file), 'utf8')), 0); return false; } catch { return true; } };
+    // Ended before it had written a number, the file is empty.
+    const pidOf = (file: string): number => Number(readFileSync(join(host.dir, file), 'utf8'));
+    const gone = (file: string): boolean => { try { return pidOf(file) === 0 || !process.kill(pidOf(file), 0); } catch { return true; } };
     await until(() => gone('pid') && gone('child'), { timeoutMs: 10_000, what: 'its programs have ended' });
   });
 
