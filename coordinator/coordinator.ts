@@ -186,11 +186,12 @@ function openOptions(options: CoordinatorOptions): OpenOptions {
   return options.nativeBinding === undefined ? {} : { nativeBinding: options.nativeBinding };
 }
 
-function wantedPorts({ bind, operatorsBind }: CoordinatorOptions, ports: FleetAddress): WantedPort[] {
+function wantedPorts({ bind, operatorsBind, metrics }: CoordinatorOptions, ports: FleetAddress): WantedPort[] {
   return [
     { field: 'agents port', host: bind, port: ports.agentsPort },
     { field: 'enrolment port', host: bind, port: ports.enrolmentPort },
     ...(operatorsBind === undefined ? [] : [{ field: 'operators port', host: operatorsBind, port: ports.operatorsPort }]),
+    ...(metrics?.at.kind === 'port' ? [{ field: 'metrics-bind', host: metrics.at.address, port: metrics.at.port }] : []),
   ];
 }
 

@@ -214,7 +214,10 @@ class Session {
     if (found.kind === 'proved') this.#pass(found.connection);
     else {
       const { job, port } = this.#options;
-      if (job.carry === undefined) throw new Error('nobody carries the bytes');
+      if (job.carry === undefined) {
+        found.connection.destroy();
+        throw new Error('nobody carries the bytes');
+      }
       await job.carry(found.connection, port.settings(wanted, role));
       this.#joined = true;
     }

@@ -5,14 +5,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openJob, parseFields, type JobEvent } from './job.js';
+import { frameOf } from '../../native/job/testing/talk.js';
 
 /** A frame as reeve-job writes it. */
 function frame(kind: number, payload: Buffer | string): Buffer {
-  const bytes = Buffer.from(payload);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(bytes.length + 1, 0);
-  head.writeUInt8(kind, 4);
-  return Buffer.concat([head, bytes]);
+  return frameOf(kind, Buffer.from(payload));
 }
 
 let folder: string;

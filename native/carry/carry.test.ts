@@ -14,6 +14,7 @@ import { newId } from '../../shared/kit/id.js';
 import { keyFingerprint } from '../../shared/rpc/tls.js';
 import { createTestFleet } from '../../test/support/fleet-certificates.js';
 import { until } from '../../test/support/until.js';
+import { frameOf } from '../job/testing/talk.js';
 
 const sources = import.meta.dirname;
 const program = resolve(join(sources, 'gen/reeve-carry-sanitize'));
@@ -27,11 +28,7 @@ const run = newId(Date.now());
 const wanted = ({ hostId, certificate }: AgentIdentity): Peer => ({ run, mark: 'ab'.repeat(32), peer: { host: hostId, key: keyFingerprint(new X509Certificate(certificate).publicKey) } });
 
 function frame(kind: number, payload: Buffer | string): Buffer {
-  const bytes = Buffer.from(payload);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(bytes.length + 1, 0);
-  head.writeUInt8(kind, 4);
-  return Buffer.concat([head, bytes]);
+  return frameOf(kind, Buffer.from(payload));
 }
 
 /** Bytes as frames of data, of a few sizes. */

@@ -17,12 +17,14 @@ const host = '127.0.0.1';
 let stateDir: string;
 let coordinator: Coordinator;
 let api: Channel;
+let metricsPort: number;
 const bugs: unknown[] = [];
 
 beforeEach(async () => {
   stateDir = scratchFolder('init');
   const socketPath = join(stateDir, 'api.sock');
-  coordinator = await startCoordinator({ stateDir, socketPath, peercred, bind: host, operatorsBind: host, clock: systemClock, log: pino({ level: 'silent' }), onBug: (error) => bugs.push(error) });
+  metricsPort = await freePort();
+  coordinator = await startCoordinator({ metrics: { at: { kind: 'port', address: host, port: metricsPort }, tls: undefined }, stateDir, socketPath, peercred, bind: host, operatorsBind: host, clock: systemClock, log: pino({ level: 'silent' }), onBug: (error) => bugs.push(error) });
   api = openApi(socketPath);
 });
 
@@ -51,6 +53,15 @@ test('one port for two listeners is refused', async () => {
   const wanted = await ports();
   await expect(init({ ...wanted, operatorsPort: wanted.agentsPort })).rejects.toMatchObject({ code: 'FIELD_INVALID', message: expect.stringMatching(/operators port.*another one than the agents port/s) as string });
   expect(existsSync(join(stateDir, 'reeve.db'))).toBe(false);
+});
+
+test('so is a fleet whose metrics could not be read, because their port is taken', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(metricsPort, host, resolve));
+  await expect(init(await ports())).rejects.toMatchObject({ code: 'FIELD_INVALID', message: expect.stringMatching(/metrics-bind.*EADDRINUSE/s) as string });
+  expect(existsSync(join(stateDir, 'reeve.db'))).toBe(false);
+  await new Promise((resolve) => other.close(resolve));
+  expect((await init(await ports())).fleetId).not.toBe('');
 });
 
 test('of two at once, one makes the fleet and the other is refused', async () => {

@@ -40,7 +40,8 @@ export interface WorkOptions {
   readonly over?: readonly (readonly [string, string])[];
 }
 
-function frameOf(kind: number, payload: Buffer): Buffer {
+/** A frame, as both sides write it. */
+export function frameOf(kind: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(payload.length + 1);
   head.writeUInt8(kind, 4);
