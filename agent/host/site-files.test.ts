@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { until } from '../../test/support/until.js';
-import { sitePaths, watchSites, type SiteWatch } from './site-files.js';
+import { watchFolders, type FolderWatch } from './folder-watch.js';
+import { sitePaths, siteWatches } from './site-files.js';
 
 const log = pino({ level: 'silent' });
 let engine: string;
-let watching: SiteWatch | undefined;
+let watching: FolderWatch | undefined;
 beforeEach(() => void (engine = mkdtempSync(join(tmpdir(), 'reeve-nginx-'))));
 afterEach(() => {
   watching?.close();
@@ -40,7 +41,7 @@ it('an edit is told in whatever set is in place, from the first one on', async (
     await until(() => Promise.resolve(touched > 0), { timeoutMs: 5000, everyMs: 10, what });
   };
   mkdirSync(join(engine, 'conf.d'));
-  watching = watchSites({ engine }, () => void (touched += 1), log);
+  watching = watchFolders(siteWatches({ engine }), () => void (touched += 1), log);
   await told('the first set', () => place('set-1', ['a.conf']));
   watching.look();
   await told('an edit', () => writeFileSync(join(engine, 'reeve', 'current', 'a.conf'), 'other\n'));
@@ -58,7 +59,7 @@ it('what may not be looked into is as good as not there', () => {
   if (isRoot) process.seteuid?.(65_534);
   try {
     expect(sitePaths({ engine })).toEqual([]);
-    watching = watchSites({ engine }, () => undefined, log);
+    watching = watchFolders(siteWatches({ engine }), () => undefined, log);
   } finally {
     if (isRoot) process.seteuid?.(0);
     chmodSync(engine, 0o755);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants, existsSync, lstatSync, readdirSync, readFileSync, statSync, watch, type FSWatcher } from 'node:fs';
+import { constants, existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { sha256 } from '../../shared/kit/digest.js';
 import { systemClock } from '../../shared/kit/clock.js';
@@ -8,12 +8,13 @@ import { policyMaxBytes } from '../../shared/gen/privd.js';
 import { agentAccount } from '../paths.js';
 import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
+import { watchFolders, type FolderWatch, type WatchedFolder } from './folder-watch.js';
 import type { AccountFiles, HoldFile, Host, HostPart, PolicyFault, PolicyFile } from './host.js';
 import { openJob } from './job.js';
 import { listeningPorts, listeningSockets } from './listening.js';
 import { checkReach, readAdvertised, readBootFiles, readNetwork } from './network.js';
 import { createPrivdClient } from './privd.js';
-import { sitePaths, watchSites, type SiteFolders, type SiteWatch } from './site-files.js';
+import { sitePaths, siteWatches, type SiteFolders } from './site-files.js';
 import { readVolumes } from './volume.js';
 import { askSite, freePorts } from './web.js';
 
@@ -64,7 +65,7 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
   const helper = createPrivdClient({ socketPath: options.helperSocket, timeoutMs: helperTimeoutMs });
   const facts = createFactReader();
   const bootId = readBootId();
-  let sites: SiteWatch | undefined;
+  let folders: FolderWatch | undefined;
   return {
     clock: systemClock,
     helper,
@@ -88,21 +89,14 @@ export function createSystemHost(options: SystemHostOptions): Host & { close(): 
     bootMark: () => readBootMark(dirname(options.helperSocket)),
     monotonicMs: readMonotonicMs,
     stamp(part) {
+      // Folders come and go: whoever looks at them finds out, too, which there are to be watched.
+      folders?.look();
       if (part !== 'vhost') return stampOf(pathsOf(options, part));
-      // Folders of sites come and go: whoever looks at them finds out, too, which there are to be watched.
-      sites?.look();
       return sha256(stampOf(pathsOf(options, part))).toString('hex');
     },
     watch(onTouched) {
-      const folders = watchFolders(options, onTouched);
-      const own = watchSites(siteFolders, () => onTouched('vhost'), options.log);
-      sites = own;
-      return {
-        close() {
-          folders.close();
-          own.close();
-        },
-      };
+      folders = watchFolders(watchedFolders(options), onTouched, options.log);
+      return folders;
     },
     close: () => helper.close(),
   };
@@ -240,67 +234,22 @@ function stampOf(paths: readonly string[]): string {
     .join(' ');
 }
 
-function watchFolders(options: SystemHostOptions, onTouched: (part: HostPart) => void): { close(): void } {
-  const watchers: FSWatcher[] = [];
-  const watchFolder = (folder: string, names: readonly string[] | undefined, part: HostPart, onName?: (name: string | null) => void): void => {
-    try {
-      const watcher = watch(folder, { persistent: false }, (_event, name) => {
-        onName?.(name);
-        if (name === null || names === undefined || names.includes(name)) onTouched(part);
-      });
-      watcher.on('error', (error) => options.log.warn({ err: error, folder }, 'a folder cannot be watched any more; it is looked at every 5 minutes'));
-      watchers.push(watcher);
-    } catch (error) {
-      options.log.warn({ err: error, folder }, 'a folder cannot be watched; it is looked at every 5 minutes');
-    }
-  };
-  watchFolder('/etc', accountFiles, 'accounts');
-  watchFolder(dirname(options.policyPath), [basename(options.policyPath)], 'policy');
-  watchFolder(dirname(options.holdPath), [basename(options.holdPath)], 'hold');
-  watchKeys(watchFolder);
-  watchCerts(watchFolder);
-  if (existsSync(unitFolder)) {
-    watchFolder(unitFolder, [], 'container', (name) => {
-      if (name?.startsWith(containerUnit) === true) onTouched('container');
-    });
-  }
-  return {
-    close() {
-      for (const watcher of watchers) watcher.close();
-    },
-  };
-}
-
-/** The folders of keys and drop-ins come with the first key: the one above them tells when. A host without sshd has none of them. */
-function watchKeys(watchFolder: (folder: string, names: readonly string[] | undefined, part: HostPart, onName?: (name: string | null) => void) => void): void {
-  const watched = new Map<string, bigint>();
-  const look = (): void => {
-    for (const name of keyFolders) {
-      const folder = join(sshFolder, name);
-      const inode = lstatSync(folder, { bigint: true, throwIfNoEntry: false })?.ino;
-      if (inode === undefined || watched.get(name) === inode) continue;
-      watched.set(name, inode);
-      watchFolder(folder, name === 'sshd_config.d' ? [dropInFile] : undefined, 'keys');
-    }
-  };
-  if (!existsSync(sshFolder)) return;
-  watchFolder(sshFolder, keyFolders, 'keys', look);
-  look();
-}
-
-/** The folder of certificates comes with the first one: the one above it tells when. */
-function watchCerts(watchFolder: (folder: string, names: readonly string[] | undefined, part: HostPart, onName?: (name: string | null) => void) => void): void {
-  let watched: bigint | undefined;
-  const look = (): void => {
-    const inode = lstatSync(certFolder, { bigint: true, throwIfNoEntry: false })?.ino;
-    if (inode === undefined || watched === inode) return;
-    watched = inode;
-    watchFolder(certFolder, undefined, 'certs');
-  };
-  const above = dirname(certFolder);
-  if (!existsSync(above)) return;
-  watchFolder(above, [basename(certFolder)], 'certs', look);
-  look();
+/** The folders of everything that a file tells of. Those of keys and certificates come with the first of them. */
+function watchedFolders({ policyPath, holdPath }: SystemHostOptions): readonly WatchedFolder<HostPart>[] {
+  const among = (names: readonly string[]) => (name: string) => names.includes(name);
+  const [files = '', config = ''] = keyFolders.map((name) => join(sshFolder, name));
+  return [
+    { folder: '/etc', matters: among(accountFiles), part: 'accounts' },
+    { folder: dirname(policyPath), matters: among([basename(policyPath)]), part: 'policy' },
+    { folder: dirname(holdPath), matters: among([basename(holdPath)]), part: 'hold' },
+    { folder: sshFolder, matters: among(keyFolders), part: 'keys' },
+    { folder: files, part: 'keys' },
+    { folder: config, matters: among([dropInFile]), part: 'keys' },
+    { folder: dirname(certFolder), matters: among([basename(certFolder)]), part: 'certs' },
+    { folder: certFolder, part: 'certs' },
+    { folder: unitFolder, matters: (name) => name.startsWith(containerUnit), part: 'container' },
+    ...siteWatches(siteFolders),
+  ];
 }
 
 function errorCode(error: unknown): string {

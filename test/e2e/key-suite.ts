@@ -100,13 +100,10 @@ export function describeKeys(suite: KeySuite): void {
     });
 
     test('a hand-made key in the managed file is drift, does not last, and plan names it', async () => {
-      const eve = (await fleet.hub.read('/root/eve.pub')).trim();
-      const file = '/etc/ssh/reeve-keys.d/deploy';
-      await until(async () => {
-        // The host may bring its keys up to date by itself at any moment, before anybody has looked.
-        if (!(await web1.read(file)).includes(eve)) await web1.run(['sh', '-c', 'printf "%s\\n" "$1" >>"$2"', 'add', eve, file]);
-        return (await fleet.json<{ hosts: { name: string; drifted: string[] }[] }>(['host', 'list'])).hosts.find((host) => host.name === 'web1')?.drifted.includes('key') === true;
-      }, { timeoutMs: 30_000, everyMs: 250, what: 'drift of noun key to be seen' });
+      await web1.run(['sh', '-c', 'printf "%s\\n" "$1" >> /etc/ssh/reeve-keys.d/deploy', 'add', (await fleet.hub.read('/root/eve.pub')).trim()]);
+      await until(async () => (await fleet.json<{ hosts: { name: string; drifted: string[] }[] }>(['host', 'list'])).hosts.find((host) => host.name === 'web1')?.drifted.includes('key') === true, {
+        timeoutMs: 20_000, everyMs: 250, what: 'drift of noun key to be seen',
+      });
       const plan = await fleet.reeve(['plan', '--on', 'web1', '--noun', 'key']);
       expect(plan.stdout).toMatch(/deploy/);
       expect((await fleet.reeve(['apply', '--on', 'web1', '--noun', 'key', '--yes'])).code).toBe(0);

@@ -13,13 +13,16 @@ export const bridge = { name: 'lxcbr0', address: '10.0.3.1', cidr: '10.0.3.1/24'
 /** What podman cannot unmount below /sys/kernel, where that is a mount itself, as nspawn makes it. */
 const BELOW_KERNEL = ['sys-kernel-debug.mount', 'sys-kernel-tracing.mount'] as const;
 
+/** Debian's podman looks for newer images at each boot; where a container goes away meanwhile, it fails, and the host is degraded. */
+const AUTO_UPDATE = ['podman-auto-update.service', 'podman-auto-update.timer'] as const;
+
 /**
  * Gives a running host what containers need in the lab and what belongs to no product: a bridge with DHCP from systemd-networkd (in the place of Debian's lxc-net, which
  * starts dnsmasq and filters), and what crun may not do on a machine without CAP_SYS_RESOURCE: it raises RLIMIT_MEMLOCK for a control group of its own.
  */
 export async function prepareContainers(host: LabHost): Promise<void> {
   await host.run(['systemctl', '--quiet', 'mask', '--now', 'lxc-net.service']);
-  await host.run(['systemctl', '--quiet', 'mask', '--now', ...BELOW_KERNEL]);
+  await host.run(['systemctl', '--quiet', 'mask', '--now', ...BELOW_KERNEL, ...AUTO_UPDATE]);
   await host.write('/etc/containers/containers.conf', '[containers]\ncgroups = "disabled"\n');
   await host.write('/etc/systemd/network/30-lxcbr0.netdev', `[NetDev]\nName=${bridge.name}\nKind=bridge\n`);
   await host.write('/etc/systemd/network/30-lxcbr0.network', `[Match]\nName=${bridge.name}\n[Network]\nAddress=${bridge.cidr}\nConfigureWithoutCarrier=yes\nDHCPServer=yes\n[DHCPServer]\nPoolOffset=200\nPoolSize=50\nEmitDNS=no\n`);

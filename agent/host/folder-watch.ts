@@ -1,0 +1,90 @@
+import { statSync, watch, type FSWatcher } from 'node:fs';
+import type { Logger } from '../../shared/kit/log.js';
+
+/** A folder in which files are touched. */
+export interface WatchedFolder<Part extends string> {
+  readonly folder: string;
+  /** Whether a file of this name matters; absent: all do. */
+  readonly matters?: (name: string) => boolean;
+  /** What is told of. */
+  readonly part: Part;
+}
+
+/** Tells of touched files. */
+export interface FolderWatch {
+  /** Looks which folders there are now: what came since the last look is watched from here on. */
+  look(): void;
+  close(): void;
+}
+
+/**
+ * Watches over folders, of which any may come and go. A folder that appears in another one that is watched is found at once when its name matters there; any
+ * other, and one that could not be watched, at the next look. Close it.
+ */
+export function watchFolders<Part extends string>(folders: readonly WatchedFolder<Part>[], onTouched: (part: Part) => void, log: Logger): FolderWatch {
+  const watched = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>();
+  const warned = new Set<string>();
+  const drop = (folder: string): void => {
+    watched.get(folder)?.watcher.close();
+    watched.delete(folder);
+  };
+  const warn = (error: unknown, folder: string): void => {
+    if (!warned.has(folder)) log.warn({ err: error, folder }, 'a folder cannot be watched; it is looked at every 5 minutes');
+    warned.add(folder);
+  };
+  const begin = ({ folder, matters, part }: WatchedFolder<Part>, identity: string): void => {
+    try {
+      const watcher = watch(folder, { persistent: false }, (_event, name) => {
+        if (name !== null && matters?.(name) === false) return;
+        look();
+        onTouched(part);
+      });
+      watcher.on('error', (error) => {
+        warn(error, folder);
+        drop(folder);
+      });
+      watched.set(folder, { identity, watcher });
+      warned.delete(folder);
+    } catch (error) {
+      // Who makes a folder may open it to others a moment later: that touches it once more.
+      if (!isDenied(error)) warn(error, folder);
+    }
+  };
+  const look = (): void => {
+    for (const row of folders) {
+      const identity = identityOf(row.folder);
+      if (identity === watched.get(row.folder)?.identity) continue;
+      drop(row.folder);
+      if (identity !== undefined) begin(row, identity);
+    }
+  };
+  look();
+  return {
+    look,
+    close() {
+      for (const folder of [...watched.keys()]) drop(folder);
+    },
+  };
+}
+
+/** Tells a folder from the one that was there before it: inode numbers are given again. Undefined: there is none, or it is not to be seen. */
+function identityOf(folder: string): string | undefined {
+  return unlessDenied(() => {
+    const stat = statSync(folder, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? undefined : [stat.dev, stat.ino, stat.birthtimeNs].join(':');
+  });
+}
+
+/** What another account may not look into is as good as not there. */
+export function unlessDenied<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (isDenied(error)) return undefined;
+    throw error;
+  }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EACCES';
+}
