@@ -6,6 +6,15 @@ test('no file is longer than 400 lines', () => {
   expect(long, 'split it where it has two jobs').toEqual([]);
 });
 
+test('the top has its folders and the few files that every repository has', () => {
+  const found = [...new Set(projectFiles().map((file) => file.replace(/\/.*/, '/')))].sort();
+  const wanted = [
+    '.ci/', '.gitignore', '.npmrc', 'LICENSE', 'README.md', 'agent/', 'coordinator/', 'docs/', 'eslint.config.js', 'native/', 'package-lock.json', 'package.json', 'packaging/', 'proto/',
+    'shared/', 'test/', 'tsconfig.json', 'vitest.config.ts',
+  ];
+  expect(found, 'what was fetched or built stays out').toEqual(wanted);
+});
+
 test('no file is named after a heap of things (the helper, in the singular, is reeve-privd)', () => {
   expect(projectFiles('.ts').filter((file) => /(?:^|\/)(?:utils?|helpers|common|misc)(?:\.|\/)/.test(file)), 'name it after what it holds').toEqual([]);
 });
