@@ -139,7 +139,7 @@ describe.skipIf(!hosts.ok)('a change that could lock everybody out', () => {
     // The three minutes that the checks may take, cut short: as a deadline that has passed.
     await shell(`sed -i 's/^deadline_boot_ms=.*/deadline_boot_ms=1/' ${STATE}/pending/key`);
     await until(async () => (await dropIn()) === '', { timeoutMs: 10_000, what: 'the change to be taken back' });
-    await until(async () => (await reverted()).some(({ reason }) => reason === 'it was interrupted before it was complete'), { timeoutMs: 5_000, what: 'it to be told' });
+    await until(async () => (await reverted()).some(({ reason }) => reason === 'it was interrupted before it was complete'), { timeoutMs: 30_000, what: 'it to be told' });
     expect(await lets()).toEqual([true, false]);
   });
 

@@ -135,7 +135,7 @@ describe.skipIf(!hosts.ok)('telling sshd of managed key files', () => {
       expect((await confirm(operation)).code, 'it is repeatable').toBe('OK');
       expect(await state()).toMatchObject({ dropIn: 'confirmed' });
       expect(replyOf('key.sshd', await set()).pending).toBe(false);
-      await until(async () => (await host.exec(['systemctl', 'is-active', 'reeve-deadman.service'])).stdout.trim() === 'inactive', { timeoutMs: 5_000, what: 'the dead-man service to end' });
+      await until(async () => (await host.exec(['systemctl', 'is-active', 'reeve-deadman.service'])).stdout.trim() === 'inactive', { timeoutMs: 30_000, what: 'the dead-man service to end' });
       expect(await leftOvers(host)).toBe('');
     });
 
@@ -146,7 +146,7 @@ describe.skipIf(!hosts.ok)('telling sshd of managed key files', () => {
       expect([await canLogIn(own), await canLogIn(managed)]).toEqual([false, true]);
       expect(await state()).toMatchObject({ dropIn: 'pending', exclusive: PROBE, path: ['/etc/ssh/reeve-keys.d/%u'] });
       await until(async () => (await host.read(DROP_IN)) === before, { timeoutMs: 15_000, what: 'the change to be taken back' });
-      await until(async () => canLogIn(own), { timeoutMs: 5_000, what: 'sshd to be told' });
+      await until(async () => canLogIn(own), { timeoutMs: 30_000, what: 'sshd to be told' });
       expect(await canLogIn(managed)).toBe(true);
       const { change, reverted } = replyOf('pending.get', await helper.call('pending.get', {}));
       expect(change).toEqual([]);

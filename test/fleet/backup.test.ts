@@ -76,7 +76,7 @@ describe('backup jobs of a fleet', () => {
     return { seen, end: seen.at(-1)?.ended, proof: seen.find(({ proof }) => proof)?.proof, plan: seen.find(({ plan }) => plan)?.plan };
   };
   const run = (name: string, more: object = {}) => ended(fleet.api.stream(backups, 'RunBackup', { name, ...more }, {}));
-  const running = (name: string): Promise<unknown> => until(() => fleet.office().backups.engine.active(idOf(name))?.view().progress?.phase === 'copying' && sim.copying.now > 0, { timeoutMs: 5_000, everyMs: 5, what: 'a copy' });
+  const running = (name: string): Promise<unknown> => until(() => fleet.office().backups.engine.active(idOf(name))?.view().progress?.phase === 'copying' && sim.copying.now > 0, { timeoutMs: 30_000, everyMs: 5, what: 'a copy' });
   /** Copies wait until the answered function is called. */
   const hold = (): (() => void) => {
     let release = (): void => undefined;
@@ -181,7 +181,7 @@ describe('backup jobs of a fleet', () => {
     const names = [await job(), await job({ source: 'web2' }), await job(), await job()];
     const release = hold();
     const all = names.map((name) => run(name));
-    await until(() => sim.copying.now === 2 && names.every((name) => fleet.office().backups.engine.active(idOf(name)) !== undefined), { timeoutMs: 5_000, everyMs: 5, what: 'two copies' });
+    await until(() => sim.copying.now === 2 && names.every((name) => fleet.office().backups.engine.active(idOf(name)) !== undefined), { timeoutMs: 30_000, everyMs: 5, what: 'two copies' });
     const waiting = names.filter((name) => fleet.office().backups.engine.active(idOf(name))?.view().progress?.phase === 'waiting');
     expect(waiting).toHaveLength(2);
     expect((await fleet.api.unary(backups, 'CancelBackup', { name: waiting[0] ?? '' }, deadline)).run).toMatchObject({ state: 'cancelled' });

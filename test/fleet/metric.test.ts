@@ -111,7 +111,7 @@ describe('the metrics listener', () => {
 
   it('goes on counting operations from where it was', async () => {
     for await (const event of fleet.api.stream(userService, 'AddUser', { selector: 'web1', user: { name: 'bob', kind: 'USER_KIND_HOME', shell: '/bin/bash' }, options: { mode: 'CHANGE_MODE_APPLY' } }, {})) expect(event.event).toBeDefined();
-    await until(async () => (await scrape()).text.includes('\nreeve_operations_total{outcome="ok"} 2\n'), { timeoutMs: 5_000, everyMs: 50, what: 'the second operation' });
+    await until(async () => (await scrape()).text.includes('\nreeve_operations_total{outcome="ok"} 2\n'), { timeoutMs: 30_000, everyMs: 50, what: 'the second operation' });
     expect((await scrape()).text).toContain('\nreeve_operations_total{outcome="ok"} 2\n');
   });
 

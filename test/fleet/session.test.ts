@@ -172,7 +172,7 @@ describe('a key', () => {
     expect(() => createSecureContext({ key: keyPem(newKey()), cert: good.certificate })).toThrow(/key values mismatch/);
     const open = channel(agent.port, good);
     await open.unary(statusService, 'GetStatus', {}, options);
-    await until(() => agent.firstCalls() > 1, { timeoutMs: 2_000, what: 'the call to be counted' });
+    await until(() => agent.firstCalls() > 1, { timeoutMs: 30_000, what: 'the call to be counted' });
     open.close();
   });
 });

@@ -112,7 +112,7 @@ describe.skipIf(process.getuid?.() !== 0)('pages that follow the fleet (as root,
       const again = await follow(web.port, cookie);
       streams.push(again);
       return again.status === 200;
-    }, { timeoutMs: 5_000, what: 'a place that was given back' });
+    }, { timeoutMs: 30_000, what: 'a place that was given back' });
     for (const stream of streams) stream.close();
   });
 
@@ -121,7 +121,7 @@ describe.skipIf(process.getuid?.() !== 0)('pages that follow the fleet (as root,
     await waitFor(() => stream.told.length > 0, 'the first event');
     const formToken = formTokenIn((await ask({ port: web.port, path: '/self', headers: [['Cookie', cookie]] })).body);
     await sendForm(web.port, '/logout', { form_token: formToken }, cookie);
-    await until(() => stream.ended(), { timeoutMs: 2_000, what: 'the stream to end' });
+    await until(() => stream.ended(), { timeoutMs: 5_000, what: 'the stream to end' });
     expect((await follow(web.port, cookie)).status).toBe(401);
   });
 

@@ -118,7 +118,7 @@ describe.skipIf(process.getuid?.() !== 0)('own keys on the status page (as root,
   it('that an operator has limited stay limited when they are added once more', async () => {
     const own = makePublicKey();
     await fleet.api.stream(keys, 'AddKey', { options: { mode: 'CHANGE_MODE_STAGE' }, person: 'grace', keys: [{ key: { type: own.type, blob: own.blob }, options: { from: ['192.0.2.0/24'] } }] }, {}).next();
-    await until(async () => (await keysOf('grace')).length === 1, { timeoutMs: 5_000, what: 'the key to be stored' });
+    await until(async () => (await keysOf('grace')).length === 1, { timeoutMs: 30_000, what: 'the key to be stored' });
     expect((await add(`${own.text} again`)).status).toBe(303);
     const [key] = (await fleet.api.unary(keys, 'ListKey', { person: 'grace' }, options)).keys;
     expect(key?.options?.from).toEqual(['192.0.2.0/24']);
