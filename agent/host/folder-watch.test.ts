@@ -18,7 +18,15 @@ beforeEach(() => {
   chmodSync(above, 0o755);
   keys = join(above, 'keys');
   touched = [];
-  watching = watchFolders([{ folder: above, matters: (name) => name === 'keys', part: 'above' }, { folder: keys, matters: (name) => name !== 'other', part: 'keys' }], (part) => void touched.push(part), log);
+  watching = watchFolders(
+    [
+      { folder: above, matters: (name) => name === 'keys', part: 'above' },
+      { folder: above, matters: (name) => name === 'hold', part: 'hold' },
+      { folder: keys, matters: (name) => name !== 'other', part: 'keys' },
+    ],
+    (part) => void touched.push(part),
+    log,
+  );
 });
 afterEach(() => {
   watching.close();
@@ -44,6 +52,13 @@ it('so is one of the same name that takes its place', async () => {
     await told('keys', () => writeFileSync(join(keys, 'deploy'), 'a\n'));
     await told('above', () => rmSync(keys, { recursive: true }));
   }
+});
+
+it('two files of one folder may be two parts', async () => {
+  await told('hold', () => writeFileSync(join(above, 'hold'), 'a\n'));
+  expect(touched).not.toContain('above');
+  await told('above', () => mkdirSync(keys));
+  expect(touched).not.toContain('hold');
 });
 
 it('names that do not matter are not told', async () => {

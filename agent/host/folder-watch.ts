@@ -18,21 +18,22 @@ export interface FolderWatch {
 }
 
 /**
- * Watches over folders, of which any may come and go. A folder that appears in another one that is watched is found at once when its name matters there; any
- * other, and one that could not be watched, at the next look. Close it.
+ * Watches over folders, of which any may come and go; of one folder there may be several rows. A folder that appears in another one that is watched is found at
+ * once when its name matters there; any other, and one that could not be watched, at the next look. Close it.
  */
 export function watchFolders<Part extends string>(folders: readonly WatchedFolder<Part>[], onTouched: (part: Part) => void, log: Logger): FolderWatch {
-  const watched = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>();
+  const watched = new Map<WatchedFolder<Part>, { readonly identity: string; readonly watcher: FSWatcher }>();
   const warned = new Set<string>();
-  const drop = (folder: string): void => {
-    watched.get(folder)?.watcher.close();
-    watched.delete(folder);
+  const drop = (row: WatchedFolder<Part>): void => {
+    watched.get(row)?.watcher.close();
+    watched.delete(row);
   };
   const warn = (error: unknown, folder: string): void => {
     if (!warned.has(folder)) log.warn({ err: error, folder }, 'a folder cannot be watched; it is looked at every 5 minutes');
     warned.add(folder);
   };
-  const begin = ({ folder, matters, part }: WatchedFolder<Part>, identity: string): void => {
+  const begin = (row: WatchedFolder<Part>, identity: string): void => {
+    const { folder, matters, part } = row;
     try {
       const watcher = watch(folder, { persistent: false }, (_event, name) => {
         if (name !== null && matters?.(name) === false) return;
@@ -41,9 +42,9 @@ export function watchFolders<Part extends string>(folders: readonly WatchedFolde
       });
       watcher.on('error', (error) => {
         warn(error, folder);
-        drop(folder);
+        drop(row);
       });
-      watched.set(folder, { identity, watcher });
+      watched.set(row, { identity, watcher });
       warned.delete(folder);
     } catch (error) {
       // Who makes a folder may open it to others a moment later: that touches it once more.
@@ -53,8 +54,8 @@ export function watchFolders<Part extends string>(folders: readonly WatchedFolde
   const look = (): void => {
     for (const row of folders) {
       const identity = identityOf(row.folder);
-      if (identity === watched.get(row.folder)?.identity) continue;
-      drop(row.folder);
+      if (identity === watched.get(row)?.identity) continue;
+      drop(row);
       if (identity !== undefined) begin(row, identity);
     }
   };
@@ -62,7 +63,7 @@ export function watchFolders<Part extends string>(folders: readonly WatchedFolde
   return {
     look,
     close() {
-      for (const folder of [...watched.keys()]) drop(folder);
+      for (const row of [...watched.keys()]) drop(row);
     },
   };
 }

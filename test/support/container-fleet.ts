@@ -22,7 +22,8 @@ const AUTO_UPDATE = ['podman-auto-update.service', 'podman-auto-update.timer'] a
  */
 export async function prepareContainers(host: LabHost): Promise<void> {
   await host.run(['systemctl', '--quiet', 'mask', '--now', 'lxc-net.service']);
-  await host.run(['systemctl', '--quiet', 'mask', '--now', ...BELOW_KERNEL, ...AUTO_UPDATE]);
+  await host.run(['systemctl', '--quiet', 'mask', '--now', ...BELOW_KERNEL]);
+  await host.run(['systemctl', '--quiet', 'disable', '--now', ...AUTO_UPDATE]);
   await host.write('/etc/containers/containers.conf', '[containers]\ncgroups = "disabled"\n');
   await host.write('/etc/systemd/network/30-lxcbr0.netdev', `[NetDev]\nName=${bridge.name}\nKind=bridge\n`);
   await host.write('/etc/systemd/network/30-lxcbr0.network', `[Match]\nName=${bridge.name}\n[Network]\nAddress=${bridge.cidr}\nConfigureWithoutCarrier=yes\nDHCPServer=yes\n[DHCPServer]\nPoolOffset=200\nPoolSize=50\nEmitDNS=no\n`);
