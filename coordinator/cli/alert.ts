@@ -97,7 +97,7 @@ const route = defineCommand({
     who: { text: 'With add the name of a person who has a mail address, unless --webhook or --hook is given; with remove the number of the route', optional: true },
   },
   options: {
-    webhook: { kind: 'value', value: 'URL', text: 'With add: post to this URL' },
+    webhook: { kind: 'value', value: 'URL', text: 'With add: post to this URL; with - it is read from standard input or asked for, as arguments can be seen by others' },
     hook: { kind: 'value', value: 'NAME', text: 'With add: run this program of /etc/reeve/hooks.d' },
     kind,
     severity: { kind: 'value', value: 'WORD', choices: alertSeverities, text: 'With add: only what is at least so bad (default: info)' },
@@ -108,7 +108,7 @@ const route = defineCommand({
   examples: [
     { line: 'reeve alert route add ada', text: 'Mail to ada, of everything' },
     { line: 'reeve alert route add bob --kind backup-failed,backup-late --on site=ams', text: 'Mail to bob, of backups in Amsterdam' },
-    { line: 'reeve alert route add --webhook https://chat.example.org/hooks/reeve --severity error', text: 'Errors to a chat' },
+    { line: 'reeve alert route add --webhook - --severity error', text: 'Errors to a chat; its URL, which is a secret, from standard input' },
     { line: 'reeve alert route add --hook pager --kind host-lost --no-remind', text: 'Lost hosts to a program' },
     { line: 'reeve alert route list', text: 'Does what is wrong reach anybody?' },
     { line: 'reeve alert route remove 3', text: 'Route 3 is no more' },
@@ -129,6 +129,9 @@ const route = defineCommand({
   },
 });
 
+/** Most that is read for a URL, bytes. */
+const mostUrlBytes = 4096;
+
 /** What is given for a new route. */
 interface NewRoute {
   readonly who: string | undefined;
@@ -147,12 +150,19 @@ async function addRoute(context: Context, args: NewRoute): Promise<number> {
   if (given.length > 1) throw fieldInvalid('who', who ?? '', 'nobody together with --webhook or --hook');
   const target = {
     ...(who === undefined ? {} : { person: parsePersonName(who) }),
-    ...(webhook === undefined ? {} : { webhook: parseWebhook(webhook) }),
+    ...(webhook === undefined ? {} : { webhook: parseWebhook(webhook === '-' ? await readUrl(context) : webhook) }),
     ...(hook === undefined ? {} : { hook: parseHookName(hook) }),
   };
   const request = { ...target, kinds: kindsOf(args.kind), severity: args.severity ?? '', selector: selectorText(args.on), noRemind: args['no-remind'] };
   const response = await (await context.api()).call(alertService, 'AddAlertRoute', request);
   return answer(context, response, () => renderRoute(context.terminal, response.route));
+}
+
+/** The URL of a webhook from standard input, or from the person at the terminal. Errors: FIELD_MISSING, LIMIT_EXCEEDED. */
+async function readUrl({ terminal, json, signal }: Context): Promise<string> {
+  const typed = !json && terminal.interactive ? await terminal.askSecret('URL of the webhook: ', signal) : await terminal.input(mostUrlBytes);
+  if (typed === undefined) throw fieldMissing('standard input', 'nobody can be asked here; the URL of the webhook comes from a pipe or a file');
+  return typed.trim();
 }
 
 const test = defineCommand({

@@ -47,7 +47,7 @@ describe('where alerts go', () => {
   it('is shown without what may be secret', () => {
     expect(webhookOrigin('https://chat.example.org:8443/hooks/topsecret?a=b')).toBe('https://chat.example.org:8443/…');
     expect(webhookOrigin('https://ada:topsecret@example.org/x')).toBe('https://example.org/…');
-    for (const text of ['ftp://ada:topsecret@example.org/topsecret', 'https://ada:topsecret@example.org/']) {
+    for (const text of ['ftp://ada:topsecret@example.org/topsecret', 'https://ada:topsecret@example.org/', 'https://example.org/topsecret and more', `https://example.org/${'topsecret'.repeat(200)}`]) {
       try {
         parseWebhook(text);
         expect.unreachable();

@@ -94,9 +94,10 @@ export function parseHookName(text: string): string {
 /** The URL of a webhook in its canonical form: https, or http to a loopback address; no user, no fragment. Errors: FIELD_INVALID, FIELD_MISSING. */
 export function parseWebhook(text: string): string {
   const rule = 'an https URL, or http to 127.0.0.1 or [::1]; without user and fragment, at most 1000 printable characters';
-  parsePattern('webhook', text, /^[!-~]{1,1000}$/, rule);
-  // What the rule refuses is not shown: the path of such a URL is often a secret.
+  if (text === '') throw fieldMissing('webhook', rule);
+  // What is refused is not shown: the path of such a URL is often a secret.
   const refused = (): Error => fieldInvalid('webhook', webhookOrigin(text), rule);
+  if (!/^[!-~]{1,1000}$/.test(text)) throw refused();
   let parts: URL;
   try {
     parts = new URL(text);
