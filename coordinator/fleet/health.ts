@@ -71,14 +71,17 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     health.push({ code: 'VHOST_PARKED', title, severity: row.servesBefore ? 'warning' : 'error', text: row.problem, since: row.sinceMs, hostName: host.name });
   }
   const holdsOf = holdLookup(world, fleet);
+  const owedNouns = new Map<string, string[]>();
+  for (const { hostId, noun } of owed) owedNouns.set(hostId, [...(owedNouns.get(hostId) ?? []), noun]);
   for (const host of hosts.values()) {
-    for (const hold of holdsOf(host.id)) health.push(holdHealth(host, hold, owed.filter((row) => row.hostId === host.id).map((row) => row.noun)));
+    for (const hold of holdsOf(host.id)) health.push(holdHealth(host, hold, owedNouns.get(host.id) ?? []));
   }
+  const parkedHosts = new Set(parked.map(({ hostId }) => hostId));
   for (const row of owed) {
     const host = hosts.get(row.hostId);
     if (host === undefined || host.state !== 'joined' || lost.has(row.hostId)) continue;
     if (holdOn(holdsOf(row.hostId), row.noun) !== undefined) continue;
-    if (row.noun === 'vhost' && parked.some(({ hostId }) => hostId === row.hostId)) continue;
+    if (row.noun === 'vhost' && parkedHosts.has(row.hostId)) continue;
     health.push({ code: 'PENDING', title: `noun ${row.noun} is not applied`, severity: 'warning', text: row.reason === '' ? 'reeve apply' : row.reason, since: row.sinceMs, hostName: host.name });
   }
   for (const row of listDrift(db)) {
@@ -97,8 +100,8 @@ export function fleetHealth(world: World, fleet: Fleet, about: readonly HostRow[
     const problem = backupProblem(backupFacts(db, job), now);
     if (problem !== undefined) health.push({ ...problem, hostName: source.name });
   }
-  const rank = (item: Health): string => `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}`;
-  return health.sort((a, b) => (rank(a) < rank(b) ? -1 : 1)).slice(0, most);
+  const ranked = health.map((item) => ({ item, rank: `${item.severity === 'error' ? '0' : '1'} ${item.hostName} ${item.code}` }));
+  return ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1)).slice(0, most).map(({ item }) => item);
 }
 
 function holdHealth(host: HostRow, hold: Hold, owed: readonly string[]): Health {

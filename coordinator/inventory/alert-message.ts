@@ -1,6 +1,7 @@
 import type { AlertRow, ItemKind, ItemRow, MessageRow } from '../desired/alert.js';
-import { getAlert } from './alert.js';
+import { alertFromSql, type AlertSql } from './alert.js';
 import type { Database } from './database.js';
+import { statement } from './statement.js';
 
 interface ItemSql {
   id: number;
@@ -49,12 +50,12 @@ export function listItems(db: Database): ItemRow[] {
 
 /** Something is to be told. */
 export function addItem(db: Database, item: Pick<ItemRow, 'alertId' | 'routeId' | 'what' | 'owedAtMs'>): void {
-  db.prepare('INSERT INTO alert_item (alert_id, route_id, what, owed_at_ms) VALUES (@alertId, @routeId, @what, @owedAtMs)').run(item);
+  statement(db, 'INSERT INTO alert_item (alert_id, route_id, what, owed_at_ms) VALUES (@alertId, @routeId, @what, @owedAtMs)').run(item);
 }
 
 /** Something is not to be told any more. */
 export function dropItem(db: Database, id: number): void {
-  db.prepare('DELETE FROM alert_item WHERE id = ?').run(id);
+  statement(db, 'DELETE FROM alert_item WHERE id = ?').run(id);
 }
 
 /** Puts all that waits on a route into a new message; answers how many it has. */
@@ -82,12 +83,14 @@ export function owedMessages(db: Database): MessageRow[] {
 
 /** What a message tells, with the message that told the opening of each; in the order in which it was owed. */
 export function messageItems(db: Database, messageId: string): { readonly what: ItemKind; readonly alert: AlertRow; readonly openedIn: string | undefined }[] {
-  const rows = db.prepare('SELECT what, alert_id, route_id FROM alert_item WHERE message_id = ? ORDER BY id').all(messageId) as { what: ItemKind; alert_id: number; route_id: number }[];
-  return rows.flatMap(({ what, alert_id, route_id }) => {
-    const alert = getAlert(db, alert_id);
-    const openedIn = db.prepare(`SELECT message_id FROM alert_item WHERE alert_id = ? AND route_id = ? AND what = 'open'`).pluck().get(alert_id, route_id) as string | null | undefined;
-    return alert === undefined ? [] : [{ what, alert, openedIn: openedIn ?? undefined }];
-  });
+  const rows = db
+    .prepare(
+      `SELECT alert.*, item.what, opening.message_id AS opened_in FROM alert_item AS item JOIN alert ON alert.id = item.alert_id
+       LEFT JOIN alert_item AS opening ON opening.alert_id = item.alert_id AND opening.route_id = item.route_id AND opening.what = 'open'
+       WHERE item.message_id = ? ORDER BY item.id`,
+    )
+    .all(messageId) as (AlertSql & { what: ItemKind; opened_in: string | null })[];
+  return rows.map((row) => ({ what: row.what, alert: alertFromSql(row), openedIn: row.opened_in ?? undefined }));
 }
 
 /** A message is about to be sent; the next try is not before `nextAtMs`. */

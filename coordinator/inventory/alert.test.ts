@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Cause, RouteRow } from '../desired/alert.js';
-import { endAlert, endedToTell, getAlert, listAlerts, openAlert, openAlerts, tidyAlerts, toldCounts, updateAlert } from './alert.js';
+import type { AlertRow, Cause, RouteRow } from '../desired/alert.js';
+import { endAlert, endedToTell, listAlerts, openAlert, openAlerts, tidyAlerts, toldCounts, updateAlert } from './alert.js';
 import { addBoot, lastBoots, rebootsSince, tidyBoots } from './alert-boot.js';
 import { addItem, addMessage, beginAttempt, dropItem, lastMessageAt, listItems, messageItems, noteFailed, noteSent, owedMessages, waitingRoutes } from './alert-message.js';
 import { addMute, findMute, listMutes, removeMute } from './alert-mute.js';
@@ -14,6 +14,8 @@ const message = (index: number): string => `01936f3e-8c2a-7c4e-9a3c-${String(ind
 const day = 86_400_000;
 const cause: Cause & { sinceMs: number } = { kind: 'disk', hostId: web1, subject: '/', severity: 'warning', title: '/ will be full soon', text: 'df', sinceMs: 5, folded: [] };
 const route: Omit<RouteRow, 'id'> = { target: { way: 'mail', person: 'ada' }, kinds: ['disk'], severity: 'warning', selector: 'site=ams', remind: true, by: 'root', addedAtMs: 1 };
+
+const getAlert = (db: Database, id: number): AlertRow | undefined => listAlerts(db, { ended: true }).find((alert) => alert.id === id);
 
 function inventory(): Database {
   const db = openDatabase(':memory:');

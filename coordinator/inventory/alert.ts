@@ -1,8 +1,10 @@
 import type { AlertKind, AlertSeverity } from '../../shared/model/alert.js';
 import type { AlertRow, Cause } from '../desired/alert.js';
 import type { Database } from './database.js';
+import { statement } from './statement.js';
 
-interface Sql {
+/** A row of the table. */
+export interface AlertSql {
   id: number;
   kind: AlertKind;
   host_id: string | null;
@@ -16,7 +18,8 @@ interface Sql {
   folded: string;
 }
 
-const fromSql = (row: Sql): AlertRow => ({
+/** An alert of its row. */
+export const alertFromSql = (row: AlertSql): AlertRow => ({
   id: row.id,
   kind: row.kind,
   hostId: row.host_id ?? undefined,
@@ -40,29 +43,28 @@ const keptMs = 30 * 86_400_000;
 
 /** Opens an alert; answers its id. The schema lets a cause have one that is open. */
 export function openAlert(db: Database, cause: Cause & { readonly sinceMs: number }, now: number): number {
-  const { lastInsertRowid } = db
-    .prepare('INSERT INTO alert (kind, host_id, subject, severity, title, text, since_ms, opened_at_ms, folded) VALUES (@kind, @hostId, @subject, @severity, @title, @text, @sinceMs, @now, @folded)')
-    .run({
-      kind: cause.kind, hostId: cause.hostId ?? null, subject: cause.subject, severity: cause.severity, sinceMs: cause.sinceMs, now,
-      title: cut(cause.title, mostAlertText.title), text: cut(cause.text, mostAlertText.text), folded: JSON.stringify(cause.folded),
-    });
+  const insert = statement(db, 'INSERT INTO alert (kind, host_id, subject, severity, title, text, since_ms, opened_at_ms, folded) VALUES (@kind, @hostId, @subject, @severity, @title, @text, @sinceMs, @now, @folded)');
+  const { lastInsertRowid } = insert.run({
+    kind: cause.kind, hostId: cause.hostId ?? null, subject: cause.subject, severity: cause.severity, sinceMs: cause.sinceMs, now,
+    title: cut(cause.title, mostAlertText.title), text: cut(cause.text, mostAlertText.text), folded: JSON.stringify(cause.folded),
+  });
   return Number(lastInsertRowid);
 }
 
 /** Stores how the cause of an open alert is now. */
 export function updateAlert(db: Database, id: number, cause: Pick<Cause, 'severity' | 'title' | 'text' | 'folded'>): void {
   const { severity, folded } = cause;
-  db.prepare('UPDATE alert SET severity = ?, title = ?, text = ?, folded = ? WHERE id = ?').run(severity, cut(cause.title, mostAlertText.title), cut(cause.text, mostAlertText.text), JSON.stringify(folded), id);
+  statement(db, 'UPDATE alert SET severity = ?, title = ?, text = ?, folded = ? WHERE id = ?').run(severity, cut(cause.title, mostAlertText.title), cut(cause.text, mostAlertText.text), JSON.stringify(folded), id);
 }
 
 /** Ends an alert. */
 export function endAlert(db: Database, id: number, now: number): void {
-  db.prepare('UPDATE alert SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL').run(now, id);
+  statement(db, 'UPDATE alert SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL').run(now, id);
 }
 
 /** The alerts that are open. */
 export function openAlerts(db: Database): AlertRow[] {
-  return (db.prepare('SELECT * FROM alert WHERE ended_at_ms IS NULL ORDER BY id').all() as Sql[]).map(fromSql);
+  return (db.prepare('SELECT * FROM alert WHERE ended_at_ms IS NULL ORDER BY id').all() as AlertSql[]).map(alertFromSql);
 }
 
 /** Alerts that are over and of which somebody has heard, or may have, that does not know yet. */
@@ -73,14 +75,8 @@ export function endedToTell(db: Database): AlertRow[] {
        WHERE ended_at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM alert_item AS ending WHERE ending.alert_id = alert.id AND ending.route_id = opening.route_id AND ending.what = 'end')
        ORDER BY alert.id`,
     )
-    .all() as Sql[];
-  return rows.map(fromSql);
-}
-
-/** An alert by id; undefined: there is none. */
-export function getAlert(db: Database, id: number): AlertRow | undefined {
-  const row = db.prepare('SELECT * FROM alert WHERE id = ?').get(id) as Sql | undefined;
-  return row === undefined ? undefined : fromSql(row);
+    .all() as AlertSql[];
+  return rows.map(alertFromSql);
 }
 
 /** The alerts of a list: open ones first, worst first, then the latest first. */
@@ -90,8 +86,8 @@ export function listAlerts(db: Database, of: { readonly ended: boolean }): Alert
       `SELECT * FROM alert WHERE ended_at_ms IS NULL OR ?
        ORDER BY ended_at_ms IS NOT NULL, CASE WHEN ended_at_ms IS NOT NULL THEN 0 WHEN severity = 'error' THEN 0 WHEN severity = 'warning' THEN 1 ELSE 2 END, ifnull(ended_at_ms, opened_at_ms) DESC, id DESC`,
     )
-    .all(of.ended ? 1 : 0) as Sql[];
-  return rows.map(fromSql);
+    .all(of.ended ? 1 : 0) as AlertSql[];
+  return rows.map(alertFromSql);
 }
 
 /** By how many routes the opening of each of these alerts was told. */

@@ -12,6 +12,7 @@ import { forgetBackups } from './backup-forget.js';
 import { forgetCerts } from './cert-forget.js';
 import { forgetContainers } from './container-forget.js';
 import { forgetNat } from './nat-forget.js';
+import { statement } from './statement.js';
 import { forgetVhosts } from './vhost-forget.js';
 import { voidTokens } from './token.js';
 
@@ -96,7 +97,7 @@ export function joinedIds(db: Database): string[] {
 
 /** A host by id; undefined when there is none. */
 export function getHost(db: Database, id: string): HostRow | undefined {
-  const row = db.prepare('SELECT * FROM host WHERE id = ?').get(id) as Sql | undefined;
+  const row = statement(db, 'SELECT * FROM host WHERE id = ?').get(id) as Sql | undefined;
   return row === undefined ? undefined : fromSql(row);
 }
 

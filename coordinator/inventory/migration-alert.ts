@@ -81,3 +81,8 @@ export const alertTables = `
     PRIMARY KEY (host_id, boot_id)
   ) STRICT, WITHOUT ROWID;
   `;
+
+/** What is told of an alert is looked up by the alert, and goes with it: without this each of ten thousand looked through all of them. */
+export const alertIndexes = `
+  CREATE INDEX alert_item_alert ON alert_item (alert_id, route_id);
+  `;

@@ -1,4 +1,4 @@
-import { alertTables } from './migration-alert.js';
+import { alertIndexes, alertTables } from './migration-alert.js';
 import { backupTables } from './migration-backup.js';
 import { certTables } from './migration-cert.js';
 import { containerTables } from './migration-container.js';
@@ -273,4 +273,5 @@ export const migrations: readonly string[] = [
   webLoginTables,
   alertTables,
   metricTables,
+  alertIndexes,
 ];

@@ -32,10 +32,10 @@ describe.skipIf(!hosts.ok)('secrets of taking a machine in', () => {
   async function watched(host: LabHost, secret: string, work: () => Promise<void>): Promise<void> {
     const both = [fleet.hub, host];
     for (const one of both) await setNeedles(one, [Buffer.from(secret), Buffer.from('reeve1_A')]);
-    const watches = both.map((one) => watchProcesses(one, program));
+    const watches = await Promise.all(both.map((one) => watchProcesses(one, program)));
     await work();
-    for (const end of watches) {
-      const lines = (await end()).join('\n');
+    for (const watch of watches) {
+      const lines = (await watch.end()).join('\n');
       expect(Number(/^rounds (\d+)$/m.exec(lines)?.[1])).toBeGreaterThan(50);
       expect(lines).not.toMatch(/^hit /m);
     }

@@ -1,5 +1,6 @@
 /* Looks for secrets where other users of a machine could see them.
- * scan processes NEEDLES   reads cmdline and environ of all processes again and again until its input ends; prints "rounds N" and a "hit PID FILE" line for each find
+ * scan processes NEEDLES   reads cmdline and environ of all processes again and again until its input ends; prints "watching" after the first time, a "hit PID FILE" line for each find,
+ *                          and "rounds N" at the end
  * scan files NEEDLES DIR...   reads all regular files below the folders but NEEDLES; prints "files N" and "hit PATH"
  * NEEDLES is a file of lines in hex. Processes whose own program is this one are left out. */
 #define _GNU_SOURCE
@@ -78,7 +79,7 @@ static int processes(void) {
       look(e->d_name, "environ", self);
     }
     if (proc) closedir(proc);
-    rounds++;
+    if (rounds++ == 0) puts("watching");
   }
   printf("rounds %lu\n", rounds);
   return 0;

@@ -4,6 +4,7 @@ import type { LabHost } from '../lab/lab.js';
 import { installProgram } from '../support/abuse-program.js';
 import { keyForms, scanFiles, secretForms, setNeedles, watchProcesses } from '../support/abuse-secret.js';
 import { hosts, startFleet, type TestFleet } from '../support/fleet.js';
+import { until } from '../support/until.js';
 
 /** Every join token and every login token begins so, and every PEM or DER form of a private key of ours (PKCS 8, P-256) holds one of these. */
 const KIND = ['reeve1_A', 'reevelogin1_A', 'PRIVATE KEY-----', 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg'];
@@ -23,12 +24,12 @@ describe.skipIf(!hosts.ok)('join token, login token and private keys', () => {
   test('are found where they are not hidden, so that the next tests can fail', async () => {
     const host = fleet.host('web');
     await setNeedles(host, KIND.map((kind) => Buffer.from(kind)));
-    const end = watchProcesses(host, program);
-    await host.run(['/bin/sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do /bin/dd if=/dev/zero of=/dev/null bs=1M count=400 2>&1 >/dev/null; done', 'reeve1_Adecoy'], { timeoutMs: 60_000 });
-    await host.run(['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1M', 'count=2000'], { env: { DECOY: '-----BEGIN PRIVATE KEY-----' } });
-    const lines = await end();
-    expect(lines.join('\n')).toMatch(/^hit \/proc\/\d+\/cmdline /m);
-    expect(lines.join('\n')).toMatch(/^hit \/proc\/\d+\/environ /m);
+    const watch = await watchProcesses(host, program);
+    // Each is there until it was found.
+    const decoys = [host.spawn(['/bin/sh', '-c', 'read line', 'reeve1_Adecoy']), host.spawn(['/bin/cat'], { env: { DECOY: '-----BEGIN PRIVATE KEY-----' } })];
+    for (const part of ['cmdline', 'environ']) await until(() => new RegExp(`^hit /proc/\\d+/${part} `, 'm').test(watch.found()), { timeoutMs: 30_000, what: `a secret in a ${part} to be found` });
+    for (const decoy of decoys) decoy.stdin?.end();
+    expect((await watch.end()).at(-1)).toMatch(/^rounds \d+$/);
     const secret = Buffer.from('0123456789abcdef0123456789abcdef', 'hex');
     await host.write('/var/tmp/decoy', Buffer.concat([Buffer.alloc(9000), secret, Buffer.alloc(3)]));
     expect(await scanFiles(host, program, [secret])).toEqual(['/var/tmp/decoy']);
@@ -38,7 +39,7 @@ describe.skipIf(!hosts.ok)('join token, login token and private keys', () => {
   test('are never in arguments or environments, and on no disk but where they must be', async () => {
     const web = fleet.host('web');
     for (const host of both()) await setNeedles(host, KIND.map((kind) => Buffer.from(kind)));
-    const watches = both().map((host) => watchProcesses(host, program));
+    const watches = await Promise.all(both().map((host) => watchProcesses(host, program)));
     const started = performance.now();
     const invited = await fleet.reeve(['host', 'invite', 'web', '--policy', 'standard']);
     const token = /'(reeve1_[A-Za-z0-9_-]+)'/.exec(invited.stdout)?.[1] ?? '';
@@ -57,8 +58,8 @@ describe.skipIf(!hosts.ok)('join token, login token and private keys', () => {
     const loginToken = /'(reevelogin1_[A-Za-z0-9_-]+)'/.exec(login.stdout)?.[1] ?? '';
     for (const input of [login.stdout, 'reeve login </dev/null\n']) await fleet.hub.run(['runuser', '-u', 'ada', '--', 'env', 'HOME=/home/ada', '/bin/sh'], { input, timeoutMs: 60_000 });
     const seconds = (performance.now() - started) / 1000;
-    for (const end of watches) {
-      const lines = await end();
+    for (const watch of watches) {
+      const lines = await watch.end();
       const rounds = Number(/^rounds (\d+)$/m.exec(lines.join('\n'))?.[1]);
       console.info(`looked at every process ${String(rounds)} times in ${seconds.toFixed(1)} s: one look every ${(1000 * seconds / rounds).toFixed(1)} ms`);
       expect(rounds / seconds).toBeGreaterThan(50);

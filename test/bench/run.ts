@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { RUNTIME } from '../../packaging/native.js';
 import { bundlePrograms } from '../support/bench-bundle.js';
 import { startProgram } from '../support/bench-process.js';
+import { benchAlert } from './alert.js';
 import { benchInstalled, installedBenches } from './installed.js';
 import { benchKey } from './key.js';
 import { benchMetric } from './metric.js';
@@ -18,7 +19,7 @@ import type { SimulatedRequest } from './simulated.js';
 
 const root = join(import.meta.dirname, '../..');
 const simulatedBenches = ['no-op', 'apply', 'enrol', 'connect'];
-const known = [...simulatedBenches, 'key', 'metric', 'web', ...installedBenches];
+const known = [...simulatedBenches, 'key', 'metric', 'alert', 'web', ...installedBenches];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: known }, agents: { type: 'string', default: '200' } } });
@@ -37,6 +38,7 @@ async function main(): Promise<number> {
   if (simulated.length > 0) tell(await benchSimulated(simulated, Number(values.agents)));
   if (values.only.includes('key')) tell(await benchProgram(benchKey));
   if (values.only.includes('metric')) tell(await benchProgram(benchMetric));
+  if (values.only.includes('alert')) tell(await benchProgram(benchAlert));
   if (values.only.includes('web')) tell(await benchProgram(benchWeb));
   for (const skip of await benchInstalled(installedBenches.filter((name) => values.only.includes(name)), tell)) {
     skipped.push(skip);

@@ -1,10 +1,19 @@
 import { createPrivateKey } from 'node:crypto';
-import { text } from 'node:stream/consumers';
+import { once } from 'node:events';
 import { expect } from 'vitest';
 import type { LabHost } from '../lab/lab.js';
+import { until } from './until.js';
 
 const NEEDLES = '/usr/local/lib/abuse/needles';
 const FOLDERS = ['/etc', '/home', '/root', '/srv', '/usr/local', '/var', '/opt', '/run', '/tmp', '/dev/shm'];
+
+/** Processes of a host that are watched. */
+export interface ProcessWatch {
+  /** What was found so far: a line each. */
+  found(): string;
+  /** Ends it and gives its lines. */
+  end(): Promise<string[]>;
+}
 
 /** Everything that would give a private key away: its PEM lines, its number raw, in hex and in both kinds of base 64. */
 export function keyForms(pem: string): Buffer[] {
@@ -24,13 +33,20 @@ export async function setNeedles(host: LabHost, needles: readonly Buffer[]): Pro
   await host.write(NEEDLES, `${needles.map((needle) => needle.toString('hex')).join('\n')}\n`, 0o600);
 }
 
-/** Watches arguments and environments of all processes of a host, by test/abuse/scan.c; the result ends it and gives its lines. */
-export function watchProcesses(host: LabHost, program: string): () => Promise<string[]> {
+/** Watches arguments and environments of all processes of a host, by test/abuse/scan.c; resolves when it does. */
+export async function watchProcesses(host: LabHost, program: string): Promise<ProcessWatch> {
   const child = host.spawn([program, 'processes', NEEDLES]);
-  const out = child.stdout === null ? Promise.resolve('') : text(child.stdout);
-  return async () => {
-    child.stdin?.end();
-    return (await out).trim().split('\n');
+  let out = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => (out += part));
+  const ended = once(child, 'close');
+  await until(() => out.includes('watching\n'), { timeoutMs: 30_000, what: 'the processes to be watched' });
+  return {
+    found: () => out,
+    async end() {
+      child.stdin?.end();
+      await ended;
+      return out.trim().split('\n');
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 
 /** The programs a bench is made of, by the first file of each. */
-export const programs = ['test/bench/simulated.ts', 'test/support/bench-agents.ts', 'test/support/bench-bare.ts', 'test/support/bench-join.ts', 'test/support/bench-key.ts', 'test/support/bench-metric.ts', 'test/support/bench-web.ts', 'test/support/bench-web-page.ts'] as const;
+export const programs = ['test/bench/simulated.ts', 'test/support/bench-agents.ts', 'test/support/bench-alert.ts', 'test/support/bench-bare.ts', 'test/support/bench-join.ts', 'test/support/bench-key.ts', 'test/support/bench-metric.ts', 'test/support/bench-web.ts', 'test/support/bench-web-page.ts'] as const;
 
 /** The runtime's file name beside the bundles. */
 export const runtimeFile = 'node';
