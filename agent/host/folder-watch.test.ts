@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -59,6 +59,22 @@ it('two files of one folder may be two parts', async () => {
   expect(touched).not.toContain('above');
   await told('above', () => mkdirSync(keys));
   expect(touched).not.toContain('hold');
+});
+
+it('what is no folder, and a link that leads to itself, are none until there is one', async () => {
+  await told('above', () => symlinkSync('keys', keys));
+  await told('above', () => unlinkSync(keys));
+  await told('above', () => mkdirSync(keys));
+  await told('keys', () => writeFileSync(join(keys, 'deploy'), 'a\n'));
+});
+
+it('nothing is watched any more once it is closed, whoever looks', async () => {
+  watching.close();
+  watching.look();
+  const other = watchFolders([{ folder: above, part: 'other' as const }], (part) => void touched.push(part), log);
+  await told('other', () => mkdirSync(keys));
+  other.close();
+  expect(new Set(touched)).toEqual(new Set(['other']));
 });
 
 it('names that do not matter are not told', async () => {

@@ -51,7 +51,9 @@ export function watchFolders<Part extends string>(folders: readonly WatchedFolde
       if (!isDenied(error)) warn(error, folder);
     }
   };
+  let closed = false;
   const look = (): void => {
+    if (closed) return;
     for (const row of folders) {
       const identity = identityOf(row.folder);
       if (identity === watched.get(row)?.identity) continue;
@@ -63,29 +65,23 @@ export function watchFolders<Part extends string>(folders: readonly WatchedFolde
   return {
     look,
     close() {
+      closed = true;
       for (const row of [...watched.keys()]) drop(row);
     },
   };
 }
 
-/** Tells a folder from the one that was there before it: inode numbers are given again. Undefined: there is none, or it is not to be seen. */
+/** Tells a folder from the one that was there before it: inode numbers are given again. Undefined: there is none, or it is not to be seen; a link that leads nowhere is none. */
 function identityOf(folder: string): string | undefined {
-  return unlessDenied(() => {
-    const stat = statSync(folder, { bigint: true, throwIfNoEntry: false });
-    return stat === undefined ? undefined : [stat.dev, stat.ino, stat.birthtimeNs].join(':');
-  });
-}
-
-/** What another account may not look into is as good as not there. */
-export function unlessDenied<T>(look: () => T): T | undefined {
   try {
-    return look();
-  } catch (error) {
-    if (isDenied(error)) return undefined;
-    throw error;
+    const stat = statSync(folder, { bigint: true });
+    return [stat.dev, stat.ino, stat.birthtimeNs].join(':');
+  } catch {
+    return undefined;
   }
 }
 
-function isDenied(error: unknown): boolean {
+/** Whether an error says that another account may not look there. */
+export function isDenied(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EACCES';
 }

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { unlessDenied, type WatchedFolder } from './folder-watch.js';
+import { isDenied, type WatchedFolder } from './folder-watch.js';
 
 /** Where a web server's sites are. */
 export interface SiteFolders {
@@ -28,4 +28,14 @@ export function siteWatches({ engine }: SiteFolders): readonly WatchedFolder<'vh
     { folder: join(engine, ours, current), part: 'vhost' },
     { folder: join(engine, included.folder), matters: only(included.file), part: 'vhost' },
   ];
+}
+
+/** What another account may not look into is as good as not there. */
+function unlessDenied<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (isDenied(error)) return undefined;
+    throw error;
+  }
 }
