@@ -34,3 +34,6 @@ export const agentAccount = 'reeve-agent';
 
 /** The helper's own program, which can also check a policy. */
 export const helperProgram = '/usr/lib/reeve-agent/current/reeve-privd';
+
+/** Folder of the key files that the helper manages, below that of sshd. */
+export const keyFolder = '/etc/ssh/reeve-keys.d';

@@ -7,11 +7,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openJob, parseFields, type JobEvent } from './job.js';
 import { frameOf } from '../../native/job/testing/talk.js';
 
-/** A frame as reeve-job writes it. */
-function frame(kind: number, payload: Buffer | string): Buffer {
-  return frameOf(kind, Buffer.from(payload));
-}
-
 let folder: string;
 let path: string;
 let close: () => void;
@@ -44,7 +39,7 @@ async function heard(events: AsyncIterable<JobEvent>): Promise<JobEvent[]> {
 
 describe('a job', () => {
   it('gives bytes and events however its frames are cut', async () => {
-    const frames = Buffer.concat([frame(3, 'sandbox=full\0'), frame(1, 'abc'), frame(4, 'files=1\0bytes=2\0'), frame(1, ''), frame(1, 'def'), frame(5, 'kind=failed\0path=/a\nb\0'), frame(2, ''), frame(7, 'out'), frame(8, 'ok=1\0')]);
+    const frames = Buffer.concat([frameOf(3, 'sandbox=full\0'), frameOf(1, 'abc'), frameOf(4, 'files=1\0bytes=2\0'), frameOf(1, ''), frameOf(1, 'def'), frameOf(5, 'kind=failed\0path=/a\nb\0'), frameOf(2, ''), frameOf(7, 'out'), frameOf(8, 'ok=1\0')]);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 40 }), async (cuts) => {
         said = new Promise((resolve) => {
@@ -82,7 +77,7 @@ describe('a job', () => {
     const socket = await said;
     await job.input([Buffer.from('/a'), Buffer.from('/b')]);
     job.data.end('xyz');
-    const wanted = Buffer.concat([Buffer.from(ticket), frame(9, '/a\0/b\0'), frame(9, ''), frame(1, 'xyz'), frame(2, '')]);
+    const wanted = Buffer.concat([Buffer.from(ticket), frameOf(9, '/a\0/b\0'), frameOf(9, ''), frameOf(1, 'xyz'), frameOf(2, '')]);
     const chunks: Buffer[] = [];
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       chunks.push(chunk);
@@ -95,12 +90,12 @@ describe('a job', () => {
   it('is read no faster than its events are taken, and to its end', async () => {
     const job = await openJob(path, ticket);
     const socket = await said;
-    const row = frame(6, `path=${'x'.repeat(4000)}\0`);
+    const row = frameOf(6, `path=${'x'.repeat(4000)}\0`);
     const rows = 20_000;
     let written = 0;
     const writing = (async () => {
       for (; written < rows; written++) if (!socket.write(row)) await new Promise((resolve) => socket.once('drain', resolve));
-      socket.write(frame(8, 'ok=1\0'));
+      socket.write(frameOf(8, 'ok=1\0'));
     })();
     // Nobody has taken any: what is under way fills the socket and stays there.
     let before = -1;
@@ -116,14 +111,14 @@ describe('a job', () => {
 
   it('that goes without a result is an error', async () => {
     const job = await openJob(path, ticket);
-    (await said).end(frame(3, 'sandbox=full\0'));
+    (await said).end(frameOf(3, 'sandbox=full\0'));
     await expect(heard(job.events)).rejects.toThrow('ended without a word');
   });
 
   it.each([
     ['too long', Buffer.from('7fffffff01', 'hex')],
-    ['of no kind', frame(77, '')],
-    ['without an end of a field', frame(4, 'files=1')],
+    ['of no kind', frameOf(77, '')],
+    ['without an end of a field', frameOf(4, 'files=1')],
   ])('whose frame is %s is an error', async (_what, bytes) => {
     const job = await openJob(path, ticket);
     (await said).write(bytes);

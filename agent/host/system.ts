@@ -5,7 +5,7 @@ import { sha256 } from '../../shared/kit/digest.js';
 import { systemClock } from '../../shared/kit/clock.js';
 import type { Logger } from '../../shared/kit/log.js';
 import { policyMaxBytes } from '../../shared/gen/privd.js';
-import { agentAccount } from '../paths.js';
+import { agentAccount, keyFolder } from '../paths.js';
 import { createFactReader, readBootId } from './facts.js';
 import { readCapped, writeWhole } from './file.js';
 import { watchFolders, type FolderWatch, type WatchedFolder } from './folder-watch.js';
@@ -30,10 +30,10 @@ const accountFiles = ['passwd', 'shadow', 'group', 'gshadow'] as const;
 /** Accounts of Reeve's programs: the agent's and the coordinator's. */
 const reeveAccounts: readonly string[] = [agentAccount, 'reeved'];
 
-/** Folder of sshd, and what is in it of the keys that Reeve manages. */
-const sshFolder = '/etc/ssh';
+/** Folder of sshd, and that of its drop-ins. */
+const sshFolder = dirname(keyFolder);
+const dropInFolder = join(sshFolder, 'sshd_config.d');
 const certFolder = '/etc/ssl/reeve';
-const keyFolders = ['reeve-keys.d', 'sshd_config.d'] as const;
 
 /** The file by which sshd knows of the key files. */
 const dropInFile = '00-reeve-keys.conf';
@@ -180,8 +180,7 @@ function pathsOf(options: SystemHostOptions, part: HostPart): readonly string[] 
 
 /** The managed key files and the drop-in, with their folders. */
 function keyPaths(): readonly string[] {
-  const [files = '', config = ''] = keyFolders.map((name) => join(sshFolder, name));
-  return [files, ...namesIn(files).map((name) => join(files, name)), config, join(config, dropInFile)];
+  return [keyFolder, ...namesIn(keyFolder).map((name) => join(keyFolder, name)), dropInFolder, join(dropInFolder, dropInFile)];
 }
 
 /** The links to the managed certificates, and what they lead to. */
@@ -237,14 +236,13 @@ function stampOf(paths: readonly string[]): string {
 /** The folders of everything that a file tells of. Those of keys and certificates come with the first of them. */
 function watchedFolders({ policyPath, holdPath }: SystemHostOptions): readonly WatchedFolder<HostPart>[] {
   const among = (names: readonly string[]) => (name: string) => names.includes(name);
-  const [files = '', config = ''] = keyFolders.map((name) => join(sshFolder, name));
   return [
     { folder: '/etc', matters: among(accountFiles), part: 'accounts' },
     { folder: dirname(policyPath), matters: among([basename(policyPath)]), part: 'policy' },
     { folder: dirname(holdPath), matters: among([basename(holdPath)]), part: 'hold' },
-    { folder: sshFolder, matters: among(keyFolders), part: 'keys' },
-    { folder: files, part: 'keys' },
-    { folder: config, matters: among([dropInFile]), part: 'keys' },
+    { folder: sshFolder, matters: among([basename(keyFolder), basename(dropInFolder)]), part: 'keys' },
+    { folder: keyFolder, part: 'keys' },
+    { folder: dropInFolder, matters: among([dropInFile]), part: 'keys' },
     { folder: dirname(certFolder), matters: among([basename(certFolder)]), part: 'certs' },
     { folder: certFolder, part: 'certs' },
     { folder: unitFolder, matters: (name) => name.startsWith(containerUnit), part: 'container' },

@@ -4,6 +4,7 @@ import { sha256 } from '../../shared/kit/digest.js';
 import { formatKeyFile, type KeyFile, type SshdKeys } from '../../shared/model/key-file.js';
 import { noKeyOptions, parseKeyComment, parseKeyOptions, parsePublicKey, rsaBits, type KeyLine, type KeyOptions, type PublicKey } from '../../shared/model/key.js';
 import type { PasswdEntry, Helper } from '../host/host.js';
+import { keyFolder } from '../paths.js';
 import type { StoredManifest } from './store.js';
 
 /** A line of a file of a user's own. */
@@ -75,9 +76,6 @@ export interface ObservedKeys {
 
 /** Most accounts whose own files are looked at. */
 export const mostAccounts = 500;
-
-/** Folder of the managed files. */
-export const keyFolder = '/etc/ssh/reeve-keys.d';
 
 const dropIns: readonly SshdKeys['dropIn'][] = ['absent', 'pending', 'confirmed', 'altered'];
 

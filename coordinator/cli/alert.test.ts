@@ -25,6 +25,12 @@ it('the URL of a webhook comes from standard input, where nobody else sees it', 
   expect(coordinator.requests[0]?.request).toMatchObject({ severity: 'error' });
 });
 
+it('or from the person at the terminal, who is not shown what they type', async () => {
+  const shown = await runCaptured(coordinator.socket, ['alert', 'route', 'add', '--webhook', '-'], { answer: '', secret: url });
+  expect(shown).toMatchObject({ exit: 0, asked: ['URL of the webhook: '] });
+  expect(webhooks()).toEqual([url]);
+});
+
 it('or from the line, where it is no secret', async () => {
   expect((await add(undefined, url)).exit).toBe(0);
   expect(webhooks()).toEqual([url]);

@@ -27,16 +27,12 @@ const foreign = createTestFleet().host('web');
 const run = newId(Date.now());
 const wanted = ({ hostId, certificate }: AgentIdentity): Peer => ({ run, mark: 'ab'.repeat(32), peer: { host: hostId, key: keyFingerprint(new X509Certificate(certificate).publicKey) } });
 
-function frame(kind: number, payload: Buffer | string): Buffer {
-  return frameOf(kind, Buffer.from(payload));
-}
-
 /** Bytes as frames of data, of a few sizes. */
 function dataFrames(bytes: Buffer): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0, n = 0; at < bytes.length; n += 1) {
     const size = [1, 700, 16_384, 65_536][n % 4] ?? 1;
-    frames.push(frame(kinds.data, bytes.subarray(at, at + size)));
+    frames.push(frameOf(kinds.data, bytes.subarray(at, at + size)));
     at += size;
   }
   return Buffer.concat(frames);
@@ -157,16 +153,16 @@ describe('reeve-carry', () => {
     const [up, down] = [randomBytes(20_000_000), randomBytes(3_000_000)];
     one.socket.write(dataFrames(down));
     other.socket.write(dataFrames(up.subarray(0, 9_000_000)));
-    other.socket.write(frame(kinds.progress, 'files=1\0'));
+    other.socket.write(frameOf(kinds.progress, 'files=1\0'));
     other.socket.write(dataFrames(up.subarray(9_000_000)));
-    other.socket.write(frame(kinds.end, ''));
+    other.socket.write(frameOf(kinds.end, ''));
     await until(() => one.got.ended, { ...limits, what: 'all to come' });
     expect(one.got.digest()).toBe(createHash('sha256').update(up).digest('hex'));
     expect(other.got.ended).toBe(false);
-    one.socket.end(Buffer.concat([frame(kinds.end, ''), frame(kinds.result, 'ok=1\0published=1\0')]));
+    one.socket.end(Buffer.concat([frameOf(kinds.end, ''), frameOf(kinds.result, 'ok=1\0published=1\0')]));
     await until(() => other.got.ended, { ...limits, what: 'the other half to end' });
     expect(other.got.digest()).toBe(createHash('sha256').update(down).digest('hex'));
-    other.socket.end(frame(kinds.result, 'ok=1\0'));
+    other.socket.end(frameOf(kinds.result, 'ok=1\0'));
     expect(await one.over).toBeUndefined();
     expect(await other.over).toBeUndefined();
     expect(one.events.map(({ kind }) => kind)).toEqual(['result']);
@@ -175,7 +171,7 @@ describe('reeve-carry', () => {
 
   it('begins with what the agent had from the job already, wherever that is cut', async () => {
     const bytes = randomBytes(150_000);
-    const said = Buffer.concat([frame(kinds.progress, 'files=1\0'), dataFrames(bytes), frame(kinds.progress, 'files=2\0'), frame(kinds.end, ''), frame(kinds.result, 'ok=1\0')]);
+    const said = Buffer.concat([frameOf(kinds.progress, 'files=1\0'), dataFrames(bytes), frameOf(kinds.progress, 'files=2\0'), frameOf(kinds.end, ''), frameOf(kinds.result, 'ok=1\0')]);
     await fc.assert(fc.asyncProperty(fc.oneof(fc.integer({ min: 0, max: said.length }), fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 60 }).map((n) => said.length - n)), async (cut) => {
       const [near, far] = [portOf(store), portOf(web)];
       const [one, other] = [await play('store'), await play('web')];
@@ -193,7 +189,7 @@ describe('reeve-carry', () => {
   it.each([['another agent of the fleet', evil], ['an agent of another fleet', foreign]])('refuses %s on both ends; the job is as it was, and another connection is carried', async (_who, who) => {
     const [near, far, stranger] = [portOf(store), portOf(web), portOf(who)];
     const [one, other, strange] = [await play('store'), await play('web'), await play('evil')];
-    other.socket.write(Buffer.concat([frame(kinds.progress, 'files=1\0'), frame(kinds.data, 'kept')]));
+    other.socket.write(Buffer.concat([frameOf(kinds.progress, 'files=1\0'), frameOf(kinds.data, 'kept')]));
     const dialling = await meet(near, stranger);
     await Promise.all([
       expect(carry(one, dialling.near, near, wanted(web), 'server')).rejects.toThrow(),
@@ -230,7 +226,7 @@ describe('reeve-carry', () => {
     const carrying = carry(one, await waiting.connection, near, wanted(web), 'server');
     (far.connection).end('GET / HTTP/1.1\r\n\r\n');
     await expect(carrying).rejects.toThrow();
-    one.socket.end(frame(kinds.result, 'ok=0\0'));
+    one.socket.end(frameOf(kinds.result, 'ok=0\0'));
     expect(await one.over).toBeUndefined();
   });
 
@@ -247,11 +243,11 @@ describe('reeve-carry', () => {
 
   it('drops what comes for a job that has ended, so that the other side gets to its end', async () => {
     const { one, other } = await carried();
-    one.socket.end(frame(kinds.result, 'ok=0\0exit=11\0'));
+    one.socket.end(frameOf(kinds.result, 'ok=0\0exit=11\0'));
     expect(await one.over).toBeUndefined();
     other.socket.write(dataFrames(randomBytes(2_000_000)));
     await until(() => other.got.ended, { ...limits, what: 'the end' });
-    other.socket.end(frame(kinds.result, 'ok=0\0exit=12\0'));
+    other.socket.end(frameOf(kinds.result, 'ok=0\0exit=12\0'));
     expect(await other.over).toBeUndefined();
   });
 
@@ -266,7 +262,7 @@ describe('reeve-carry', () => {
     const [near, far, one] = [portOf(store), portOf(web), await play('dir', folder)];
     const met = await meet(near, far);
     await expect(carry(one, met.near, near, wanted(web), 'server')).rejects.toThrow(/EACCES|EISDIR/);
-    one.socket.end(frame(kinds.result, 'ok=1\0'));
+    one.socket.end(frameOf(kinds.result, 'ok=1\0'));
     expect(await one.over).toBeUndefined();
   });
 

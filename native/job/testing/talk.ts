@@ -41,11 +41,12 @@ export interface WorkOptions {
 }
 
 /** A frame, as both sides write it. */
-export function frameOf(kind: number, payload: Buffer): Buffer {
+export function frameOf(kind: number, payload: Buffer | string): Buffer {
+  const bytes = Buffer.from(payload);
   const head = Buffer.alloc(5);
-  head.writeUInt32BE(payload.length + 1);
+  head.writeUInt32BE(bytes.length + 1);
   head.writeUInt8(kind, 4);
-  return Buffer.concat([head, payload]);
+  return Buffer.concat([head, bytes]);
 }
 
 const inputOf = (paths: readonly string[]): Buffer => Buffer.concat([
